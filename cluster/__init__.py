@@ -1,0 +1,1 @@
+"""Shards on Ray: placement, bounded feeding, the build, distributed recall. The only package that knows Ray."""

@@ -1,0 +1,85 @@
+"""ShardActor: a Shard in a Ray process. A thin adapter: every decision is in memo_dist.shard.
+
+Covers: calls and their arguments, thread limits, peak memory. Does not cover: placement (placement.py).
+"""
+
+import resource
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from threadpoolctl import threadpool_limits
+
+from memo_dist.backend import array_module
+from memo_dist.config import MemoryConfig
+from memo_dist.shard import Applied, Shard
+from memo_dist.storage import ShardRecord, write_shard
+from memo_dist.stored import StoredMemory
+
+
+@dataclass(frozen=True)
+class ShardSpec:
+    """How to make a shard: its config, banks, limits, device."""
+
+    config: MemoryConfig
+    first_bank: int
+    stop_bank: int
+    tokenizer_hash: str
+    buffer: int
+    max_associations: int | None
+    expected: int
+    device: str = "cpu"
+    threads: int = 1
+
+
+class ShardActor:
+    """Owns one shard. Methods run one at a time, in the order in which they were called.
+
+    Args:
+        spec: the shard to make.
+        path: a memory directory to fill it from; None for an empty one.
+    """
+
+    def __init__(self, spec: ShardSpec, path: str | None = None) -> None:
+        threadpool_limits(spec.threads)
+        self._shard = Shard(
+            spec.config,
+            range(spec.first_bank, spec.stop_bank),
+            spec.tokenizer_hash,
+            spec.buffer,
+            spec.max_associations,
+            spec.expected,
+            array_module(spec.device),
+        )
+        if path is not None:
+            with StoredMemory(path) as stored:
+                for file in stored.shards:
+                    file.load_into(self._shard)
+
+    def ready(self) -> bool:
+        return True
+
+    def memorize(self, batch: pa.Table) -> Applied:
+        return self._shard.memorize_batch(batch)
+
+    def write(self, path: str) -> tuple[ShardRecord, np.ndarray]:
+        """Flush and write the shard's file."""
+        return write_shard(self._shard, Path(path))
+
+    def retrieve(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The windows owned: (rows, vectors)."""
+        return self._shard.retrieve(hashes)
+
+    def totals(self) -> tuple[int, int]:
+        """(documents, tokens) whose records are kept here."""
+        return len(self._shard.registry), self._shard.registry.num_tokens
+
+    def peak_bytes(self) -> int:
+        """The process's largest resident set so far."""
+        return peak_resident_bytes()
+
+
+def peak_resident_bytes() -> int:
+    """This process's largest resident set, as the kernel accounts it."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

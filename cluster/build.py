@@ -1,0 +1,200 @@
+"""The build: corpus -> plan -> shards -> memory directory. Reads top to bottom.
+
+Covers: one build from nothing, on a local or a given Ray cluster. Does not cover: resuming one.
+"""
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import ray
+
+from cluster.actor import peak_resident_bytes
+from cluster.feed import feed
+from cluster.placement import place_shards
+from cluster.session import STORE_BYTES, local_cpus, ray_session
+from cluster.watch import MemoryWatch
+from memo_dist.config import MemoryConfig
+from memo_dist.errors import StorageError
+from memo_dist.planning import MemoryPlan, banks_for, plan_memory, require_budget, show_bytes
+from memo_dist.stored import refuse_existing, shard_file, staged_output, write_contents
+from pipelines.batching import delayed_batches
+from pipelines.plan import CorpusOptions, CorpusPlan, plan_corpus
+from pipelines.tokenizing import TokenizerChoice, choose_tokenizer
+
+_MEMORY_SHARE = 0.85  # of what is available, if no budget is given
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What the command line gives; see `memo-dist build --help`. None: chosen from the corpus or the machine."""
+
+    corpus: CorpusOptions = field(default_factory=CorpusOptions)
+    tokenizer: str = "auto"
+    target_recall: float = 0.99
+    inner_dim: int = 256
+    num_heads: int = 4
+    num_layers: int = 3
+    num_banks: int | None = None
+    seed: int = 0
+    shards: int | None = None
+    device: str = "cpu"
+    address: str | None = None
+    memory_budget: int | None = None
+
+
+@dataclass
+class Progress:
+    """How far a build is; handed to the caller after every unit."""
+
+    units: int
+    units_done: int = 0
+    tokens: int = 0
+    documents: int = 0
+    skipped: int = 0
+    replaced: int = 0
+    empty: int = 0
+
+
+@dataclass(frozen=True)
+class BuildSummary:
+    """What was built, and what it took."""
+
+    out: str
+    digest: str
+    tokens: int
+    documents: int
+    associations: int
+    skipped: int
+    replaced: int
+    empty: int
+    bytes_on_disk: int
+    seconds: dict[str, float]
+    peak_bytes: int
+    planned_peak_bytes: int
+    shard_peak_bytes: list[int]
+    driver_peak_bytes: int
+    ray_bytes: int
+
+
+class Clock:
+    """Seconds by stage, in the order in which stages end."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.seconds[stage] = now - self._last
+        self._last = now
+
+
+def build(
+    inputs: list[str],
+    out: Path,
+    options: BuildOptions,
+    on_plan: Callable[[CorpusPlan, MemoryPlan], None] = lambda corpus, plan: None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> BuildSummary:
+    """Memorize a corpus into a new memory directory.
+
+    Raises:
+        MemoError: the inputs, settings, budget or disk do not allow it; nothing is left behind.
+    """
+    clock = Clock()
+    refuse_existing(out)
+    corpus = plan_corpus(inputs, options.corpus)
+    clock.lap("plan")
+    choice = choose_tokenizer(corpus, options.tokenizer)
+    clock.lap("tokenizer")
+    plan = plan_build(corpus, choice, options)
+    on_plan(corpus, plan)
+    require_budget(plan, options.memory_budget or int(psutil.virtual_memory().available * _MEMORY_SHARE))
+    with staged_output(out) as staging, MemoryWatch() as watch:
+        _require_disk(staging, plan)
+        with ray_session(options.address, plan.workers):
+            shards = place_shards(
+                plan.config,
+                plan.shards,
+                choice.tokenizer.hash,
+                plan.shard_bytes,
+                plan.buffer,
+                plan.max_associations,
+                plan.associations // plan.shards,
+                options.device,
+                by_memory=options.address is not None,
+            )
+            clock.lap("start")
+            graphs = delayed_batches(corpus, ray.put(choice.tokenizer), plan.config.context_length)
+            progress = Progress(len(corpus.units))
+            for answers in feed(graphs, shards, window=2 * plan.workers):
+                progress.units_done += 1
+                progress.tokens += sum(a.tokens for a in answers)
+                progress.documents += sum(a.documents for a in answers)
+                progress.skipped += answers[0].skipped
+                progress.replaced += answers[0].replaced
+                progress.empty += answers[0].empty
+                on_progress(progress)
+            clock.lap("memorize")
+            targets = [str((staging / shard_file(index)).absolute()) for index in range(plan.shards)]
+            written = ray.get([s.actor.write.remote(target) for s, target in zip(shards, targets, strict=True)])
+            shard_peaks = ray.get([s.actor.peak_bytes.remote() for s in shards])
+            clock.lap("write")
+        source: dict[str, Any] = {"inputs": inputs, "files": corpus.files, "units": len(corpus.units)}
+        manifest = write_contents(
+            staging, plan.config, choice.tokenizer, written, progress.tokens, progress.documents, [source]
+        )
+        size = sum(file.stat().st_size for file in staging.iterdir())
+    clock.lap("stop")
+    return BuildSummary(
+        out=str(out),
+        digest=manifest.digest,
+        tokens=manifest.tokens,
+        documents=manifest.documents,
+        associations=manifest.associations,
+        skipped=progress.skipped,
+        replaced=progress.replaced,
+        empty=progress.empty,
+        bytes_on_disk=size,
+        seconds={stage: round(seconds, 3) for stage, seconds in clock.seconds.items()},
+        peak_bytes=watch.peak_bytes,
+        planned_peak_bytes=plan.peak_bytes,
+        shard_peak_bytes=shard_peaks,
+        driver_peak_bytes=peak_resident_bytes(),
+        ray_bytes=watch.ray_bytes,
+    )
+
+
+def plan_build(corpus: CorpusPlan, choice: TokenizerChoice, options: BuildOptions) -> MemoryPlan:
+    """The size of everything, from the corpus and the options."""
+    workers = local_cpus()
+    vocab_size = choice.tokenizer.vocab_size
+    banks = options.num_banks or banks_for(
+        choice.tokens, options.target_recall, options.inner_dim, options.num_layers, vocab_size
+    )
+    config = MemoryConfig.text(
+        num_banks=banks,
+        vocab_size=vocab_size,
+        inner_dim=options.inner_dim,
+        num_heads=options.num_heads,
+        num_layers=options.num_layers,
+        seed=options.seed,
+    )
+    shards = options.shards or min(workers, banks)
+    return plan_memory(
+        config, choice.tokens, choice.documents, shards, workers, corpus.largest_unit, STORE_BYTES
+    )
+
+
+def _require_disk(directory: Path, plan: MemoryPlan) -> None:
+    free = shutil.disk_usage(directory).free
+    if free < plan.disk_bytes:
+        raise StorageError(
+            f"{directory.parent} has {show_bytes(free)} free; the memory will take {show_bytes(plan.disk_bytes)}. "
+            "Make room or choose another --out"
+        )

@@ -1,0 +1,75 @@
+"""Placement: which actors own which banks, and where they run.
+
+Covers: equal bank ranges, resources, waiting until actors are up. Does not cover: restarts (a lost shard ends the
+build; nothing is published).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray.exceptions import GetTimeoutError
+
+from cluster.actor import ShardActor, ShardSpec
+from cluster.session import ClusterError
+from memo_dist.config import MemoryConfig
+
+_START_SECONDS = 180
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An actor and the banks it owns."""
+
+    actor: Any
+    banks: range
+
+
+def bank_ranges(num_banks: int, shards: int) -> list[range]:
+    """`shards` contiguous ranges of nearly equal size."""
+    edges = [num_banks * index // shards for index in range(shards + 1)]
+    return [range(start, stop) for start, stop in zip(edges[:-1], edges[1:], strict=True)]
+
+
+def place_shards(
+    config: MemoryConfig,
+    shards: int,
+    tokenizer_hash: str,
+    bytes_each: int,
+    buffer: int,
+    max_associations: int | None,
+    expected: int,
+    device: str = "cpu",
+    path: str | None = None,
+    threads: int = 1,
+    by_memory: bool = False,
+) -> list[Placed]:
+    """Start one actor a shard, spread over the cluster's nodes, and wait until all answer.
+
+    Args:
+        bytes_each: planned peak of a shard; with `by_memory`, what Ray must have free on its node.
+        expected: associations a shard is expected to hold.
+
+    Raises:
+        ClusterError: the cluster cannot start them.
+    """
+    options: dict[str, Any] = {"num_cpus": 0, "scheduling_strategy": "SPREAD", "max_restarts": 0}
+    if by_memory:
+        options["memory"] = bytes_each
+    if device == "gpu":
+        options["num_gpus"] = 1
+    remote = ray.remote(ShardActor).options(**options)
+    placed = []
+    for banks in bank_ranges(config.num_banks, shards):
+        spec = ShardSpec(
+            config, banks.start, banks.stop, tokenizer_hash, buffer, max_associations, expected, device, threads
+        )
+        placed.append(Placed(remote.remote(spec, path), banks))
+    try:
+        ray.get([p.actor.ready.remote() for p in placed], timeout=_START_SECONDS)
+    except GetTimeoutError as error:
+        raise ClusterError(
+            f"the cluster did not start {shards} shards within {_START_SECONDS} s; it has {ray.available_resources()} "
+            f"free. Give fewer --shards, or a cluster with room for shards of {bytes_each:,} bytes"
+        ) from error
+    return placed

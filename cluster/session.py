@@ -1,0 +1,74 @@
+"""A Ray session: join a cluster by address, or start a local one and stop it again.
+
+Covers: ray.init and ray.shutdown, errors from remote code. Does not cover: what runs on it.
+"""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+from ray.exceptions import RayActorError, RayTaskError
+
+from memo_dist.errors import ConfigError, MemoError
+from memo_dist.planning import MIB
+
+STORE_BYTES = 256 * MIB
+
+
+class ClusterError(MemoError, RuntimeError):
+    """Ray lost a process or a node that the work needs."""
+
+    exit_code = 1
+
+
+@contextmanager
+def ray_session(address: str | None, workers: int = 1) -> Iterator[None]:
+    """Connect to the Ray cluster at `address`; None starts one on this machine and stops it at the end.
+
+    Errors raised by remote code come out as they were raised there.
+
+    Raises:
+        ConfigError: the address does not answer. ClusterError: a process died.
+    """
+    try:
+        if address is None:
+            ray.init(
+                address="local",
+                num_cpus=max(workers, 1),
+                object_store_memory=STORE_BYTES,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+        else:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise ConfigError(f"no Ray cluster at {address or 'this machine'}: {error}") from error
+    try:
+        with unwrapped():
+            yield
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def unwrapped() -> Iterator[None]:
+    """Raise what remote code raised instead of Ray's wrapping of it."""
+    try:
+        yield
+    except RayTaskError as error:
+        cause: object = error
+        while isinstance(cause, RayTaskError):
+            cause = cause.cause
+        if isinstance(cause, MemoError):
+            raise cause from None
+        raise
+    except RayActorError as error:
+        raise ClusterError(f"a shard's process died: {error}. Nothing was published; run the command again") from error
+
+
+def local_cpus() -> int:
+    """Processors this process may use."""
+    return len(os.sched_getaffinity(0))

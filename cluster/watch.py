@@ -1,0 +1,54 @@
+"""MemoryWatch: the measured peak of a local build, all processes together.
+
+Covers: proportional set size (memory shared by processes is counted once), Ray's own processes apart.
+Does not cover: other machines of a cluster; there each shard reports its own peak.
+"""
+
+import threading
+from types import TracebackType
+
+import psutil
+
+_PERIOD_SECONDS = 0.25
+_RAYS_OWN = ("raylet", "gcs_server", "dashboard", "runtime_env", "log_monitor", "monitor.py")
+
+
+class MemoryWatch:
+    """Samples this process and all its descendants until closed.
+
+    Attributes:
+        peak_bytes: largest sum over driver, shards and workers.
+        ray_bytes: largest sum over Ray's own processes.
+    """
+
+    def __init__(self) -> None:
+        self.peak_bytes = 0
+        self.ray_bytes = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> "MemoryWatch":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        me = psutil.Process()
+        while not self._stop.wait(_PERIOD_SECONDS):
+            ours = rays = 0
+            for process in [me, *me.children(recursive=True)]:
+                try:
+                    size = process.memory_full_info().pss
+                    if process.pid != me.pid and any(word in " ".join(process.cmdline()) for word in _RAYS_OWN):
+                        rays += size
+                    else:
+                        ours += size
+                except psutil.Error:
+                    continue
+            self.peak_bytes = max(self.peak_bytes, ours)
+            self.ray_bytes = max(self.ray_bytes, rays)

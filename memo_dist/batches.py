@@ -1,0 +1,117 @@
+"""The Arrow contract between pipelines (which write batches) and cluster (which feeds them to shards).
+
+Covers: the schema, its metadata, building and reading batches. Does not cover: where text comes from, or transport.
+
+A batch is some documents or document segments in input order:
+    document_id     string          unique name of the document
+    segment_start   uint64          where the segment begins in its document, in bytes of text; 0 only at the beginning
+    context         list<uint32>    the h^L tokens before the segment, or all there are; empty only at the beginning
+    tokens          list<uint32>    the segment's tokens
+    document_end    bool            the segment holds the document's last token
+The context is h^L tokens, one more than the longest window needs before its own last token, because a batch owns the
+*targets* it lists: the next token after every window ending at or before its last-but-one token.
+Metadata (bytes -> bytes): batch_id, source, content_hash, tokenizer_hash, skipped, replaced. batch_id depends on the
+source alone, never on the cluster, so a batch applied twice can be recognised.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from memo_dist.config import MemoryConfig
+from memo_dist.encoding.hashed import Segment
+from memo_dist.errors import InputError
+
+SCHEMA = pa.schema(
+    [
+        pa.field("document_id", pa.string(), nullable=False),
+        pa.field("segment_start", pa.uint64(), nullable=False),
+        pa.field("context", pa.list_(pa.field("item", pa.uint32(), nullable=False)), nullable=False),
+        pa.field("tokens", pa.list_(pa.field("item", pa.uint32(), nullable=False)), nullable=False),
+        pa.field("document_end", pa.bool_(), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class BatchInfo:
+    """Metadata of a batch. `skipped` and `replaced` count documents that were not valid UTF-8; `empty`, empty ones."""
+
+    batch_id: str
+    source: str
+    content_hash: str
+    tokenizer_hash: str
+    skipped: int = 0
+    replaced: int = 0
+    empty: int = 0
+
+    def to_metadata(self) -> dict[str, str]:
+        return {name: str(value) for name, value in self.__dict__.items()}
+
+    @classmethod
+    def of(cls, table: pa.Table) -> "BatchInfo":
+        """The metadata of a batch.
+
+        Raises:
+            InputError: a key is missing.
+        """
+        found = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+        missing = set(cls.__dataclass_fields__) - set(found)
+        if missing:
+            raise InputError(f"a batch lacks the metadata {sorted(missing)}; see memo_dist/batches.py for the contract")
+        counts = {name: int(found[name]) for name in ("skipped", "replaced", "empty")}
+        words = {name: found[name] for name in ("batch_id", "source", "content_hash", "tokenizer_hash")}
+        return cls(**words, **counts)
+
+
+def make_batch(segments: list[tuple[str, Segment]], info: BatchInfo) -> pa.Table:
+    """Pack (document id, segment) pairs, in order, into one batch. A `Table`, because Ray copies a sliced
+    RecordBatch together with its whole parent."""
+    columns = [
+        pa.array([document for document, _ in segments], pa.string()),
+        pa.array([segment.start for _, segment in segments], pa.uint64()),
+        _lists([segment.context for _, segment in segments]),
+        _lists([segment.tokens for _, segment in segments]),
+        pa.array([segment.ends for _, segment in segments], pa.bool_()),
+    ]
+    return pa.Table.from_arrays(columns, schema=SCHEMA.with_metadata(info.to_metadata()))
+
+
+def _lists(arrays: list[np.ndarray]) -> pa.ListArray:
+    offsets = np.zeros(len(arrays) + 1, np.int32)
+    np.cumsum([len(a) for a in arrays], out=offsets[1:])
+    values = np.concatenate([np.zeros(0, np.uint32), *arrays]).astype(np.uint32)
+    return pa.ListArray.from_arrays(offsets, pa.array(values), type=SCHEMA.field("tokens").type)
+
+
+def read_batch(table: pa.Table, config: MemoryConfig) -> Iterator[tuple[str, Segment]]:
+    """The (document id, segment) pairs of a batch; token arrays are views where Arrow allows.
+
+    Raises:
+        InputError: the schema differs, a token is outside the vocabulary, or a segment's context is too short.
+    """
+    if not table.schema.remove_metadata().equals(SCHEMA):
+        raise InputError(f"a batch has the schema {table.schema.names}; expected {SCHEMA.names} with their types")
+    for batch in table.to_batches():
+        names, starts, ends = (batch.column(c).to_pylist() for c in ("document_id", "segment_start", "document_end"))
+        contexts, tokens = _arrays(batch.column("context")), _arrays(batch.column("tokens"))
+        for name, start, end, context, run in zip(names, starts, ends, contexts, tokens, strict=True):
+            if len(run) and int(run.max()) >= config.vocab_size:
+                raise InputError(
+                    f"document {name!r} has token id {int(run.max())}, outside the vocabulary of {config.vocab_size}; "
+                    "was the batch made with another tokenizer?"
+                )
+            if (start == 0) != (len(context) == 0) or len(context) > config.context_length:
+                raise InputError(
+                    f"document {name!r}, segment at {start}: {len(context)} tokens of context; expected none at the "
+                    f"document's beginning and 1 to {config.context_length} elsewhere"
+                )
+            yield name, Segment(start, context, run, end)
+
+
+def _arrays(column: pa.ListArray) -> list[np.ndarray]:
+    offsets = column.offsets.to_numpy()
+    values = column.values.to_numpy()
+    return [values[start:stop] for start, stop in zip(offsets[:-1], offsets[1:], strict=True)]

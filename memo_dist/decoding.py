@@ -1,0 +1,125 @@
+"""Cleanup: vectors read from the memory -> token ids, layer scores, log-odds.
+
+Covers: which token a set of reads supports, and how surely. Does not cover: reading (cmm.py), continuation (recall.py).
+
+For layer l, read r_l and token v, the score z_l(v) = r_l O[v]^T / d^2 is 1 + noise if (window, v) is held, noise
+otherwise. The noise is Gaussian with a variance that the read itself tells: the values are random signs, so
+s_l^2 = |r_l|^2 / d^4, whatever the load of the bank and however many tokens follow that window. So
+    evidence that layers 0..k-1 hold v:   E_k(v) = sum_{l<k} (z_l(v) - 1/2) / s_l^2        (log-likelihood ratio)
+A context that was memorized matches in all m layers that it fills; a rival may share the short windows only. With
+prior 1/V for each number of matching layers and 1 for none,
+    log_odds(v) = E_m(v) - log V - log(1 + sum_{k=1}^{m-1} exp(E_k(v)) / V)
+is the log of P(v continues this whole context) against its being noise or a partial match. docs/decisions/0002 tells
+what it is worth against fixed layer weights.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import logsumexp
+
+from memo_dist.codes import signs, value_words
+from memo_dist.config import MemoryConfig
+
+_SCORES_AT_ONCE = 1 << 24  # float32 scores held at a time: 64 MiB
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The best `k` tokens of n queries, best first.
+
+    Attributes:
+        tokens: (n, k) int64; V is "end of document".
+        log_odds: (n, k) float64, natural logarithm.
+        layer_scores: (n, k, L) float64, z_l(v); 0 for layers that the context does not fill.
+    """
+
+    tokens: np.ndarray
+    log_odds: np.ndarray
+    layer_scores: np.ndarray
+
+    def confidence(self, prior: np.ndarray | float = 0.5) -> np.ndarray:
+        """(n, k): the probability that each token continues the context, where `prior` is the probability that the
+        context is in the memory at all. A scalar or (n,)."""
+        odds = np.log(prior) - np.log1p(-np.asarray(prior))
+        return np.asarray(1 / (1 + np.exp(-np.clip(self.log_odds + np.reshape(odds, (-1, 1)), -700, 700))))
+
+
+class Cleanup:
+    """The value codebook and the search in it.
+
+    Args:
+        config: the memory's definition.
+        shortlist: how many tokens, found by one matrix product, are scored exactly.
+    """
+
+    def __init__(self, config: MemoryConfig, shortlist: int = 16) -> None:
+        self.config = config
+        self.codebook = signs(value_words(config.vocab_size, config.inner_dim, config.seed))
+        self.shortlist = min(shortlist, config.vocab_size + 1)
+
+    def rank(self, reads: np.ndarray, filled: np.ndarray, top_k: int = 1) -> Candidates:
+        """Rank tokens by log-odds.
+
+        Args:
+            reads: (n, L, d) int32, what each layer's window read.
+            filled: (n, L) bool; the layers of a context that count, a prefix of each row.
+            top_k: tokens to return.
+
+        The shortlist is the top of sum_l r_l O^T / s_l^2, a float32 product; scores and log-odds of what is on it
+        come from exact integer sums, in float64.
+        """
+        keep = max(top_k, self.shortlist)
+        rows = max(1, _SCORES_AT_ONCE // len(self.codebook))
+        parts = [
+            self._rank(reads[i : i + rows], filled[i : i + rows], min(keep, len(self.codebook)), top_k)
+            for i in range(0, len(reads), rows)
+        ]
+        if not parts:
+            shape = (0, top_k)
+            return Candidates(np.empty(shape, np.int64), np.empty(shape), np.empty((*shape, filled.shape[1])))
+        return Candidates(
+            np.concatenate([p.tokens for p in parts]),
+            np.concatenate([p.log_odds for p in parts]),
+            np.concatenate([p.layer_scores for p in parts]),
+        )
+
+    def _rank(self, reads: np.ndarray, filled: np.ndarray, keep: int, top_k: int) -> Candidates:
+        precision = self._precision(reads, filled)
+        pooled = np.einsum("nld,nl->nd", reads.astype(np.float32), precision.astype(np.float32))
+        scores = pooled @ self.codebook.T
+        listed = np.argpartition(-scores, keep - 1, axis=1)[:, :keep].astype(np.int64)
+        # rising ids first, so that equal log-odds are ranked the same everywhere
+        listed.sort(axis=1)
+        found = self.score(reads, filled, listed)
+        order = np.argsort(-found.log_odds, axis=1, kind="stable")[:, :top_k]
+        return Candidates(
+            np.take_along_axis(found.tokens, order, axis=1),
+            np.take_along_axis(found.log_odds, order, axis=1),
+            np.take_along_axis(found.layer_scores, order[:, :, None], axis=1),
+        )
+
+    def score(self, reads: np.ndarray, filled: np.ndarray, tokens: np.ndarray) -> Candidates:
+        """Score given tokens (n, k), in the order given."""
+        precision = self._precision(reads, filled)
+        codes = self.codebook[tokens].astype(np.float64)
+        scores = codes @ reads.astype(np.float64).transpose(0, 2, 1) / self.config.inner_dim**2
+        scores *= filled[:, None, :]
+        evidence = np.cumsum((scores - 0.5) * precision[:, None, :], axis=2)
+        total = evidence[:, :, -1]  # unfilled layers have precision 0 and add nothing
+        log_v = np.log(self.config.vocab_size + 1)
+        # a partial match stops before the longest filled layer
+        partial = np.where(_before_last(filled)[:, None, :], evidence - log_v, -np.inf)
+        rivals = np.concatenate([np.zeros((*total.shape, 1)), partial], axis=2)
+        return Candidates(tokens, total - log_v - logsumexp(rivals, axis=2), scores)
+
+    def _precision(self, reads: np.ndarray, filled: np.ndarray) -> np.ndarray:
+        """1 / s_l^2, (n, L); 0 for layers not filled. An empty bank counts as the noise of one association."""
+        dim = self.config.inner_dim
+        energy = np.einsum("nld,nld->nl", reads.astype(np.float64), reads.astype(np.float64))
+        return np.asarray(filled / np.maximum(energy / dim**4, 1 / dim**2))
+
+
+def _before_last(filled: np.ndarray) -> np.ndarray:
+    """(n, L) bool: filled layers other than the longest filled one."""
+    return filled & (np.arange(filled.shape[1])[None, :] < filled.sum(axis=1)[:, None] - 1)

@@ -1,0 +1,1 @@
+"""Encoders: tokens -> window hashes and associations."""

@@ -1,0 +1,58 @@
+"""Errors that users meet. Every one is a `MemoError` and also the built-in error that a caller would expect.
+
+Covers: names, built-in parents and command-line exit codes. Does not cover: the messages, which are written where
+the fault is found (they name the thing, say what was expected and what to do).
+"""
+
+
+class MemoError(Exception):
+    """Base of all errors raised on purpose. `exit_code` is what the command line returns: 2 bad input, 1 failure."""
+
+    exit_code = 2
+
+
+class ConfigError(MemoError, ValueError):
+    """A setting is out of range or contradicts another."""
+
+
+class InputError(MemoError, ValueError):
+    """A source cannot be read as what it claims to be: missing, broken, not UTF-8, without the text key."""
+
+
+class PromptError(MemoError, ValueError):
+    """A prompt cannot be asked: shorter than the shortest window, or not of this vocabulary."""
+
+
+class TokenizerError(MemoError, ValueError):
+    """A tokenizer cannot be loaded, or differs from the one that the memory was built with."""
+
+
+class OutputExistsError(MemoError, FileExistsError):
+    """The output is already there; nothing is overwritten."""
+
+
+class BudgetError(MemoError, MemoryError):
+    """The planned peak does not fit the memory budget, or a shard outgrew its plan."""
+
+
+class DamagedMemoryError(MemoError, OSError):
+    """A file of a memory is missing, truncated, altered or not one of ours."""
+
+
+class StorageError(MemoError, OSError):
+    """A file could not be written: a full disk, a read-only place."""
+
+    exit_code = 1
+
+
+class NotMemorizedError(MemoError, KeyError):
+    """A document to forget is not in the memory as given; nothing was changed."""
+
+    def __str__(self) -> str:  # KeyError would print the repr of the message
+        return str(self.args[0]) if self.args else ""
+
+
+class BankOverflowError(MemoError, OverflowError):
+    """A bank's cell left the int16 range: the bank holds far more than it can recall. More banks are needed."""
+
+    exit_code = 1

@@ -1,0 +1,171 @@
+"""Ledger: which associations are held, and how often each was seen.
+
+Covers: counting associations, telling which are new and which are gone, saving as plain arrays. Does not cover: the
+matrices (cmm.py), which are a pure function of the ledger's keys.
+
+The ledger is three parallel arrays sorted by (name, token), cut into parts of equal name ranges. New associations are
+sorted and merged part by part, so the temporary memory is that of one part and the cost is sorting plus one pass.
+Because names sort by bank, every change comes out in bank order.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import ModuleType
+
+import numpy as np
+
+from memo_dist.associations import Associations
+from memo_dist.backend import Array, namespace
+from memo_dist.errors import NotMemorizedError
+
+
+_MAX_COUNT = 2**32 - 1
+_HELD = 1 << 40  # added to the counts of what is held already, so that one sum tells old from new
+
+
+@dataclass(frozen=True)
+class Entries:
+    """Sorted, distinct associations with their counts (int64 while merging, uint32 at rest)."""
+
+    names: Array
+    tokens: Array
+    counts: Array
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def slice(self, start: int, stop: int) -> "Entries":
+        return Entries(self.names[start:stop], self.tokens[start:stop], self.counts[start:stop])
+
+    @property
+    def associations(self) -> Associations:
+        return Associations(self.names, self.tokens)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a merge changed in one part, in bank order: associations that became held, and that ceased to be."""
+
+    added: Associations
+    removed: Associations
+
+
+class Ledger:
+    """Counts of distinct associations whose names lie in [low, high).
+
+    Args:
+        low, high: the name range (`associations.bank_edge` of the banks owned).
+        parts: how many equal name ranges to merge separately.
+        xp: numpy or cupy.
+    """
+
+    def __init__(self, low: int, high: int, parts: int = 1, xp: ModuleType = np) -> None:
+        self.xp = xp
+        self._edges = [low + (high - low) * part // parts for part in range(1, parts)]
+        self._parts = [_empty(xp) for _ in range(parts)]
+
+    def __len__(self) -> int:
+        return sum(len(part) for part in self._parts)
+
+    def merge(self, associations: Associations, weight: int = 1) -> Iterator[Change]:
+        """Count each association `weight` (+1 memorize, -1 forget) times more; yield changes in bank order.
+
+        The iterator must be exhausted. Nothing of a part is changed if that part raises.
+
+        Raises:
+            NotMemorizedError: a count would fall below zero.
+        """
+        xp = self.xp
+        ones = xp.full(len(associations), weight, xp.int64)
+        yield from self.merge_entries(_grouped(associations.names, associations.tokens, ones, presorted=False))
+
+    def merge_entries(self, news: Entries) -> Iterator[Change]:
+        """As `merge`, for sorted distinct associations with counts of their own."""
+        for index, (start, stop) in enumerate(self._cuts(news)):
+            if start < stop:
+                self._parts[index], change = _merged(self._parts[index], news.slice(start, stop))
+                yield change
+
+    def _cuts(self, entries: Entries) -> list[tuple[int, int]]:
+        xp = self.xp
+        inner = [int(i) for i in xp.searchsorted(entries.names, xp.asarray(self._edges, dtype=xp.uint64))]
+        bounds = [0, *inner, len(entries)]
+        return list(zip(bounds[:-1], bounds[1:], strict=True))
+
+    def parts(self) -> Iterator[Entries]:
+        """All associations held, in order, part by part, without a copy."""
+        yield from self._parts
+
+    def between(self, low: int, high: int) -> Entries:
+        """The associations whose names lie in [low, high)."""
+        pieces = []
+        for part in self._parts[bisect_right(self._edges, low) : bisect_left(self._edges, high) + 1]:
+            start, stop = (_position(part.names, edge) for edge in (low, high))
+            if start < stop:
+                pieces.append(part.slice(start, stop))
+        if len(pieces) == 1:
+            return pieces[0]
+        xp = self.xp
+        empty = _empty(xp)
+        return Entries(
+            xp.concatenate([empty.names, *(p.names for p in pieces)]),
+            xp.concatenate([empty.tokens, *(p.tokens for p in pieces)]),
+            xp.concatenate([empty.counts, *(p.counts for p in pieces)]),
+        )
+
+
+def _position(names: Array, edge: int) -> int:
+    if edge >= 2**64:
+        return len(names)
+    return int(namespace(names).searchsorted(names, namespace(names).uint64(edge)))
+
+
+def _empty(xp: ModuleType) -> Entries:
+    return Entries(xp.zeros(0, xp.uint64), xp.zeros(0, xp.uint32), xp.zeros(0, xp.uint32))
+
+
+def _grouped(names: Array, tokens: Array, counts: Array, presorted: bool) -> Entries:
+    """Sort by (name, token) and add up the counts of equal associations.
+
+    `presorted`: the arrays are a few sorted runs, which a stable sort merges in one pass.
+    """
+    xp = namespace(names)
+    if not len(names):
+        return Entries(names, tokens, counts)
+    order = xp.argsort(names, kind="stable") if presorted and xp is np else xp.argsort(names)
+    named, tokened = names[order], tokens[order]
+    first = xp.ones(len(names), dtype=bool)
+    first[1:] = named[1:] != named[:-1]
+    clash = ~first[1:] & (tokened[1:] != tokened[:-1])
+    if bool(clash.any()):  # two associations share a 64-bit name: order them by token as well
+        order = xp.lexsort(xp.stack([tokens.astype(xp.uint64), names]))
+        named, tokened = names[order], tokens[order]
+        first[1:] = (named[1:] != named[:-1]) | (tokened[1:] != tokened[:-1])
+    starts = xp.flatnonzero(first)
+    running = xp.cumsum(counts[order], dtype=xp.int64)
+    last = xp.concatenate([starts[1:], xp.asarray([len(names)])]) - 1
+    totals = running[last]
+    totals[1:] -= running[last[:-1]]
+    return Entries(named[starts], tokened[starts], totals)
+
+
+def _merged(held: Entries, news: Entries) -> tuple[Entries, Change]:
+    xp = namespace(held.names)
+    total = _grouped(
+        xp.concatenate([held.names, news.names]),
+        xp.concatenate([held.tokens, news.tokens]),
+        xp.concatenate([held.counts.astype(xp.int64) + _HELD, news.counts]),
+        presorted=True,
+    )
+    known = total.counts > _HELD // 2
+    counts = total.counts - _HELD * known
+    if bool((counts < 0).any()):
+        raise NotMemorizedError("an association to forget was never memorized; nothing of this part was changed")
+    if bool((counts > _MAX_COUNT).any()):
+        raise OverflowError(f"an association was seen more than {_MAX_COUNT:,} times, the most that the ledger counts")
+    stays = counts > 0
+    kept = Entries(total.names[stays], total.tokens[stays], counts[stays].astype(xp.uint32))
+    appears, ceases = stays & ~known, ~stays & known
+    added = Associations(total.names[appears], total.tokens[appears])
+    return kept, Change(added, Associations(total.names[ceases], total.tokens[ceases]))

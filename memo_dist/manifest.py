@@ -1,0 +1,118 @@
+"""Manifest: `manifest.json`, the table of contents of a memory directory.
+
+Covers: its fields, reading it with checks, writing it. Does not cover: shard files (storage.py), publishing a
+directory (stored.py). The manifest is written last; a directory without one is not a memory.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from memo_dist.config import MemoryConfig
+from memo_dist.errors import ConfigError, DamagedMemoryError
+from memo_dist.storage import ShardRecord, writing
+
+MANIFEST_TYPE = "memo-dist memory"
+MANIFEST_VERSION = 1
+MANIFEST_FILE = "manifest.json"
+TOKENIZER_FILE = "tokenizer.json"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a memory directory holds.
+
+    Attributes:
+        digest: over config, tokenizer, matrices and ledger (shard.memory_digest).
+        tokens, documents: memorized, repeats included; associations: distinct ones.
+        shards: in bank order, covering every bank once.
+        sources: what was memorized, as the user named it: {"inputs": [...], "units": n, ...}, one entry an addition.
+    """
+
+    config: MemoryConfig
+    tokenizer_hash: str
+    digest: str
+    tokens: int
+    documents: int
+    associations: int
+    shards: list[ShardRecord]
+    sources: list[dict[str, Any]] = field(default_factory=list)
+
+    def to_json(self) -> str:
+        """JSON text, with a checksum of everything else in it."""
+        body: dict[str, Any] = {"type": MANIFEST_TYPE, "version": MANIFEST_VERSION, **asdict(self)}
+        body["checksum"] = _checksum(body)
+        return json.dumps(body, indent=1) + "\n"
+
+    def write(self, directory: Path) -> None:
+        """Write the manifest by temporary name, fsync and rename.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        path = directory / MANIFEST_FILE
+        with writing(path):
+            write_text_durably(path, self.to_json())
+
+    @classmethod
+    def read(cls, directory: Path) -> "Manifest":
+        """Read and check a manifest.
+
+        Raises:
+            DamagedMemoryError: it is missing, altered, of another version, or does not cover every bank.
+        """
+        path = directory / MANIFEST_FILE
+        if not directory.exists():
+            raise DamagedMemoryError(f"{directory} does not exist; expected a memory directory made by memo-dist build")
+        if not path.is_file():
+            raise DamagedMemoryError(f"{directory} has no {MANIFEST_FILE}, so it is not a finished memory")
+        try:
+            body = json.loads(path.read_text(encoding="utf-8"))
+            kind, version, checksum = body["type"], body["version"], body.pop("checksum")
+        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+            raise DamagedMemoryError(f"{path} is not a manifest of a memory ({error}); restore it") from error
+        if kind != MANIFEST_TYPE or version != MANIFEST_VERSION:
+            raise DamagedMemoryError(
+                f"{path} is a {kind!r} of version {version!r}; this program reads {MANIFEST_TYPE!r} "
+                f"of version {MANIFEST_VERSION}"
+            )
+        if checksum != _checksum(body):
+            raise DamagedMemoryError(f"{path} was altered: its checksum does not match. Restore it from a copy")
+        del body["type"], body["version"]
+        try:
+            config = MemoryConfig.from_dict(body.pop("config"))
+            shards = [ShardRecord(**shard) for shard in body.pop("shards")]
+            manifest = cls(config=config, shards=shards, **body)
+        except (ConfigError, TypeError, KeyError) as error:
+            raise DamagedMemoryError(f"{path} cannot be understood: {error}") from error
+        at = 0
+        for shard in shards:
+            if shard.first_bank != at:
+                raise DamagedMemoryError(f"{path} lists no shard that begins at bank {at}")
+            at = shard.stop_bank
+        if at != config.num_banks:
+            raise DamagedMemoryError(f"{path} lists shards for {at} banks of {config.num_banks}")
+        return manifest
+
+
+def _checksum(body: dict[str, Any]) -> str:
+    canonical = json.dumps({k: v for k, v in body.items() if k != "checksum"}, sort_keys=True)
+    return hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()
+
+
+def write_text_durably(path: Path, text: str) -> None:
+    """Temporary name, fsync, rename."""
+    import os
+
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with open(temporary, "w", encoding="utf-8") as handle:
+            handle.write(text)
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.rename(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

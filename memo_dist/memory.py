@@ -1,0 +1,176 @@
+"""Memory: the whole thing in one process. Everything else is proved equal to it.
+
+Covers: memorize, forget, merge, recall, digest, save and open. Does not cover: corpora (pipelines), several machines
+(cluster). One Shard owns every bank; the equations are in cmm.py and decoding.py.
+"""
+
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pyarrow as pa
+
+from memo_dist.config import MemoryConfig
+from memo_dist.decoding import Cleanup
+from memo_dist.documents import document_key, record_of
+from memo_dist.encoding.hashed import Segment
+from memo_dist.errors import ConfigError, InputError, NotMemorizedError, TokenizerError
+from memo_dist.recall import DEFAULT_BEAM, DEFAULT_CONFIDENCE, Continuation, recall
+from memo_dist.shard import Applied, Shard, memory_digest
+from memo_dist.storage import write_shard
+from memo_dist.stored import StoredMemory, shard_file, staged_output, write_contents
+from memo_dist.tokenizer import Tokenizer
+
+_NOTHING = np.zeros(0, np.uint32)
+
+
+class Memory:
+    """An associative memory of token sequences.
+
+    Example:
+        >>> memory = Memory(MemoryConfig.text(num_banks=1, vocab_size=100))
+        >>> memory.memorize("a", [3, 1, 4, 1, 5, 9, 2, 6])
+        >>> memory.recall([[3, 1, 4, 1]], max_tokens=4)[0].tokens
+        [5, 9, 2, 6]
+
+    Args:
+        config: shape and seed.
+        tokenizer: for text; None for a memory of bare token ids.
+        xp: numpy or cupy.
+        expected: associations expected, to size the ledger by; any number works.
+
+    Raises:
+        TokenizerError: the tokenizer's vocabulary is not the config's.
+    """
+
+    def __init__(
+        self, config: MemoryConfig, tokenizer: Tokenizer | None = None, xp: ModuleType = np, expected: int = 0
+    ) -> None:
+        if tokenizer is not None and tokenizer.vocab_size != config.vocab_size:
+            raise TokenizerError(
+                f"the tokenizer has {tokenizer.vocab_size} ids, the config says vocab_size={config.vocab_size}"
+            )
+        self.config = config
+        self.tokenizer = tokenizer
+        self.shard = Shard(config, range(config.num_banks), self._tokenizer_hash, expected=expected, xp=xp)
+
+    @property
+    def _tokenizer_hash(self) -> str:
+        return self.tokenizer.hash if self.tokenizer else ""
+
+    def memorize(self, document_id: str, tokens: "list[int] | np.ndarray") -> None:
+        """Memorize one document: every (window, next token) it holds, its end included.
+
+        Raises:
+            InputError: the id is taken, the document is empty, or a token is outside the vocabulary.
+        """
+        if self.shard.registry.get(document_key(document_id)) is not None:
+            raise InputError(f"document {document_id!r} is memorized already; forget it first or use another id")
+        self.shard.add_segments([(document_id, self._document(document_id, tokens))])
+
+    def memorize_batch(self, batch: pa.Table) -> Applied:
+        """Memorize a batch of the Arrow contract; one that was applied before changes nothing."""
+        return self.shard.memorize_batch(batch)
+
+    def forget(self, document_id: str, tokens: "list[int] | np.ndarray") -> None:
+        """Undo `memorize` of the same document exactly; what other documents share with it stays.
+
+        Raises:
+            NotMemorizedError: this document was not memorized with these tokens; nothing is changed.
+        """
+        segment = self._document(document_id, tokens)
+        key = document_key(document_id)
+        if self.shard.registry.get(key) != record_of(key, segment, self.config.end_of_document):
+            raise NotMemorizedError(
+                f"document {document_id!r} was not memorized with these {len(segment.tokens)} tokens; nothing changed"
+            )
+        self.shard.add_segments([(document_id, segment)], sign=-1)
+
+    def _document(self, document_id: str, tokens: "list[int] | np.ndarray") -> Segment:
+        ids = np.asarray(tokens, np.int64)
+        if not len(ids):
+            raise InputError(f"document {document_id!r} is empty")
+        if ids.min() < 0 or ids.max() >= self.config.vocab_size:
+            raise InputError(
+                f"document {document_id!r} has token ids from {ids.min()} to {ids.max()}; "
+                f"the vocabulary is 0 to {self.config.vocab_size - 1}"
+            )
+        return Segment(0, _NOTHING, ids.astype(np.uint32), True)
+
+    def merge(self, other: "Memory") -> None:
+        """Add another memory to this one; `other` is not changed.
+
+        Raises:
+            ConfigError: the memories have different shapes, seeds or tokenizers, or share a batch or a document.
+        """
+        mine, theirs = self.shard, other.shard
+        if self.config != other.config or self._tokenizer_hash != other._tokenizer_hash:
+            raise ConfigError(
+                f"memories can only be merged if config and tokenizer are equal: {self.config} with tokenizer "
+                f"{self._tokenizer_hash!r}, and {other.config} with {other._tokenizer_hash!r}"
+            )
+        shared = [key for key, _ in theirs.registry.items() if mine.registry.get(key)]
+        if mine.applied & theirs.applied or shared:
+            raise ConfigError(
+                f"both memories hold {len(mine.applied & theirs.applied)} equal batches and {len(shared)} equal "
+                "documents; merging would count them twice"
+            )
+        mine.merge(theirs)
+
+    def recall(
+        self,
+        prompts: "list[str] | list[list[int]] | list[np.ndarray]",
+        max_tokens: int = 50,
+        beam: int = DEFAULT_BEAM,
+        min_confidence: float = DEFAULT_CONFIDENCE,
+        at_start: bool = False,
+    ) -> list[Continuation]:
+        """Continue prompts verbatim; text needs a tokenizer. See recall.recall."""
+        texts = [p for p in prompts if isinstance(p, str)]
+        if texts and self.tokenizer is None:
+            raise TokenizerError("this memory has no tokenizer; give prompts as token ids")
+        encoded = iter(self.tokenizer.encode(texts)) if self.tokenizer and texts else iter(())
+        ids = [next(encoded) if isinstance(p, str) else np.asarray(p) for p in prompts]
+        return recall(self, self.cleanup, ids, max_tokens, beam, min_confidence, at_start)
+
+    @property
+    def cleanup(self) -> Cleanup:
+        return Cleanup(self.config)
+
+    def read(self, hashes: np.ndarray) -> np.ndarray:
+        """Window hashes (m,) -> (m, d) int32 vectors; see cmm.read_banks."""
+        return self.shard.retrieve(hashes)[1]
+
+    @property
+    def num_associations(self) -> int:
+        return self.shard.num_associations
+
+    def digest(self) -> str:
+        """One hash over config, tokenizer, matrices and ledger; equal for equal memories, however they were made."""
+        return memory_digest(self.config, self._tokenizer_hash, self.shard.bank_digests())
+
+    def save(self, path: str | Path) -> None:
+        """Write the memory to a new directory, atomically.
+
+        Raises:
+            OutputExistsError: `path` exists. StorageError: it cannot be written.
+        """
+        registry = self.shard.registry
+        with staged_output(Path(path)) as staging:
+            written = write_shard(self.shard, staging / shard_file(0))
+            tokens, documents = registry.num_tokens, len(registry)
+            write_contents(staging, self.config, self.tokenizer, [written], tokens, documents, [])
+
+    @classmethod
+    def open(cls, path: str | Path, xp: ModuleType = np) -> "Memory":
+        """Load a memory directory of any number of shards into one process.
+
+        Raises:
+            DamagedMemoryError: a file is missing, altered or foreign; it is named.
+        """
+        with StoredMemory(path) as stored:
+            memory = cls(stored.config, stored.tokenizer, xp, stored.manifest.associations)
+            for file in stored.shards:
+                file.load_into(memory.shard)
+        return memory
+

@@ -1,0 +1,162 @@
+"""Memory directories: publishing one atomically, reading one lazily, verifying one.
+
+Covers: `NAME.memo/` as a whole. Does not cover: the inside of shard files (storage.py) and of the manifest
+(manifest.py).
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from memo_dist.cmm import read_banks
+from memo_dist.associations import bank_of
+from memo_dist.config import MemoryConfig
+from memo_dist.errors import DamagedMemoryError, OutputExistsError
+from memo_dist.manifest import TOKENIZER_FILE, Manifest, write_text_durably
+from memo_dist.shard import memory_digest
+from memo_dist.storage import ShardFile, ShardRecord, sync_directory, writing
+from memo_dist.tokenizer import Tokenizer
+
+
+@contextmanager
+def staged_output(out: Path) -> Iterator[Path]:
+    """A new directory beside `out` to write into; renamed to `out` at the end, removed if anything fails.
+
+    Raises:
+        OutputExistsError: `out` exists.
+        StorageError: the directory cannot be made.
+    """
+    refuse_existing(out)
+    staging = out.with_name(f".{out.name}.building")
+    with writing(out):
+        if staging.exists():
+            shutil.rmtree(staging)
+        staging.mkdir(parents=True)
+    try:
+        yield staging
+        refuse_existing(out)
+        with writing(out):
+            sync_directory(staging)
+            staging.rename(out)
+            sync_directory(out.parent)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def refuse_existing(out: Path) -> None:
+    """Raise OutputExistsError if `out` is there."""
+    if out.exists() or out.is_symlink():
+        raise OutputExistsError(f"{out} exists; nothing was changed. Remove it or choose another --out")
+
+
+def shard_file(index: int) -> str:
+    return f"shard-{index:05d}.h5"
+
+
+def write_contents(
+    directory: Path,
+    config: MemoryConfig,
+    tokenizer: Tokenizer | None,
+    shards: list[tuple[ShardRecord, np.ndarray]],
+    tokens: int,
+    documents: int,
+    sources: list[dict[str, Any]],
+) -> Manifest:
+    """Write tokenizer and manifest beside shard files that are written already."""
+    tokenizer_hash = tokenizer.hash if tokenizer else ""
+    if tokenizer is not None:
+        with writing(directory / TOKENIZER_FILE):
+            write_text_durably(directory / TOKENIZER_FILE, tokenizer.definition)
+    digest = memory_digest(config, tokenizer_hash, np.concatenate([digests for _, digests in shards]))
+    manifest = Manifest(
+        config=config,
+        tokenizer_hash=tokenizer_hash,
+        digest=digest,
+        tokens=tokens,
+        documents=documents,
+        associations=sum(record.associations for record, _ in shards),
+        shards=[record for record, _ in shards],
+        sources=sources,
+    )
+    manifest.write(directory)
+    return manifest
+
+
+class StoredMemory:
+    """A memory directory opened for reading: banks are read as queries need them, each checked against its digest.
+
+    Args:
+        path: the directory.
+
+    Raises:
+        DamagedMemoryError: the directory is not a whole memory; the file at fault is named.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.manifest = Manifest.read(self.path)
+        self.config = self.manifest.config
+        self.shards = [
+            ShardFile(self.path / record.file, record, self.config, self.manifest.tokenizer_hash)
+            for record in self.manifest.shards
+        ]
+
+    def __enter__(self) -> "StoredMemory":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for shard in self.shards:
+            shard.close()
+
+    @property
+    def tokenizer(self) -> Tokenizer | None:
+        """The memory's tokenizer, or None for a memory of bare token ids.
+
+        Raises:
+            DamagedMemoryError: tokenizer.json is missing or not the one the manifest names.
+        """
+        if not self.manifest.tokenizer_hash:
+            return None
+        path = self.path / TOKENIZER_FILE
+        try:
+            tokenizer = Tokenizer.from_file(path)
+        except ValueError as error:
+            raise DamagedMemoryError(f"{path} cannot be read: {error}") from error
+        if tokenizer.hash != self.manifest.tokenizer_hash:
+            raise DamagedMemoryError(f"{path} is not the tokenizer of this memory: restore it from a copy")
+        return tokenizer
+
+    @property
+    def bytes_on_disk(self) -> int:
+        return sum(file.stat().st_size for file in self.path.iterdir())
+
+    def read(self, hashes: np.ndarray) -> np.ndarray:
+        """Window hashes (m,) -> (m, d) int32; see cmm.read_banks."""
+        result = np.empty((len(hashes), self.config.inner_dim), np.int32)
+        bank = bank_of(hashes, self.config.num_banks)
+        for shard in self.shards:
+            rows = np.flatnonzero((bank >= shard.banks.start) & (bank < shard.banks.stop))
+            if len(rows):
+                result[rows] = read_banks(self.config, hashes[rows], shard.cells)
+        return result
+
+    def verify(self) -> None:
+        """Check every byte: files against the manifest, banks and ledgers against their digests and the memory's.
+
+        Raises:
+            DamagedMemoryError: naming the file at fault.
+        """
+        _ = self.tokenizer
+        digests = []
+        for shard in self.shards:
+            shard.verify()
+            digests.append(shard.load().bank_digests())
+        digest = memory_digest(self.config, self.manifest.tokenizer_hash, np.concatenate(digests))
+        if digest != self.manifest.digest:
+            raise DamagedMemoryError(
+                f"{self.path}: the shards together do not give the manifest's digest; they belong to different memories"
+            )

@@ -1,0 +1,1 @@
+"""Corpora -> token batches, with Dask and Arrow. Knows nothing of Ray."""

@@ -1,0 +1,81 @@
+"""Batching: units of a corpus -> Arrow token batches.
+
+Covers: one unit to one batch, and a stream of batches in one process. Does not cover: the cluster, which runs
+`unit_batch` as Dask tasks on Ray (cluster/feed.py).
+"""
+
+from collections.abc import Iterator
+from functools import partial
+
+import dask
+import numpy as np
+import pyarrow as pa
+
+from memo_dist.batches import BatchInfo, make_batch
+from memo_dist.encoding.hashed import Segment
+from memo_dist.tokenizer import Tokenizer
+from pipelines.plan import CorpusOptions, CorpusPlan, Unit
+from pipelines.reading import Passage
+
+_WINDOW = 4  # units tokenized at a time in one process
+
+
+def unit_batch(unit: Unit, options: CorpusOptions, tokenizer: Tokenizer, context_length: int) -> pa.Table:
+    """Read, tokenize and pack one unit.
+
+    Args:
+        context_length: h^L, the tokens of left context that a segment carries.
+
+    Raises:
+        InputError: something in the unit cannot be read; it is named.
+    """
+    reading = options.reading()
+    passages = [passage for span in unit.spans for passage in reading.passages(span)]
+    texts = [text for passage in passages for text in (*passage.before, *passage.pieces)]
+    encoded = iter(tokenizer.encode(texts))
+    segments = []
+    for passage in passages:
+        segment = _segment(passage, encoded, context_length)
+        if len(segment.tokens):
+            segments.append((passage.document_id, segment))
+        else:
+            reading.empty += 1
+    info = BatchInfo(
+        batch_id=unit.batch_id,
+        source=unit.describe(),
+        content_hash=reading.content.hexdigest(),
+        tokenizer_hash=tokenizer.hash,
+        skipped=reading.skipped,
+        replaced=reading.replaced,
+        empty=reading.empty,
+    )
+    return make_batch(segments, info)
+
+
+def _segment(passage: Passage, encoded: Iterator[np.ndarray], context_length: int) -> Segment:
+    nothing = np.zeros(0, np.uint32)
+    before = np.concatenate([nothing, *[next(encoded) for _ in passage.before]])
+    tokens = np.concatenate([nothing, *[next(encoded) for _ in passage.pieces]])
+    return Segment(passage.start, before[len(before) - min(len(before), context_length) :], tokens, passage.ends)
+
+
+def delayed_batches(plan: CorpusPlan, tokenizer: object, context_length: int) -> Iterator[object]:
+    """One Dask graph per unit, not yet run, in input order.
+
+    Args:
+        tokenizer: a Tokenizer, or whatever the scheduler turns into one for its tasks (a Ray ObjectRef).
+    """
+    for unit in plan.units:
+        # partial: Dask would look through the unit's dataclasses for graphs
+        yield dask.delayed(partial(unit_batch, unit, plan.options), pure=False)(tokenizer, context_length)
+
+
+def stream_batches(plan: CorpusPlan, tokenizer: Tokenizer, context_length: int) -> Iterator[pa.Table]:
+    """The batches of a corpus, in order, made by threads of this process; a few are in memory at a time."""
+    waiting: list[object] = []
+    for graph in delayed_batches(plan, dask.delayed(tokenizer, pure=False, traverse=False), context_length):
+        waiting.append(graph)
+        if len(waiting) == _WINDOW:
+            yield from dask.compute(*waiting, scheduler="threads")
+            waiting = []
+    yield from dask.compute(*waiting, scheduler="threads")

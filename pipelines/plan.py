@@ -1,0 +1,177 @@
+"""CorpusPlan: the units of a corpus, fixed before the run.
+
+Covers: measuring sources, packing them into units of even size, checks that need the whole of a file.
+Does not cover: reading units (batching.py), the size of the memory (memo_dist/planning.py).
+
+Units follow from the sources alone, never from the cluster, so a batch has the same id wherever it is made.
+"""
+
+import codecs
+import hashlib
+from dataclasses import dataclass, replace
+
+import dask
+
+from memo_dist.errors import InputError
+from pipelines.reading import ERROR_POLICIES, PIECE, Reading, Span
+from pipelines.sources import Source, list_sources
+
+UNIT_BYTES = 12 << 20  # of text: about 3 M tokens of BPE, a batch of 12 MiB
+MIN_UNIT_BYTES = 128 << 10
+UNITS_WANTED = 64  # so that a small corpus is read by all workers
+
+
+@dataclass(frozen=True)
+class CorpusOptions:
+    """How a corpus is found and read; see list_sources and Reading. `limit`: the first so many documents."""
+
+    include: str | None = None
+    exclude: str | None = None
+    errors: str = "strict"
+    text_key: str = "text"
+    id_key: str = "id"
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.errors not in ERROR_POLICIES:
+            raise InputError(f"--errors is {self.errors!r}; expected one of {', '.join(ERROR_POLICIES)}")
+        if self.limit is not None and self.limit < 1:
+            raise InputError(f"--limit is {self.limit}; expected a whole number of documents from 1")
+
+    def reading(self) -> Reading:
+        return Reading(self.errors, self.text_key, self.id_key)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What one task reads and makes one batch of."""
+
+    spans: tuple[Span, ...]
+
+    @property
+    def batch_id(self) -> str:
+        """Hash of the spans: names, formats, ranges."""
+        words = [f"{s.source.format}\0{s.describe()}\0{s.source.size}" for s in self.spans]
+        return hashlib.blake2b("\n".join(words).encode(), digest_size=16).hexdigest()
+
+    def describe(self) -> str:
+        more = f" and {len(self.spans) - 1} more" if len(self.spans) > 1 else ""
+        return self.spans[0].describe() + more
+
+
+@dataclass(frozen=True)
+class CorpusPlan:
+    """Units in order, and bytes of text in all (of parquet: of the text column before compression)."""
+
+    units: tuple[Unit, ...]
+    text_bytes: int
+    files: int
+    options: CorpusOptions
+
+    @property
+    def largest_unit(self) -> int:
+        """Bytes of the largest unit."""
+        return max(sum(span_bytes(s) for s in unit.spans) for unit in self.units)
+
+
+def plan_corpus(inputs: list[str], options: CorpusOptions) -> CorpusPlan:
+    """Find, measure and cut a corpus.
+
+    Raises:
+        InputError: an input is missing, broken, unreadable, or there is no text at all.
+    """
+    listed = list_sources(inputs, options.include, options.exclude)
+    if options.limit is None:
+        spans = [_whole(s) for s in dask.compute(*[_measure(s, options.text_key) for s in listed], scheduler="threads")]
+    else:
+        spans = _first_documents(listed, options)
+    total = sum(span_bytes(span) for span in spans)
+    if not total:
+        raise InputError(f"the corpus is empty: {len(listed)} files ({listed[0].name}, ...) without any text")
+    target = min(UNIT_BYTES, max(MIN_UNIT_BYTES, -(-total // UNITS_WANTED)))
+    units: list[Unit] = []
+    waiting: list[Span] = []
+    for span in spans:
+        for part in _parts(span, target, options):
+            waiting.append(part)
+            if sum(span_bytes(s) for s in waiting) >= target:
+                units.append(Unit(tuple(waiting)))
+                waiting = []
+    if waiting:
+        units.append(Unit(tuple(waiting)))
+    return CorpusPlan(tuple(units), total, len(spans), options)
+
+
+def span_bytes(span: Span) -> int:
+    """Bytes of text of a span; of parquet rows, their even share of the column."""
+    source = span.source
+    if source.format == "parquet":
+        return source.size * (span.stop - span.start) // max(source.rows, 1)
+    return span.stop - span.start
+
+
+@dask.delayed
+def _measure(source: Source, text_key: str) -> Source:
+    return source.measured(text_key)
+
+
+def _whole(source: Source) -> Span:
+    return Span(source, 0, source.rows if source.format == "parquet" else source.size)
+
+
+def _first_documents(listed: list[Source], options: CorpusOptions) -> list[Span]:
+    """As much of the sources, in order, as holds the first `limit` documents."""
+    spans: list[Span] = []
+    left = options.limit or 0
+    for source in listed:
+        if left <= 0:
+            break
+        span = _whole(source.measured(options.text_key))
+        stop, taken = _limited(span.source, span.stop, left)
+        spans.append(replace(span, stop=stop))
+        left -= taken
+    return spans
+
+
+def _limited(source: Source, stop: int, left: int) -> tuple[int, int]:
+    """Where a source ends if only `left` documents are wanted, and how many it gives."""
+    if source.format == "text":
+        return stop, int(source.size > 0)
+    if source.format == "parquet":
+        return min(stop, left), min(stop, left)
+    taken = at = 0
+    with source.open() as handle:
+        while taken < left and (line := handle.readline()):
+            at += len(line)
+            taken += bool(line.strip())
+    return at, taken
+
+
+def _parts(span: Span, target: int, options: CorpusOptions) -> list[Span]:
+    """Cut a span that is larger than a unit; a document that spans units is checked as a whole if need be."""
+    size = span_bytes(span)
+    if size <= 2 * target:
+        return [span]
+    if span.source.format == "parquet":
+        step = max(1, (span.stop - span.start) * target // size)
+    else:
+        step = max(PIECE, target // PIECE * PIECE)
+        if span.source.format == "text" and options.errors == "skip":
+            span = replace(span, whole_utf8=_is_utf8(span.source))
+    return [
+        replace(span, start=start, stop=min(span.stop, start + step)) for start in range(span.start, span.stop, step)
+    ]
+
+
+def _is_utf8(source: Source) -> bool:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        with source.open() as handle:
+            while chunk := handle.read(1 << 20):
+                decoder.decode(chunk)
+            decoder.decode(b"", final=True)
+    except InputError as error:
+        if isinstance(error.__cause__, UnicodeDecodeError):
+            return False
+        raise
+    return True

@@ -1,0 +1,180 @@
+"""Sources: which files a user's inputs name, what they are, how large their text is.
+
+Covers: files, directories, globs and fsspec URLs; formats and compressions by suffix. Does not cover: reading
+documents (reading.py), cutting into units (plan.py).
+"""
+
+import fnmatch
+import glob
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+import fsspec
+import pyarrow.parquet as pq
+
+from memo_dist.errors import InputError
+
+TEXT_SUFFIXES = (".txt", ".md", ".rst", ".py")
+ROW_SUFFIXES = {".jsonl": "jsonl", ".parquet": "parquet"}
+COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".xz": "xz"}
+_READ = 1 << 20
+
+
+@dataclass(frozen=True)
+class Source:
+    """One input file.
+
+    Attributes:
+        name: as the user would call it; document ids begin with it.
+        url: absolute path or URL, valid on every worker.
+        format: "text" (one document), "jsonl" or "parquet" (one document a row).
+        compression: an fsspec name, or None.
+        size: bytes of text once decompressed; of a parquet file, those of its text column.
+        rows: of a parquet file.
+    """
+
+    name: str
+    url: str
+    format: str
+    compression: str | None
+    size: int = 0
+    rows: int = 0
+
+    @contextmanager
+    def open(self) -> Iterator[IO[bytes]]:
+        """The decompressed bytes, from the start.
+
+        Raises:
+            InputError: the file cannot be opened or decompressed; raised also while reading inside the block.
+        """
+        try:
+            with fsspec.open(self.url, "rb", compression=self.compression) as handle:
+                yield handle
+        except InputError:
+            raise
+        except Exception as error:  # each codec and file system has its own class of error
+            what = f"as {self.compression}" if self.compression else ""
+            raise InputError(
+                f"{self.name} cannot be read {what}: {error}. Is it whole? Replace it or leave it out"
+            ) from error
+
+    def measured(self, text_key: str) -> "Source":
+        """The same source with its size; a compressed file is read through once, which also proves it whole.
+
+        Raises:
+            InputError: the file is broken.
+        """
+        size = rows = 0
+        with self.open() as handle:
+            if self.format == "parquet":
+                with pq.ParquetFile(handle) as file:
+                    rows = file.metadata.num_rows
+                    size = sum(_column_bytes(file.metadata.row_group(i), text_key) for i in range(file.num_row_groups))
+            elif self.compression is None:
+                size = handle.seek(0, os.SEEK_END)
+            else:
+                while chunk := handle.read(_READ):
+                    size += len(chunk)
+        return replace(self, size=size, rows=rows)
+
+
+def _column_bytes(group: pq.RowGroupMetaData, name: str) -> int:
+    columns = [group.column(i) for i in range(group.num_columns)]
+    return sum(c.total_uncompressed_size for c in columns if c.path_in_schema == name) or group.total_byte_size
+
+
+def list_sources(inputs: list[str], include: str | None = None, exclude: str | None = None) -> list[Source]:
+    """The files that inputs name, inputs in the order given, files of a directory or glob sorted.
+
+    Args:
+        inputs: files, directories (searched through, hidden names left out), globs, fsspec URLs.
+        include, exclude: globs that paths below a directory or glob must, or must not, match.
+
+    Raises:
+        InputError: an input does not exist, has an unknown ending, or names nothing readable.
+    """
+    sources: dict[str, Source] = {}
+    for item in inputs:
+        found = _from_url(item, include, exclude) if "://" in item else _from_path(item, include, exclude)
+        for source in found:
+            sources.setdefault(source.url, source)
+    if not sources:
+        raise InputError("no input was given; name files, directories, globs or URLs")
+    return list(sources.values())
+
+
+def describe_formats() -> str:
+    """The endings that can be read, for messages."""
+    return f"{' '.join(TEXT_SUFFIXES)} {' '.join(ROW_SUFFIXES)}, each also with {' '.join(COMPRESSIONS)}"
+
+
+def _from_path(item: str, include: str | None, exclude: str | None) -> list[Source]:
+    path = Path(item)
+    if path.is_dir():
+        names = sorted(str(p) for p in path.rglob("*") if p.is_file() and not _hidden(p.relative_to(path)))
+        return _known(names, item, include, exclude)
+    if path.is_file():
+        source = _source(item, str(path.absolute()))
+        if source is None:
+            raise InputError(f"{item} has an ending that is not read; expected one of {describe_formats()}")
+        return [source]
+    if glob.has_magic(item):
+        names = sorted(n for n in glob.glob(item, recursive=True) if Path(n).is_file())
+        return _known(names, item, include, exclude)
+    raise InputError(f"{item} does not exist; expected a file, a directory, a glob in quotes, or a URL")
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _from_url(item: str, include: str | None, exclude: str | None) -> list[Source]:
+    try:
+        system, path = fsspec.core.url_to_fs(item)
+        if system.isdir(path):
+            names = sorted(system.find(path))
+        elif glob.has_magic(path):
+            names = sorted(system.glob(path))
+        elif system.exists(path):
+            names = [path]
+        else:
+            raise InputError(f"{item} does not exist")
+        return _known([system.unstrip_protocol(name) for name in names], item, include, exclude)
+    except InputError:
+        raise
+    except Exception as error:  # every remote file system raises its own classes
+        raise InputError(f"{item} cannot be listed: {error}") from error
+
+
+def _known(names: list[str], item: str, include: str | None, exclude: str | None) -> list[Source]:
+    """The sources among `names`; files of other kinds in a directory are passed over."""
+    wanted = [n for n in names if _matches(n, include, default=True) and not _matches(n, exclude, default=False)]
+    found = [_source(name, name if "://" in name else str(Path(name).absolute())) for name in wanted]
+    sources = [source for source in found if source is not None]
+    if not sources:
+        chosen = f" that match --include {include}" if include else ""
+        raise InputError(
+            f"{item} holds nothing to read: {len(names)} files, none{chosen} with an ending of {describe_formats()}"
+        )
+    return sources
+
+
+def _matches(name: str, pattern: str | None, default: bool) -> bool:
+    if pattern is None:
+        return default
+    return fnmatch.fnmatch(name, pattern) or fnmatch.fnmatch(PurePosixPath(name).name, pattern)
+
+
+def _source(name: str, url: str) -> Source | None:
+    path = PurePosixPath(name)
+    compression = COMPRESSIONS.get(path.suffix)
+    suffix = PurePosixPath(path.stem).suffix if compression else path.suffix
+    if suffix in TEXT_SUFFIXES:
+        return Source(name, url, "text", compression)
+    if suffix in ROW_SUFFIXES and not (suffix == ".parquet" and compression):
+        return Source(name, url, ROW_SUFFIXES[suffix], compression)
+    return None
