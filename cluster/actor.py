@@ -63,8 +63,11 @@ class ShardActor:
     def memorize(self, batch: pa.Table) -> Applied:
         return self._shard.memorize_batch(batch)
 
+    def flush(self) -> None:
+        self._shard.flush()
+
     def write(self, path: str) -> tuple[ShardRecord, np.ndarray]:
-        """Flush and write the shard's file."""
+        """Write the shard's file."""
         return write_shard(self._shard, Path(path))
 
     def retrieve(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

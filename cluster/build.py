@@ -14,18 +14,19 @@ import psutil
 import ray
 
 from cluster.actor import peak_resident_bytes
-from cluster.feed import feed
-from cluster.placement import place_shards
+from cluster.feed import Feed
+from cluster.placement import place_shards, wait_until_ready
 from cluster.session import STORE_BYTES, local_cpus, ray_session
 from cluster.watch import MemoryWatch
 from memo_dist.config import MemoryConfig
 from memo_dist.errors import StorageError
-from memo_dist.planning import MemoryPlan, banks_for, plan_memory, require_budget, show_bytes
+from memo_dist.planning import MemoryPlan, plan_memory, require_budget, show_bytes, with_banks_for
 from memo_dist.stored import refuse_existing, shard_file, staged_output, write_contents
 from pipelines.batching import delayed_batches
 from pipelines.plan import CorpusOptions, CorpusPlan, plan_corpus
 from pipelines.tokenizing import TokenizerChoice, choose_tokenizer
 
+_MAX_WINDOW = 32
 _MEMORY_SHARE = 0.85  # of what is available, if no budget is given
 
 
@@ -129,10 +130,13 @@ def build(
                 options.device,
                 by_memory=options.address is not None,
             )
-            clock.lap("start")
             graphs = delayed_batches(corpus, ray.put(choice.tokenizer), plan.config.context_length)
+            feed = Feed(graphs, shards, window=_window(corpus, plan))
+            feed.fill()
+            wait_until_ready(shards)
+            clock.lap("start")
             progress = Progress(len(corpus.units))
-            for answers in feed(graphs, shards, window=2 * plan.workers):
+            for answers in feed:
                 progress.units_done += 1
                 progress.tokens += sum(a.tokens for a in answers)
                 progress.documents += sum(a.documents for a in answers)
@@ -140,6 +144,7 @@ def build(
                 progress.replaced += answers[0].replaced
                 progress.empty += answers[0].empty
                 on_progress(progress)
+            ray.get([s.actor.flush.remote() for s in shards])
             clock.lap("memorize")
             targets = [str((staging / shard_file(index)).absolute()) for index in range(plan.shards)]
             written = ray.get([s.actor.write.remote(target) for s, target in zip(shards, targets, strict=True)])
@@ -173,22 +178,24 @@ def build(
 def plan_build(corpus: CorpusPlan, choice: TokenizerChoice, options: BuildOptions) -> MemoryPlan:
     """The size of everything, from the corpus and the options."""
     workers = local_cpus()
-    vocab_size = choice.tokenizer.vocab_size
-    banks = options.num_banks or banks_for(
-        choice.tokens, options.target_recall, options.inner_dim, options.num_layers, vocab_size
-    )
     config = MemoryConfig.text(
-        num_banks=banks,
-        vocab_size=vocab_size,
+        num_banks=options.num_banks or 1,
+        vocab_size=choice.tokenizer.vocab_size,
         inner_dim=options.inner_dim,
         num_heads=options.num_heads,
         num_layers=options.num_layers,
         seed=options.seed,
     )
-    shards = options.shards or min(workers, banks)
-    return plan_memory(
-        config, choice.tokens, choice.documents, shards, workers, corpus.largest_unit, STORE_BYTES
-    )
+    if options.num_banks is None:
+        config = with_banks_for(config, options.target_recall, choice.tokens, choice.documents)
+    shards = options.shards or min(workers, config.num_banks)
+    return plan_memory(config, choice.tokens, choice.documents, shards, workers, corpus.largest_unit, STORE_BYTES)
+
+
+def _window(corpus: CorpusPlan, plan: MemoryPlan) -> int:
+    """Units under way: enough that workers go on while shards merge, in a quarter of the object store."""
+    batch = 4 * max(1, corpus.largest_unit * plan.tokens // max(corpus.text_bytes, 1))
+    return max(2 * plan.workers, min(_MAX_WINDOW, plan.store_bytes // 4 // batch))
 
 
 def _require_disk(directory: Path, plan: MemoryPlan) -> None:

@@ -9,46 +9,55 @@ batch goes from the worker that made it through the object store to the shards, 
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import dask
 import ray
+from dask.base import persist
 from ray.util.dask import ray_dask_get
 
 from cluster.placement import Placed
 from memo_dist.shard import Applied
 
 
-def feed(graphs: Iterable[Any], shards: list[Placed], window: int) -> Iterator[list[Applied]]:
-    """Run each Dask graph and give its batch to all shards; yield the shards' answers, unit by unit, as they come.
+class Feed:
+    """Runs each Dask graph and gives its batch to all shards.
 
     Args:
         graphs: one `Delayed` a unit, each giving a batch.
-        window: units under way.
+        shards: actors with `memorize(batch) -> Applied`.
+        window: units under way at a time.
     """
-    waiting: dict[Any, int] = {}  # answer -> unit
-    answers: dict[int, list[Applied]] = {}
-    todo = enumerate(graphs)
-    exhausted = False
-    while True:
-        while not exhausted and len(answers) < window:
-            try:
-                unit, graph = next(todo)
-            except StopIteration:
-                exhausted = True
-                break
+
+    def __init__(self, graphs: Iterable[Any], shards: list[Placed], window: int) -> None:
+        self._graphs = enumerate(graphs)
+        self._shards = shards
+        self._window = window
+        self._waiting: dict[Any, int] = {}  # reference of an answer -> unit
+        self._answers: dict[int, list[Applied]] = {}
+
+    def fill(self) -> None:
+        """Start units until the window is full. Safe to call before the actors are up: their calls queue."""
+        while len(self._answers) < self._window:
+            unit, graph = next(self._graphs, (None, None))
+            if unit is None:
+                return
             batch = _submit(graph)
-            answers[unit] = []
-            waiting |= {placed.actor.memorize.remote(batch): unit for placed in shards}
-        if not waiting:
-            return
-        done, _ = ray.wait(list(waiting), num_returns=1)
-        for reference in done:
-            unit = waiting.pop(reference)
-            answers[unit].append(ray.get(reference))
-            if len(answers[unit]) == len(shards):
-                yield answers.pop(unit)
+            self._answers[unit] = []
+            self._waiting |= {placed.actor.memorize.remote(batch): unit for placed in self._shards}
+
+    def __iter__(self) -> Iterator[list[Applied]]:
+        """The answers of all shards to a unit, unit by unit, in the order in which they are complete."""
+        while True:
+            self.fill()
+            if not self._waiting:
+                return
+            done, _ = ray.wait(list(self._waiting), num_returns=1)
+            for reference in done:
+                unit = self._waiting.pop(reference)
+                self._answers[unit].append(ray.get(reference))
+                if len(self._answers[unit]) == len(self._shards):
+                    yield self._answers.pop(unit)
 
 
 def _submit(graph: Any) -> Any:
     """Start a Dask graph on Ray; the reference of its result."""
-    (persisted,) = dask.persist(graph, scheduler=ray_dask_get, ray_persist=True)
+    (persisted,) = persist(graph, scheduler=ray_dask_get, ray_persist=True)
     return persisted.dask[persisted.key]

@@ -4,6 +4,7 @@ Covers: equal bank ranges, resources, waiting until actors are up. Does not cove
 build; nothing is published).
 """
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,16 +20,17 @@ _START_SECONDS = 180
 
 @dataclass(frozen=True)
 class Placed:
-    """An actor and the banks it owns."""
+    """An actor, the banks it owns, and the reference that resolves once it is up."""
 
     actor: Any
     banks: range
+    ready: Any
 
 
 def bank_ranges(num_banks: int, shards: int) -> list[range]:
     """`shards` contiguous ranges of nearly equal size."""
     edges = [num_banks * index // shards for index in range(shards + 1)]
-    return [range(start, stop) for start, stop in zip(edges[:-1], edges[1:], strict=True)]
+    return [range(start, stop) for start, stop in itertools.pairwise(edges)]
 
 
 def place_shards(
@@ -44,32 +46,38 @@ def place_shards(
     threads: int = 1,
     by_memory: bool = False,
 ) -> list[Placed]:
-    """Start one actor a shard, spread over the cluster's nodes, and wait until all answer.
+    """Start one actor a shard, spread over the cluster's nodes; calls queue until an actor is up.
 
     Args:
         bytes_each: planned peak of a shard; with `by_memory`, what Ray must have free on its node.
         expected: associations a shard is expected to hold.
-
-    Raises:
-        ClusterError: the cluster cannot start them.
     """
     options: dict[str, Any] = {"num_cpus": 0, "scheduling_strategy": "SPREAD", "max_restarts": 0}
     if by_memory:
         options["memory"] = bytes_each
     if device == "gpu":
         options["num_gpus"] = 1
-    remote = ray.remote(ShardActor).options(**options)
+    remote: Any = ray.remote(ShardActor).options(**options)
     placed = []
     for banks in bank_ranges(config.num_banks, shards):
         spec = ShardSpec(
             config, banks.start, banks.stop, tokenizer_hash, buffer, max_associations, expected, device, threads
         )
-        placed.append(Placed(remote.remote(spec, path), banks))
+        actor = remote.remote(spec, path)
+        placed.append(Placed(actor, banks, actor.ready.remote()))
+    return placed
+
+
+def wait_until_ready(placed: list[Placed]) -> None:
+    """Return once every shard answers.
+
+    Raises:
+        ClusterError: the cluster cannot start them all.
+    """
     try:
-        ray.get([p.actor.ready.remote() for p in placed], timeout=_START_SECONDS)
+        ray.get([p.ready for p in placed], timeout=_START_SECONDS)
     except GetTimeoutError as error:
         raise ClusterError(
-            f"the cluster did not start {shards} shards within {_START_SECONDS} s; it has {ray.available_resources()} "
-            f"free. Give fewer --shards, or a cluster with room for shards of {bytes_each:,} bytes"
+            f"the cluster did not start {len(placed)} shards within {_START_SECONDS} s; free are "
+            f"{ray.available_resources()}. Give fewer --shards, or a cluster with more room"
         ) from error
-    return placed

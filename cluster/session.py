@@ -27,11 +27,16 @@ class ClusterError(MemoError, RuntimeError):
 def ray_session(address: str | None, workers: int = 1) -> Iterator[None]:
     """Connect to the Ray cluster at `address`; None starts one on this machine and stops it at the end.
 
-    Errors raised by remote code come out as they were raised there.
+    A connection that this process has already is used, and left open. Errors raised by remote code come out as
+    they were raised there.
 
     Raises:
         ConfigError: the address does not answer. ClusterError: a process died.
     """
+    if ray.is_initialized():
+        with unwrapped():
+            yield
+        return
     try:
         if address is None:
             ray.init(

@@ -6,4 +6,4 @@ from memo_dist.memory import Memory
 from memo_dist.tokenizer import Tokenizer
 
 __version__ = "0.1.0"
-__all__ = ["Memory", "MemoError", "MemoryConfig", "Tokenizer", "__version__"]
+__all__ = ["MemoError", "Memory", "MemoryConfig", "Tokenizer", "__version__"]

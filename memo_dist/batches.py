@@ -14,6 +14,7 @@ Metadata (bytes -> bytes): batch_id, source, content_hash, tokenizer_hash, skipp
 source alone, never on the cluster, so a batch applied twice can be recognised.
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -61,9 +62,15 @@ class BatchInfo:
         missing = set(cls.__dataclass_fields__) - set(found)
         if missing:
             raise InputError(f"a batch lacks the metadata {sorted(missing)}; see memo_dist/batches.py for the contract")
-        counts = {name: int(found[name]) for name in ("skipped", "replaced", "empty")}
-        words = {name: found[name] for name in ("batch_id", "source", "content_hash", "tokenizer_hash")}
-        return cls(**words, **counts)
+        return cls(
+            batch_id=found["batch_id"],
+            source=found["source"],
+            content_hash=found["content_hash"],
+            tokenizer_hash=found["tokenizer_hash"],
+            skipped=int(found["skipped"]),
+            replaced=int(found["replaced"]),
+            empty=int(found["empty"]),
+        )
 
 
 def make_batch(segments: list[tuple[str, Segment]], info: BatchInfo) -> pa.Table:
@@ -114,4 +121,4 @@ def read_batch(table: pa.Table, config: MemoryConfig) -> Iterator[tuple[str, Seg
 def _arrays(column: pa.ListArray) -> list[np.ndarray]:
     offsets = column.offsets.to_numpy()
     values = column.values.to_numpy()
-    return [values[start:stop] for start, stop in zip(offsets[:-1], offsets[1:], strict=True)]
+    return [values[start:stop] for start, stop in itertools.pairwise(offsets)]

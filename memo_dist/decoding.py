@@ -122,4 +122,4 @@ class Cleanup:
 
 def _before_last(filled: np.ndarray) -> np.ndarray:
     """(n, L) bool: filled layers other than the longest filled one."""
-    return filled & (np.arange(filled.shape[1])[None, :] < filled.sum(axis=1)[:, None] - 1)
+    return np.asarray(filled & (np.arange(filled.shape[1])[None, :] < filled.sum(axis=1)[:, None] - 1))

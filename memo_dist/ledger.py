@@ -8,6 +8,7 @@ sorted and merged part by part, so the temporary memory is that of one part and 
 Because names sort by bank, every change comes out in bank order.
 """
 
+import itertools
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +19,6 @@ import numpy as np
 from memo_dist.associations import Associations
 from memo_dist.backend import Array, namespace
 from memo_dist.errors import NotMemorizedError
-
 
 _MAX_COUNT = 2**32 - 1
 _HELD = 1 << 40  # added to the counts of what is held already, so that one sum tells old from new
@@ -91,7 +91,7 @@ class Ledger:
         xp = self.xp
         inner = [int(i) for i in xp.searchsorted(entries.names, xp.asarray(self._edges, dtype=xp.uint64))]
         bounds = [0, *inner, len(entries)]
-        return list(zip(bounds[:-1], bounds[1:], strict=True))
+        return list(itertools.pairwise(bounds))
 
     def parts(self) -> Iterator[Entries]:
         """All associations held, in order, part by part, without a copy."""

@@ -173,4 +173,3 @@ class Memory:
             for file in stored.shards:
                 file.load_into(memory.shard)
         return memory
-

@@ -3,15 +3,16 @@
 Covers: the capacity law, MemoryPlan, refusal. Does not cover: measuring the corpus (pipelines) or the run (cluster).
 
 Capacity law. A bank with N associations answers with noise of variance s^2 = N / d^2 on each score. A context that was
-memorized matches in all L layers, so its evidence is L + sqrt(L) s z against the best of V noise scores of the same
-variance:
-    recall(N) = E_z[ Phi( sqrt(L) / s + z )^V ],  z standard normal
-relative to the best that any context of that length allows. The plan counts L associations a token, though text repeats
-itself (2.4 to 2.7 were measured), so it errs on the safe side.
+memorized matches in all m layers that it fills, so its evidence is m + sqrt(m) s z against the best of V noise scores
+of the same variance:
+    recall_m(N) = E_z[ Phi( sqrt(m) / s + z )^V ],  z standard normal
+relative to the best that any context of that length allows. Near a document's beginning few layers are filled: with
+D documents and T tokens, a share (h^(m+1) - h^m) D / T of the tokens has m layers (h D / T has none but the first), and
+the rest all L. The plan counts L associations a token, though text repeats itself (2.4 to 2.7 were measured).
 """
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from scipy.special import log_ndtr
@@ -28,30 +29,42 @@ PROCESS_BYTES = 330 * MIB  # a Python process with Ray, Dask, Arrow, HDF5 and to
 MAX_BUFFER, MIN_BUFFER = 1 << 22, 1 << 18
 
 
-def predicted_recall(load: float, inner_dim: int, num_layers: int, vocab_size: int) -> float:
-    """The capacity law: recall of a memory with `load` associations a bank, relative to the ceiling of the text."""
+def layer_recall(load: float, layers: int, inner_dim: int, vocab_size: int) -> float:
+    """recall_m(N) of the capacity law, for contexts that fill `layers` windows."""
     if load <= 0:
         return 1.0
     z = np.linspace(-8, 8, 3201)
     weights = np.exp(-z * z / 2)
-    signal = math.sqrt(num_layers) * inner_dim / math.sqrt(load)
+    signal = math.sqrt(layers) * inner_dim / math.sqrt(load)
     return float(np.sum(weights * np.exp(vocab_size * log_ndtr(signal + z))) / np.sum(weights))
 
 
-def banks_for(tokens: int, target_recall: float, inner_dim: int, num_layers: int, vocab_size: int) -> int:
-    """The fewest banks at which the capacity law promises `target_recall` for `tokens` tokens.
+def predicted_recall(config: MemoryConfig, associations: float, tokens: int, documents: int) -> float:
+    """The capacity law for a whole corpus: recall relative to its ceiling."""
+    load = associations / config.num_banks
+    total, left = 0.0, 1.0
+    for layers, window in enumerate(config.windows[1:], start=1):
+        share = min(left, window * documents / max(tokens, 1) - (1.0 - left))
+        total += share * layer_recall(load, layers, config.inner_dim, config.vocab_size)
+        left -= share
+    return total + left * layer_recall(load, config.num_layers, config.inner_dim, config.vocab_size)
+
+
+def with_banks_for(config: MemoryConfig, target_recall: float, tokens: int, documents: int) -> MemoryConfig:
+    """The same config with the fewest banks at which the capacity law promises `target_recall`.
 
     Raises:
         ConfigError: the target is not between 0 and 1.
     """
     if not 0 < target_recall < 1:
         raise ConfigError(f"--target-recall is {target_recall}; expected a number between 0 and 1, such as 0.99")
-    low, high = 1.0, float(inner_dim**2)
-    for _ in range(60):
-        middle = math.sqrt(low * high)
-        good = predicted_recall(middle, inner_dim, num_layers, vocab_size) >= target_recall
-        low, high = (middle, high) if good else (low, middle)
-    return max(1, math.ceil(tokens * num_layers / low))
+    associations = tokens * config.num_layers
+    few, enough = 0, max(1, associations // 8)
+    while enough - few > 1:
+        middle = (few + enough) // 2
+        good = predicted_recall(replace(config, num_banks=middle), associations, tokens, documents) >= target_recall
+        few, enough = (few, middle) if good else (middle, enough)
+    return replace(config, num_banks=enough)
 
 
 @dataclass(frozen=True)
@@ -133,9 +146,7 @@ def plan_memory(
         documents=documents,
         associations=associations,
         load=associations / config.num_banks,
-        recall=predicted_recall(
-            associations / config.num_banks, config.inner_dim, config.num_layers, config.vocab_size
-        ),
+        recall=predicted_recall(config, associations, tokens, documents),
         shards=shards,
         workers=workers,
         buffer=buffer,
@@ -172,8 +183,7 @@ def require_budget(plan: MemoryPlan, budget: int) -> None:
 
 
 def _recall_at(plan: MemoryPlan, banks: int) -> float:
-    config = plan.config
-    return predicted_recall(plan.associations / banks, config.inner_dim, config.num_layers, config.vocab_size)
+    return predicted_recall(replace(plan.config, num_banks=banks), plan.associations, plan.tokens, plan.documents)
 
 
 def show_bytes(count: float) -> str:

@@ -3,16 +3,18 @@
 Covers: greedy and beam continuation, confidence, abstaining. Does not cover: text (tokenizer.py), reading (shard.py,
 storage.py, cluster/recall.py).
 
-A path is a prompt with the tokens recalled so far. Each step asks the windows that the path fills. A token's confidence
-is the probability that it continues the whole context (decoding.py); the prior of a step is the confidence of the step
-before, times the chance of staying inside a passage. A path ends after `max_tokens`, at the end of a document, or
-where no token reaches `min_confidence`: it abstains.
+A path is a prompt with the tokens recalled so far. Each step asks the windows that the path fills. A path is a chain of
+two states, inside a memorized passage or lost: the prior of a step is the confidence of the step before times the
+chance of staying inside, and the confidence of a token is the probability, given what was read so far, that it
+continues the whole context (decoding.py). One noisy read is no reason to stop: a path goes on while it is not plainly
+lost, and since only a path that was inside can be inside later, later confidence confirms earlier tokens. What is
+returned ends where the confirmed confidence falls below `min_confidence`: there recall abstains.
 
-Two memorized passages can share a window; only later, when a longer window is full, does one of them turn out wrong.
-So up to `beam` paths are followed, and the one that stays in the memory longest wins. beam=1 is greedy.
+Two memorized passages can share a window, and noise can put a wrong token first; only the steps after tell. So up to
+`beam` paths are followed, and the one confirmed furthest wins. beam=1 is greedy.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -27,6 +29,8 @@ DEFAULT_BEAM = 8
 _PRIOR = 0.5  # that a prompt is in the memory at all
 _STAYS = 0.999  # that a passage goes on at the next token
 _BRANCH = 1e-2  # a continuation this much less sure than the best is not followed
+_LOST = 1e-3  # a path less sure than this is given up
+_AHEAD = 4  # steps beyond the last token asked for, to confirm it
 
 
 class Reader(Protocol):
@@ -45,10 +49,10 @@ class Continuation:
 
     Attributes:
         tokens: recalled token ids, without "end of document".
-        confidences: one per token, in [0, 1].
+        confidences: one per token, in [0, 1]: the highest of its own and those of the tokens that followed.
         windows: for each token the longest window that was full and asked, in tokens.
         stop: "length", "end_of_document" or "abstained".
-        stop_confidence: of the best token at the step that ended it ("abstained"), else of the last token.
+        stop_confidence: of the token at which recall abstained, of the end of the document, or of the last token.
     """
 
     tokens: list[int]
@@ -62,17 +66,28 @@ class Continuation:
 class _Path:
     prompt: int
     context: list[int]  # the last h^L tokens
-    length: int  # tokens of prompt and continuation
     tokens: list[int]
     confidences: list[float]
     windows: list[int]
     log_score: float = 0.0
     prior: float = _PRIOR
-    stop: str = ""
+    stop: str = "length"
     stop_confidence: float = 0.0
 
-    def result(self) -> Continuation:
-        return Continuation(self.tokens, self.confidences, self.windows, self.stop, self.stop_confidence)
+    def confirmed(self, max_tokens: int, min_confidence: float) -> Continuation:
+        """What of the path later reads confirm."""
+        ended = self.stop == "end_of_document" and self.stop_confidence >= min_confidence
+        later = self.stop_confidence if ended else 0.0
+        sure = np.maximum.accumulate([later, *reversed(self.confidences)])[:0:-1].tolist()
+        keep = next((i for i, c in enumerate(sure) if c < min_confidence), len(sure))
+        if keep >= max_tokens:
+            return self._cut(max_tokens, sure, "length", sure[max_tokens - 1])
+        if ended and keep == len(sure):
+            return self._cut(keep, sure, "end_of_document", self.stop_confidence)
+        return self._cut(keep, sure, "abstained", sure[keep] if keep < len(sure) else self.stop_confidence)
+
+    def _cut(self, keep: int, sure: list[float], stop: str, stop_confidence: float) -> Continuation:
+        return Continuation(self.tokens[:keep], sure[:keep], self.windows[:keep], stop, stop_confidence)
 
 
 def read_layers(reader: Reader, hashes: np.ndarray, filled: np.ndarray) -> np.ndarray:
@@ -104,19 +119,15 @@ def recall(
         check_prompt(prompt, config, at_start, f"prompt {index + 1}")
     encoder = HashedEncoder(config)
     keep = config.context_length
-    paths = [
-        _Path(i, [int(t) for t in p[-keep:]], len(p), [], [], []) for i, p in enumerate(prompts)
-    ]
+    paths = [_Path(i, [int(t) for t in p[-keep:]], [], [], []) for i, p in enumerate(prompts)]
     finished: list[list[_Path]] = [[] for _ in prompts]
-    for _ in range(max_tokens):
+    for _ in range(max_tokens + _AHEAD):
         if not paths:
             break
-        paths = _step(reader, cleanup, encoder, paths, finished, beam, min_confidence, at_start)
+        paths = _step(reader, cleanup, encoder, paths, finished, beam, at_start)
     for path in paths:
-        path.stop = "length"
-        path.stop_confidence = path.confidences[-1] if path.confidences else 0.0
         finished[path.prompt].append(path)
-    return [max(ends, key=_rank).result() for ends in finished]
+    return [_best(ends, max_tokens, min_confidence) for ends in finished]
 
 
 def check_prompt(prompt: np.ndarray, config: MemoryConfig, at_start: bool, name: str) -> None:
@@ -131,9 +142,10 @@ def check_prompt(prompt: np.ndarray, config: MemoryConfig, at_start: bool, name:
         raise PromptError(f"{name} has token id {int(np.max(prompt))}; the vocabulary has {config.vocab_size}")
 
 
-def _rank(path: _Path) -> tuple[bool, int, float]:
-    """Paths that did not abstain first; of those that did, the one that went furthest."""
-    return (path.stop != "abstained", len(path.tokens) if path.stop == "abstained" else 0, path.log_score)
+def _best(paths: list[_Path], max_tokens: int, min_confidence: float) -> Continuation:
+    """The path that is confirmed to its end, else the one confirmed furthest; between equals the likelier."""
+    ranked = [(path.confirmed(max_tokens, min_confidence), path.log_score) for path in paths]
+    return max(ranked, key=lambda pair: (pair[0].stop != "abstained", len(pair[0].tokens), pair[1]))[0]
 
 
 def _step(
@@ -143,7 +155,6 @@ def _step(
     paths: list[_Path],
     finished: list[list[_Path]],
     beam: int,
-    min_confidence: float,
     at_start: bool,
 ) -> list[_Path]:
     config = reader.config
@@ -153,38 +164,33 @@ def _step(
     depth = filled.sum(axis=1)
     grown: dict[int, list[_Path]] = {}
     for row, path in enumerate(paths):
-        window = config.windows[depth[row] - 1]
         best = float(confidence[row, 0])
-        if best < min_confidence:
-            path.stop, path.stop_confidence = "abstained", best
+        if best < _LOST:
+            path.stop, path.stop_confidence = "lost", best
             finished[path.prompt].append(path)
             continue
+        window = config.windows[depth[row] - 1]
         for token, sure in zip(found.tokens[row].tolist(), confidence[row].tolist(), strict=True):
-            if sure < max(min_confidence, best * _BRANCH):
-                break
-            grown.setdefault(path.prompt, []).append(_grow(path, token, sure, window, config))
+            if sure >= max(_LOST, best * _BRANCH):
+                grown.setdefault(path.prompt, []).append(_grow(path, token, sure, window, config))
     survivors: list[_Path] = []
     for prompt, branches in grown.items():
         branches.sort(key=lambda p: -p.log_score)
         for path in branches[:beam]:
-            (finished[prompt] if path.stop else survivors).append(path)
+            (survivors if path.stop == "length" else finished[prompt]).append(path)
     return survivors
 
 
 def _grow(path: _Path, token: int, sure: float, window: int, config: MemoryConfig) -> _Path:
-    score = path.log_score + float(np.log(max(sure, 1e-300)))
+    score = path.log_score + float(np.log(sure))
     if token == config.end_of_document:
-        return _Path(
-            path.prompt, path.context, path.length, path.tokens, path.confidences, path.windows,
-            score, sure, "end_of_document", sure,
-        )  # fmt: skip
+        return replace(path, log_score=score, stop="end_of_document", stop_confidence=sure)
     return _Path(
-        path.prompt,
-        [*path.context, token][-config.context_length :],
-        path.length + 1,
-        [*path.tokens, token],
-        [*path.confidences, sure],
-        [*path.windows, window],
-        score,
-        min(sure * _STAYS, 1 - 1e-12),
+        prompt=path.prompt,
+        context=[*path.context, token][-config.context_length :],
+        tokens=[*path.tokens, token],
+        confidences=[*path.confidences, sure],
+        windows=[*path.windows, window],
+        log_score=score,
+        prior=sure * _STAYS,
     )

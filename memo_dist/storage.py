@@ -86,9 +86,7 @@ def _write(file: h5py.File, shard: Shard, digests: np.ndarray) -> None:
     file.attrs["tokenizer"] = shard.tokenizer_hash
     file.attrs["first_bank"], file.attrs["stop_bank"] = shard.banks.start, shard.banks.stop
     dim = config.inner_dim
-    cells = file.create_dataset(
-        "cells", (len(shard.banks), dim, dim), "<i2", chunks=(1, dim, dim), fletcher32=True
-    )
+    cells = file.create_dataset("cells", (len(shard.banks), dim, dim), "<i2", chunks=(1, dim, dim), fletcher32=True)
     for start in range(0, len(shard.banks), 256):
         cells[start : start + 256] = to_host(shard.matrices.cells[start : start + 256])
     file.create_dataset("bank_digests", data=digests)
@@ -234,7 +232,9 @@ class ShardFile:
             held = entries.slice(start, stop)
             digest = array_digest(held.names, held.tokens, held.counts)
             if not np.array_equal(digest, self.digests[bank - self.banks.start, 1]):
-                raise DamagedMemoryError(f"{self.path}: the ledger of bank {bank} does not match its digest; restore it")
+                raise DamagedMemoryError(
+                    f"{self.path}: the ledger of bank {bank} does not match its digest; restore it"
+                )
             shard.matrices.cells[bank - shard.banks.start] = to_device(self.cells(bank), shard.xp)
             shard.matrices.loads[bank - shard.banks.start] = stop - start
         held = entries.slice(bounds[0], bounds[-1])

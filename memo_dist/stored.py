@@ -7,19 +7,21 @@ Covers: `NAME.memo/` as a whole. Does not cover: the inside of shard files (stor
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from memo_dist.cmm import read_banks
-from memo_dist.associations import bank_of
 from memo_dist.config import MemoryConfig
 from memo_dist.errors import DamagedMemoryError, OutputExistsError
 from memo_dist.manifest import TOKENIZER_FILE, Manifest, write_text_durably
 from memo_dist.shard import memory_digest
 from memo_dist.storage import ShardFile, ShardRecord, sync_directory, writing
 from memo_dist.tokenizer import Tokenizer
+
+DEFAULT_CACHE = 1 << 29
 
 
 @contextmanager
@@ -91,12 +93,13 @@ class StoredMemory:
 
     Args:
         path: the directory.
+        cache_bytes: banks kept in memory once read.
 
     Raises:
         DamagedMemoryError: the directory is not a whole memory; the file at fault is named.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, cache_bytes: int = DEFAULT_CACHE) -> None:
         self.path = Path(path)
         self.manifest = Manifest.read(self.path)
         self.config = self.manifest.config
@@ -104,6 +107,11 @@ class StoredMemory:
             ShardFile(self.path / record.file, record, self.config, self.manifest.tokenizer_hash)
             for record in self.manifest.shards
         ]
+        self._bank = lru_cache(maxsize=cache_bytes // self.config.bank_bytes)(self._read_bank)
+
+    def _read_bank(self, bank: int) -> np.ndarray:
+        shard = next(s for s in self.shards if bank in s.banks)
+        return shard.cells(bank)
 
     def __enter__(self) -> "StoredMemory":
         return self
@@ -136,13 +144,7 @@ class StoredMemory:
 
     def read(self, hashes: np.ndarray) -> np.ndarray:
         """Window hashes (m,) -> (m, d) int32; see cmm.read_banks."""
-        result = np.empty((len(hashes), self.config.inner_dim), np.int32)
-        bank = bank_of(hashes, self.config.num_banks)
-        for shard in self.shards:
-            rows = np.flatnonzero((bank >= shard.banks.start) & (bank < shard.banks.stop))
-            if len(rows):
-                result[rows] = read_banks(self.config, hashes[rows], shard.cells)
-        return result
+        return np.asarray(read_banks(self.config, hashes, self._bank))
 
     def verify(self) -> None:
         """Check every byte: files against the manifest, banks and ledgers against their digests and the memory's.

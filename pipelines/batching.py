@@ -7,9 +7,10 @@ Covers: one unit to one batch, and a stream of batches in one process. Does not 
 from collections.abc import Iterator
 from functools import partial
 
-import dask
 import numpy as np
 import pyarrow as pa
+from dask.base import compute
+from dask.delayed import delayed
 
 from memo_dist.batches import BatchInfo, make_batch
 from memo_dist.encoding.hashed import Segment
@@ -67,15 +68,15 @@ def delayed_batches(plan: CorpusPlan, tokenizer: object, context_length: int) ->
     """
     for unit in plan.units:
         # partial: Dask would look through the unit's dataclasses for graphs
-        yield dask.delayed(partial(unit_batch, unit, plan.options), pure=False)(tokenizer, context_length)
+        yield delayed(partial(unit_batch, unit, plan.options), pure=False)(tokenizer, context_length)
 
 
 def stream_batches(plan: CorpusPlan, tokenizer: Tokenizer, context_length: int) -> Iterator[pa.Table]:
     """The batches of a corpus, in order, made by threads of this process; a few are in memory at a time."""
     waiting: list[object] = []
-    for graph in delayed_batches(plan, dask.delayed(tokenizer, pure=False, traverse=False), context_length):
+    for graph in delayed_batches(plan, delayed(tokenizer, pure=False, traverse=False), context_length):
         waiting.append(graph)
         if len(waiting) == _WINDOW:
-            yield from dask.compute(*waiting, scheduler="threads")
+            yield from compute(*waiting, scheduler="threads")
             waiting = []
-    yield from dask.compute(*waiting, scheduler="threads")
+    yield from compute(*waiting, scheduler="threads")

@@ -10,7 +10,8 @@ import codecs
 import hashlib
 from dataclasses import dataclass, replace
 
-import dask
+from dask.base import compute
+from dask.delayed import delayed
 
 from memo_dist.errors import InputError
 from pipelines.reading import ERROR_POLICIES, PIECE, Reading, Span
@@ -23,7 +24,12 @@ UNITS_WANTED = 64  # so that a small corpus is read by all workers
 
 @dataclass(frozen=True)
 class CorpusOptions:
-    """How a corpus is found and read; see list_sources and Reading. `limit`: the first so many documents."""
+    """How a corpus is found and read; see list_sources and Reading.
+
+    Attributes:
+        limit: only the first so many documents.
+        unit_bytes: text of a unit; None lets it follow from the corpus's size. Changes batches, never the memory.
+    """
 
     include: str | None = None
     exclude: str | None = None
@@ -31,6 +37,7 @@ class CorpusOptions:
     text_key: str = "text"
     id_key: str = "id"
     limit: int | None = None
+    unit_bytes: int | None = None
 
     def __post_init__(self) -> None:
         if self.errors not in ERROR_POLICIES:
@@ -82,13 +89,13 @@ def plan_corpus(inputs: list[str], options: CorpusOptions) -> CorpusPlan:
     """
     listed = list_sources(inputs, options.include, options.exclude)
     if options.limit is None:
-        spans = [_whole(s) for s in dask.compute(*[_measure(s, options.text_key) for s in listed], scheduler="threads")]
+        spans = [_whole(s) for s in compute(*[_measure(s, options.text_key) for s in listed], scheduler="threads")]
     else:
         spans = _first_documents(listed, options)
     total = sum(span_bytes(span) for span in spans)
     if not total:
         raise InputError(f"the corpus is empty: {len(listed)} files ({listed[0].name}, ...) without any text")
-    target = min(UNIT_BYTES, max(MIN_UNIT_BYTES, -(-total // UNITS_WANTED)))
+    target = options.unit_bytes or min(UNIT_BYTES, max(MIN_UNIT_BYTES, -(-total // UNITS_WANTED)))
     units: list[Unit] = []
     waiting: list[Span] = []
     for span in spans:
@@ -110,7 +117,7 @@ def span_bytes(span: Span) -> int:
     return span.stop - span.start
 
 
-@dask.delayed
+@delayed
 def _measure(source: Source, text_key: str) -> Source:
     return source.measured(text_key)
 

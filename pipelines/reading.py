@@ -9,6 +9,7 @@ tokens in whatever file, unit or format it comes.
 """
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -83,13 +84,15 @@ class Reading:
             try:
                 data = text.encode()
             except UnicodeEncodeError as error:  # a lone surrogate, which JSON can spell
-                if (data := self._invalid(document_id, error, text.encode(errors="replace"))) is None:
+                replaced = self._invalid(document_id, error, text.encode(errors="replace"))
+                if replaced is None:
                     continue
+                data = replaced
             if not data:
                 self.empty += 1
                 continue
             cuts = [0, *piece_cuts(data, 0, len(data)), len(data)]
-            yield Passage(document_id, 0, [data[a:b].decode() for a, b in zip(cuts[:-1], cuts[1:], strict=True)], True)
+            yield Passage(document_id, 0, [data[a:b].decode() for a, b in itertools.pairwise(cuts)], True)
 
     def _invalid(self, document_id: str, error: UnicodeError, replaced: bytes) -> bytes | None:
         if self.errors == "strict":
@@ -115,7 +118,9 @@ class Reading:
         with source.open() as handle:
             data = _read_range(handle, first, last)
         if len(data) != last - first:
-            raise InputError(f"{source.name} became shorter while it was read; keep the corpus unchanged during a build")
+            raise InputError(
+                f"{source.name} became shorter while it was read; keep the corpus unchanged during a build"
+            )
         cuts = piece_cuts(data, first, source.size)
         begin = next((c for c in cuts if c >= span.start), source.size) if span.start else 0
         end = next((c for c in cuts if c >= span.stop), source.size) if span.stop < source.size else source.size
@@ -125,13 +130,11 @@ class Reading:
         owned = data[begin - first : end - first]
         self.content.update(owned)
         try:
-            pieces = [data[a - first : b - first].decode() for a, b in zip(inner[:-1], inner[1:], strict=True)]
+            pieces = [data[a - first : b - first].decode() for a, b in itertools.pairwise(inner)]
         except UnicodeDecodeError as error:
             if self._invalid(source.name, error, b"") is None:
                 return
-            pieces = [
-                data[a - first : b - first].decode(errors="replace") for a, b in zip(inner[:-1], inner[1:], strict=True)
-            ]
+            pieces = [data[a - first : b - first].decode(errors="replace") for a, b in itertools.pairwise(inner)]
         previous = max((c for c in cuts if c < begin), default=0)
         before = [data[max(0, previous - first) : begin - first].decode(errors="replace")] if begin else []
         yield Passage(source.name, begin, pieces, end == source.size, before)

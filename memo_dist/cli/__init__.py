@@ -1,0 +1,1 @@
+"""The command line, one file a command. See design section 6."""

@@ -1,0 +1,67 @@
+"""The `memo-dist` program: commands, exit codes, errors in plain English.
+
+Covers: dispatch. Exit codes: 0 done, 2 usage or bad input, 1 failure. With --json an error is a JSON object too.
+"""
+
+import sys
+import traceback
+
+import typer
+
+from memo_dist.cli import build, evaluate, inspect, recall, verify
+from memo_dist.cli.output import print_json
+from memo_dist.errors import MemoError
+
+
+def make_app() -> typer.Typer:
+    """All commands. Every flag of a command can stand in the YAML file given with --config."""
+    app = typer.Typer(
+        name="memo-dist",
+        help="Memorize corpora exactly in correlation-matrix memories, and recall them.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for name, function in (
+        ("build", build.build_command),
+        ("recall", recall.recall_command),
+        ("evaluate", evaluate.evaluate_command),
+        ("inspect", inspect.inspect_command),
+        ("verify", verify.verify_command),
+    ):
+        app.command(name)(function)
+    return app
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program; returns its exit code."""
+    words = sys.argv[1:] if arguments is None else arguments
+    command = typer.main.get_command(make_app())
+    try:
+        result = command.main(args=words, prog_name="memo-dist", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except Exception as error:  # the outermost place: everything becomes a message and an exit code
+        return _report(error, "--json" in words)
+    except KeyboardInterrupt:
+        print("memo-dist: interrupted; nothing was published", file=sys.stderr)
+        return 1
+
+
+def _report(error: Exception, as_json: bool) -> int:
+    code, message = 1, f"unexpected {type(error).__name__}: {error}"
+    if isinstance(error, MemoError):
+        code, message = error.exit_code, str(error)
+    elif hasattr(error, "format_message"):  # click's and typer's usage errors
+        code, message = 2, error.format_message()
+    else:
+        traceback.print_exception(error, file=sys.stderr)
+    if as_json:
+        print_json({"error": message, "exit_code": code})
+    print(f"memo-dist: {message}", file=sys.stderr)
+    return code
+
+
+def entry() -> None:
+    """The console script."""
+    sys.exit(main())

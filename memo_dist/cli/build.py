@@ -1,0 +1,107 @@
+"""memo-dist build: memorize a corpus into a new memory directory."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from memo_dist.cli.options import Address, AsJson, ConfigFile, Errors, Exclude, IdKey, Include, Inputs, Limit, TextKey
+from memo_dist.cli.output import ProgressLine, print_json, print_table
+from memo_dist.planning import MemoryPlan, parse_bytes, show_bytes
+
+if TYPE_CHECKING:
+    from pipelines.plan import CorpusPlan
+
+
+def build_command(
+    inputs: Inputs,
+    out: Annotated[Path, typer.Option(help="The new memory directory, M.memo.")],
+    preset: Annotated[str, typer.Option(help="text")] = "text",
+    tokenizer: Annotated[str, typer.Option(help="auto (train a BPE), bytes, or a tokenizer.json.")] = "auto",
+    target_recall: Annotated[
+        float, typer.Option(help="Next-token recall to plan for, of what the text allows.")
+    ] = 0.99,
+    dim: Annotated[int, typer.Option(help="Rows and columns of a bank.")] = 256,
+    heads: Annotated[int, typer.Option(help="Windows grow by this factor from layer to layer.")] = 4,
+    layers: Annotated[int, typer.Option(help="Layers of windows.")] = 3,
+    banks: Annotated[int | None, typer.Option(help="Number of banks; else from --target-recall.")] = None,
+    seed: Annotated[int, typer.Option(help="Names the family of codes.")] = 0,
+    shards: Annotated[int | None, typer.Option(help="Actors; else one a processor.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or gpu.")] = "auto",
+    address: Address = None,
+    memory_budget: Annotated[str | None, typer.Option(help="Refuse a plan beyond this, such as 4GB.")] = None,
+    text_key: TextKey = "text",
+    id_key: IdKey = "id",
+    include: Include = None,
+    exclude: Exclude = None,
+    errors: Errors = "strict",
+    limit: Limit = None,
+    as_json: AsJson = False,
+    settings: ConfigFile = None,
+) -> None:
+    """Memorize a corpus: print the plan, then progress, then what was memorized."""
+    from cluster.build import BuildOptions, Progress, build
+    from memo_dist.errors import ConfigError
+    from pipelines.plan import CorpusOptions
+
+    if preset != "text":
+        raise ConfigError(f"--preset is {preset!r}; this version builds 'text'")
+    options = BuildOptions(
+        corpus=CorpusOptions(include, exclude, errors, text_key, id_key, limit),
+        tokenizer=tokenizer,
+        target_recall=target_recall,
+        inner_dim=dim,
+        num_heads=heads,
+        num_layers=layers,
+        num_banks=banks,
+        seed=seed,
+        shards=shards,
+        device=device,
+        address=address,
+        memory_budget=parse_bytes(memory_budget) if memory_budget else None,
+    )
+    with ProgressLine("memorizing") as line:
+
+        def on_plan(corpus: "CorpusPlan", plan: MemoryPlan) -> None:
+            print_table("Plan", _plan_rows(corpus, plan), error=True)
+            line.restart()
+
+        def on_progress(progress: Progress) -> None:
+            line.update(progress.units_done / progress.units, progress.tokens)
+
+        summary = build(inputs, out, options, on_plan, on_progress)
+    if as_json:
+        print_json(asdict(summary))
+        return
+    seconds = sum(summary.seconds.values())
+    rows = {
+        "memory": f"{summary.out} ({show_bytes(summary.bytes_on_disk)})",
+        "documents": f"{summary.documents:,}",
+        "tokens": f"{summary.tokens:,}",
+        "associations": f"{summary.associations:,} distinct",
+        "digest": summary.digest,
+        "time": f"{seconds:.1f} s ({', '.join(f'{k} {v:.1f}' for k, v in summary.seconds.items())})",
+        "peak memory": f"{show_bytes(summary.peak_bytes)} of {show_bytes(summary.planned_peak_bytes)} planned",
+    }
+    for name in ("skipped", "replaced", "empty"):
+        if count := getattr(summary, name):
+            rows[f"{name} documents"] = f"{count:,}"
+    print_table("Memorized", rows)
+
+
+def _plan_rows(corpus: "CorpusPlan", plan: MemoryPlan) -> dict[str, str]:
+    config = plan.config
+    return {
+        "corpus": f"{corpus.files:,} files, {show_bytes(corpus.text_bytes)} of text, {len(corpus.units):,} units",
+        "tokens": f"about {plan.tokens:,} of a vocabulary of {config.vocab_size:,}",
+        "banks": f"{config.num_banks:,} of {config.inner_dim} x {config.inner_dim} int16 cells",
+        "parameters": f"{config.num_parameters:,}, {plan.parameters_per_token:.0f} a token",
+        "recall": f"{plan.recall:.3f} of what the text allows, by the capacity law",
+        "disk": show_bytes(plan.disk_bytes),
+        "peak memory": (
+            f"{show_bytes(plan.peak_bytes)}: {plan.shards} shards of {show_bytes(plan.shard_bytes)}, "
+            f"{plan.workers} workers of {show_bytes(plan.worker_bytes)}, driver {show_bytes(plan.driver_bytes)}, "
+            f"batches {show_bytes(plan.store_bytes)}; Ray's own processes take about 500 MB more"
+        ),
+    }

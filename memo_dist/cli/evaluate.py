@@ -1,0 +1,83 @@
+"""memo-dist evaluate: next-token recall, its ceiling, verbatim continuation, confidence on unseen text."""
+
+from collections.abc import Callable, Iterable
+from typing import Annotated
+
+import pyarrow as pa
+import typer
+
+from memo_dist.cli.options import (
+    Address,
+    AsJson,
+    ConfigFile,
+    Errors,
+    Exclude,
+    IdKey,
+    Include,
+    Inputs,
+    Limit,
+    MemoryPath,
+    TextKey,
+)
+from memo_dist.cli.output import print_json, print_table
+from memo_dist.cli.recall import reader_for
+from memo_dist.errors import InputError
+from memo_dist.evaluation import evaluate
+from memo_dist.stored import StoredMemory
+
+
+def evaluate_command(
+    memory: MemoryPath,
+    inputs: Inputs,
+    unseen: Annotated[list[str] | None, typer.Option(help="Text that was not memorized; may be given again.")] = None,
+    sample: Annotated[int, typer.Option(min=1, help="Positions to ask.")] = 5000,
+    prompts: Annotated[int, typer.Option(min=0, help="Prompts of each length to continue by 50 tokens.")] = 200,
+    shards: Annotated[int | None, typer.Option(min=1, help="Load the memory into this many Ray actors.")] = None,
+    address: Address = None,
+    text_key: TextKey = "text",
+    id_key: IdKey = "id",
+    include: Include = None,
+    exclude: Exclude = None,
+    errors: Errors = "strict",
+    limit: Limit = None,
+    as_json: AsJson = False,
+    settings: ConfigFile = None,
+) -> None:
+    """Measure a memory on the corpus it was built from; give the same corpus flags as to build."""
+    from pipelines.batching import stream_batches
+    from pipelines.plan import CorpusOptions, plan_corpus
+
+    options = CorpusOptions(include, exclude, errors, text_key, id_key, limit)
+    with StoredMemory(memory) as stored:
+        tokenizer = stored.tokenizer
+        if tokenizer is None:
+            raise InputError(f"{memory} is a memory of bare token ids; it cannot be evaluated on text")
+        length = stored.config.context_length
+
+        def batches(names: list[str], chosen: CorpusOptions) -> Callable[[], Iterable[pa.Table]]:
+            plan = plan_corpus(names, chosen)
+            return lambda: stream_batches(plan, tokenizer, length)
+
+        memorized = batches(inputs, options)
+        other = batches(unseen, CorpusOptions(None, None, errors, text_key, id_key)) if unseen else None
+        with reader_for(stored, address, shards) as reader:
+            result = evaluate(
+                reader, memorized, stored.manifest.tokens, stored.manifest.associations, other, sample, prompts
+            )
+    if as_json:
+        print_json(result.to_dict())
+        return
+    rows = {
+        "recall": f"{result.recall:.4f} of {result.positions:,} next tokens; the contexts allow {result.ceiling:.4f}",
+        "with full context": f"{result.recall_full_context:.4f}",
+        "size": f"{result.parameters_per_token:.1f} parameters a token, "
+        f"{result.associations_per_parameter:.4f} associations a parameter",
+    }
+    for length, share in result.verbatim.items():
+        rows[f"verbatim, {length}-token prompts"] = (
+            f"{share:.3f} of {result.verbatim_prompts[length]} continued by 50 tokens"
+        )
+    if result.unseen_abstained is not None:
+        rows["unseen text"] = f"abstains at {result.unseen_abstained:.4f} of {result.unseen_positions:,} positions"
+        rows["confidence"] = f"memorized ranks above unseen with probability {result.confidence_auc:.4f}"
+    print_table(f"Evaluation of {memory}", rows)

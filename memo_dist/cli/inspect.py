@@ -1,0 +1,43 @@
+"""memo-dist inspect: what a memory holds."""
+
+from memo_dist.cli.options import AsJson, ConfigFile, MemoryPath
+from memo_dist.cli.output import print_json, print_table
+from memo_dist.planning import predicted_recall, show_bytes
+from memo_dist.stored import StoredMemory
+
+
+def inspect_command(memory: MemoryPath, as_json: AsJson = False, settings: ConfigFile = None) -> None:
+    """Show what a memory holds: size, load, digest, sources."""
+    with StoredMemory(memory) as stored:
+        manifest, config, size = stored.manifest, stored.config, stored.bytes_on_disk
+    a_bank = manifest.associations / config.num_banks
+    facts = {
+        "digest": manifest.digest,
+        "tokens": manifest.tokens,
+        "documents": manifest.documents,
+        "associations": manifest.associations,
+        "banks": config.num_banks,
+        "inner_dim": config.inner_dim,
+        "windows": list(config.windows),
+        "vocab_size": config.vocab_size,
+        "seed": config.seed,
+        "preset": config.preset,
+        "tokenizer": manifest.tokenizer_hash,
+        "shards": len(manifest.shards),
+        "bytes_on_disk": size,
+        "parameters": config.num_parameters,
+        "parameters_per_token": config.num_parameters / max(manifest.tokens, 1),
+        "load": manifest.associations / config.num_parameters,
+        "associations_per_bank": a_bank,
+        "predicted_recall": predicted_recall(config, manifest.associations, manifest.tokens, manifest.documents),
+        "sources": manifest.sources,
+    }
+    if as_json:
+        print_json(facts)
+        return
+    shown = {
+        name: f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else value
+        for name, value in facts.items()
+    }
+    shown["bytes_on_disk"] = show_bytes(size)
+    print_table(str(memory), shown)

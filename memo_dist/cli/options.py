@@ -1,0 +1,52 @@
+"""Flags that several commands take, spelled once."""
+
+from typing import Annotated
+
+import typer
+import yaml
+
+from memo_dist.errors import InputError
+
+
+def read_config(context: typer.Context, value: str | None) -> None:
+    """Make the settings of a YAML file the command's defaults; flags on the command line still win.
+
+    Raises:
+        InputError: the file cannot be read or names an unknown flag.
+    """
+    if value is None:
+        return
+    try:
+        with open(value, encoding="utf-8") as handle:
+            settings = yaml.safe_load(handle) or {}
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"--config {value} cannot be read: {error}") from error
+    if not isinstance(settings, dict):
+        raise InputError(f"--config {value} is not a table of flags, such as 'target-recall: 0.99'")
+    names = {name.lstrip("-"): p.name for p in context.command.params for name in (*p.opts, p.name or "")}
+    unknown = sorted(str(key) for key in settings if str(key) not in names)
+    if unknown:
+        raise InputError(
+            f"--config {value} has unknown flags {unknown}; memo-dist {context.info_name} --help lists all"
+        )
+    chosen = {names[str(key)]: item for key, item in settings.items()}
+    context.default_map = {**(context.default_map or {}), **chosen}
+
+
+ConfigFile = Annotated[
+    str | None,
+    typer.Option("--config", is_eager=True, callback=read_config, help="YAML file with any of these flags."),
+]
+MemoryPath = Annotated[str, typer.Argument(metavar="M.memo", help="A memory directory.")]
+Inputs = Annotated[
+    list[str],
+    typer.Argument(metavar="INPUT...", help="Files, directories, globs or URLs: .txt .md .rst .py .jsonl .parquet."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Include = Annotated[str | None, typer.Option(help="Only files of a directory that match this glob.")]
+Exclude = Annotated[str | None, typer.Option(help="No files of a directory that match this glob.")]
+Errors = Annotated[str, typer.Option(help="Documents that are not UTF-8: strict, replace or skip.")]
+TextKey = Annotated[str, typer.Option(help="The field of a row that holds the text.")]
+IdKey = Annotated[str, typer.Option(help="The field of a row that holds the document's id.")]
+Limit = Annotated[int | None, typer.Option(help="Only the first so many documents.")]
+Address = Annotated[str | None, typer.Option(help="Use the Ray cluster at this address.")]

@@ -1,0 +1,111 @@
+"""memo-dist recall: continue prompts verbatim from a memory."""
+
+import json
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from memo_dist.cli.options import Address, AsJson, ConfigFile, MemoryPath
+from memo_dist.cli.output import print_json
+from memo_dist.decoding import Cleanup
+from memo_dist.errors import InputError, PromptError
+from memo_dist.recall import DEFAULT_BEAM, DEFAULT_CONFIDENCE, Continuation, check_prompt, recall
+from memo_dist.stored import StoredMemory
+from memo_dist.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from cluster.recall import ClusterReader
+
+
+def recall_command(
+    memory: MemoryPath,
+    prompt: Annotated[list[str] | None, typer.Option(help="A text to continue; may be given several times.")] = None,
+    prompts: Annotated[
+        Path | None, typer.Option(help="A file of prompts: .jsonl with {'text': ...}, or one a line.")
+    ] = None,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Longest continuation.")] = 50,
+    min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Abstain below this.")] = DEFAULT_CONFIDENCE,
+    beam: Annotated[int, typer.Option(min=1, help="Rival continuations to follow; 1 is greedy.")] = DEFAULT_BEAM,
+    from_start: Annotated[bool, typer.Option(help="The prompts begin documents, so they may be short.")] = False,
+    shards: Annotated[int | None, typer.Option(min=1, help="Load the memory into this many Ray actors.")] = None,
+    address: Address = None,
+    as_json: AsJson = False,
+    settings: ConfigFile = None,
+) -> None:
+    """Continue prompts verbatim; abstain where the memory does not hold them."""
+    texts = [*(prompt or []), *(_read_prompts(prompts) if prompts else [])]
+    if not texts:
+        raise InputError("no prompt was given; use --prompt TEXT or --prompts FILE")
+    with StoredMemory(memory) as stored:
+        tokenizer = stored.tokenizer
+        if tokenizer is None:
+            raise InputError(f"{memory} is a memory of bare token ids; it has no tokenizer to read text with")
+        ids = tokenizer.encode(texts)
+        for index, tokens in enumerate(ids):
+            check_prompt(tokens, stored.config, from_start, f"prompt {index + 1} ({texts[index][:30]!r})")
+        cleanup = Cleanup(stored.config)
+        with reader_for(stored, address, shards) as reader:
+            answers = recall(reader, cleanup, ids, max_tokens, beam, min_confidence, from_start)
+    results = [_result(text, answer, tokenizer) for text, answer in zip(texts, answers, strict=True)]
+    if as_json:
+        print_json({"results": results})
+        return
+    for result in results:
+        _show(result)
+
+
+def reader_for(
+    stored: StoredMemory, address: str | None, shards: int | None
+) -> "AbstractContextManager[StoredMemory | ClusterReader]":
+    """The memory itself, read bank by bank from its files, or shard actors if the user asks for them."""
+    if address is None and shards is None:
+        return stored
+    from cluster.recall import cluster_reader
+
+    return cluster_reader(stored.path, address, shards)
+
+
+def _read_prompts(path: Path) -> list[str]:
+    try:
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"--prompts {path} cannot be read: {error}") from error
+    if path.suffix != ".jsonl":
+        return lines
+    texts = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            texts.append(json.loads(line)["text"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise PromptError(f"{path} line {number} is not an object with 'text': {error!r}") from error
+    return texts
+
+
+def _result(text: str, answer: Continuation, tokenizer: Tokenizer) -> dict[str, Any]:
+    return {
+        "prompt": text,
+        "text": tokenizer.decode(answer.tokens),
+        "tokens": answer.tokens,
+        "confidences": answer.confidences,
+        "windows": answer.windows,
+        "stop": answer.stop,
+        "stop_confidence": answer.stop_confidence,
+    }
+
+
+def _show(result: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    shown = Text(result["prompt"], style="dim")
+    shown.append(result["text"], style="bold green")
+    reasons = {
+        "length": f"stopped after {len(result['tokens'])} tokens",
+        "end_of_document": "end of document",
+        "abstained": f"abstained: nothing in the memory goes on from here (confidence {result['stop_confidence']:.2f})",
+    }
+    console = Console()
+    console.print(shown, soft_wrap=True)
+    console.print(f"-- {reasons[result['stop']]}", style="yellow", highlight=False)
