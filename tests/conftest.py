@@ -1,0 +1,42 @@
+"""Fixtures shared by tests: one Ray for the whole run, small corpora."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="session")
+def ray_local() -> Iterator[None]:
+    """One Ray for the whole run; builds and readers use the connection that is open."""
+    from cluster.session import ray_session
+
+    with ray_session(None, workers=2):
+        yield
+
+
+@pytest.fixture(scope="session")
+def text_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """40 text files of a few KB with words that repeat and passages that two files share."""
+    rng = np.random.default_rng(5)
+    folder = tmp_path_factory.mktemp("corpus")
+    words = ["".join(rng.choice(list("abcdefghijklmnopqrstuvwxyz"), rng.integers(2, 9))) for _ in range(800)]
+    shared = " ".join(rng.choice(words, 120))
+    for index in range(40):
+        body = " ".join(rng.choice(words, rng.integers(100, 900)))
+        text = f"{body}\n{shared}\nend of file {index}\n" if index % 3 == 0 else body
+        (folder / f"{index:02d}.txt").write_text(text)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def documents() -> dict[str, list[int]]:
+    """30 documents of token ids below 500; every third contains one shared passage."""
+    rng = np.random.default_rng(1)
+    shared = rng.integers(0, 500, 90).tolist()
+    made = {}
+    for index in range(30):
+        own = rng.integers(0, 500, int(rng.integers(1, 200))).tolist()
+        made[f"doc-{index}"] = own + shared if index % 3 == 0 else own
+    return made

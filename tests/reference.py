@@ -1,0 +1,74 @@
+"""The memory, written a second time as plainly as possible: Python integers, dictionaries, int64 matrices, loops.
+
+It shares no code with memo_dist. Tests hold every optimised, sharded or stored path against it.
+"""
+
+from collections import Counter
+
+import numpy as np
+
+MASK = 2**64 - 1
+GOLDEN = 0x9E3779B97F4A7C15
+
+
+def mix64(x: int) -> int:
+    x &= MASK
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & MASK
+    return x ^ (x >> 31)
+
+
+class ReferenceMemory:
+    """Equations of docs/design.md, section 2.2, one token at a time."""
+
+    def __init__(self, banks: int, vocab: int, dim: int = 64, heads: int = 4, layers: int = 3, seed: int = 0) -> None:
+        self.banks, self.vocab, self.dim, self.heads, self.layers, self.seed = banks, vocab, dim, heads, layers, seed
+        self.counts: Counter[tuple[int, int]] = Counter()
+
+    def symbol(self, token: int | None) -> int:
+        return mix64((0xFFFFFFFF if token is None else token) + mix64(self.seed + GOLDEN))
+
+    def window(self, tokens: list[int | None], layer: int) -> int:
+        """Hash of the last h^(layer+1) of `tokens`."""
+        if layer < 0:
+            return self.symbol(tokens[-1])
+        stride = self.heads**layer
+        total = 0
+        for j in range(self.heads):
+            end = len(tokens) - (self.heads - 1 - j) * stride
+            multiplier = mix64(self.seed + 1000 * (layer + 1) + j) | 1
+            total += multiplier * self.window(tokens[:end], layer - 1)
+        return mix64(total)
+
+    def associations(self, document: list[int]) -> list[tuple[int, int]]:
+        found = []
+        for place, token in enumerate([*document, self.vocab]):
+            padded: list[int | None] = [None] * self.heads + document[:place]
+            for layer in range(self.layers):
+                if layer == 0 or place >= self.heads ** (layer + 1):
+                    found.append((self.window(padded, layer), token))
+        return found
+
+    def memorize(self, document: list[int]) -> None:
+        self.counts.update(self.associations(document))
+
+    def signs(self, name: int, stream: int) -> np.ndarray:
+        words = self.dim // 64
+        bits = []
+        for i in range(words):
+            word = mix64(name + (stream * words + i + 1) * GOLDEN)
+            bits += [(word >> b) & 1 for b in range(64)]
+        return 1 - 2 * np.array(bits, np.int64)
+
+    def value(self, token: int) -> np.ndarray:
+        return self.signs(mix64(token + mix64(self.seed + 0x76616C756573)), 0)
+
+    def bank(self, name: int) -> int:
+        return ((name >> 32) * self.banks) >> 32
+
+    def matrices(self) -> np.ndarray:
+        cells = np.zeros((self.banks, self.dim, self.dim), np.int64)
+        for (name, token), count in self.counts.items():
+            if count > 0:
+                cells[self.bank(name)] += np.outer(self.signs(name, 0), self.value(token) * self.signs(name, 1))
+        return cells

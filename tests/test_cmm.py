@@ -1,0 +1,73 @@
+"""Banks against int64 outer products; exactness at the edges of int16; forgetting."""
+
+import numpy as np
+import pytest
+from reference import ReferenceMemory
+
+from memo_dist import MemoryConfig, cmm
+from memo_dist.associations import Associations, associate
+from memo_dist.cmm import BankRange
+from memo_dist.codes import value_words
+from memo_dist.errors import BankOverflowError
+
+
+def some(count: int, vocab: int = 100, seed: int = 0) -> Associations:
+    rng = np.random.default_rng(seed)
+    found = associate(rng.integers(0, 2**64, count, dtype=np.uint64), rng.integers(0, vocab, count).astype(np.uint32))
+    order = np.argsort(found.names)
+    return Associations(found.names[order], found.tokens[order])
+
+
+def banks(count: int, dim: int, owned: range | None = None) -> BankRange:
+    config = MemoryConfig.text(count, 100, inner_dim=dim)
+    return BankRange(config, owned or range(count), value_words(100, dim, 0))
+
+
+@pytest.mark.parametrize("dim", [64, 128, 256])
+def test_matrices_equal_sums_of_outer_products(dim: int) -> None:
+    found, memory = some(300), banks(3, dim)
+    memory.memorize(found)
+    reference = ReferenceMemory(3, 100, dim)
+    reference.counts.update(zip(found.hashes.tolist(), found.tokens.tolist(), strict=True))
+    expected = reference.matrices()
+    assert np.array_equal(memory.cells, expected)
+    assert memory.loads.sum() == 300
+    hashes = np.concatenate([found.hashes, some(50, seed=9).hashes])
+    reads = memory.retrieve(hashes)
+    for name, read in zip(hashes.tolist(), reads, strict=True):
+        truth = (reference.signs(name, 0) @ expected[reference.bank(name)]) * reference.signs(name, 1)
+        assert np.array_equal(read, truth)
+
+
+def test_groups_of_any_size_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, whole, pieces = some(2000), banks(7, 64), banks(7, 64)
+    whole.memorize(found)
+    monkeypatch.setattr(cmm, "_EXPAND", 33)
+    pieces.memorize(found)
+    assert np.array_equal(whole.cells, pieces.cells)
+
+
+def test_forget_is_the_exact_inverse() -> None:
+    memory = banks(2, 64)
+    memory.memorize(some(500))
+    before = memory.cells.copy()
+    other = some(400, seed=1)
+    memory.memorize(other)
+    memory.forget(other)
+    assert np.array_equal(memory.cells, before)
+    assert memory.loads.sum() == 500
+
+
+def test_a_bank_beyond_int16_counts_is_still_exact() -> None:
+    found, memory = some(40_000), banks(1, 64)
+    memory.memorize(found)
+    assert memory.loads[0] > cmm.CELL_LIMIT
+    keys = cmm.signs(cmm.key_words(found.hashes, 64)).astype(np.int64)
+    values = cmm.signs(cmm.mask_words(found.hashes, 64) ^ value_words(100, 64, 0)[found.tokens]).astype(np.int64)
+    assert np.array_equal(memory.cells[0], keys.T @ values)
+
+
+def test_a_cell_that_would_overflow_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cmm, "CELL_LIMIT", 60)
+    with pytest.raises(BankOverflowError, match="bank 0 holds 500 associations"):
+        banks(1, 64).memorize(some(500))

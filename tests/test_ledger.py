@@ -1,0 +1,63 @@
+"""The ledger against a Counter: any sequence of merges, any parts, and names that clash."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from memo_dist.associations import Associations
+from memo_dist.errors import NotMemorizedError
+from memo_dist.ledger import Ledger
+
+TOP = 2**64
+pair = st.tuples(st.sampled_from([0, 1, 2**32, 2**63, 2**63 + 5, TOP - 1]), st.integers(0, 3))
+
+
+def associations(pairs: list[tuple[int, int]]) -> Associations:
+    return Associations(np.array([p[0] for p in pairs], np.uint64), np.array([p[1] for p in pairs], np.uint32))
+
+
+def held(ledger: Ledger) -> dict[tuple[int, int], int]:
+    found: dict[tuple[int, int], int] = {}
+    for part in ledger.parts():
+        rows = zip(part.names.tolist(), part.tokens.tolist(), part.counts.tolist(), strict=True)
+        found |= {(name, token): count for name, token, count in rows}
+    return found
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(pair, max_size=30), max_size=5), st.integers(1, 4))
+def test_merges_count_like_a_counter(batches: list[list[tuple[int, int]]], parts: int) -> None:
+    """Names are few, so equal names with different tokens, the 64-bit clash, happen all the time."""
+    ledger, truth = Ledger(0, TOP, parts), Counter[tuple[int, int]]()
+    for batch in batches:
+        added = [c.added for c in ledger.merge(associations(batch))]
+        new = sorted(set(batch) - set(truth))
+        assert sorted((n, t) for a in added for n, t in zip(a.names.tolist(), a.tokens.tolist(), strict=True)) == new
+        truth.update(batch)
+    assert held(ledger) == dict(truth)
+    order = list(held(ledger))
+    assert order == sorted(order)
+    for batch in reversed(batches):
+        for change in ledger.merge(associations(batch), weight=-1):
+            assert not len(change.added)
+    assert held(ledger) == {}
+
+
+@given(st.lists(pair, min_size=1, max_size=30), st.sampled_from([0, 1, 2**63, 2**63 + 5]), st.sampled_from([5, TOP]))
+def test_between_gives_a_name_range(pairs: list[tuple[int, int]], low: int, high: int) -> None:
+    ledger = Ledger(0, TOP, parts=3)
+    list(ledger.merge(associations(pairs)))
+    found = ledger.between(low, high)
+    expected = sorted(p for p in set(pairs) if low <= p[0] < high)
+    assert list(zip(found.names.tolist(), found.tokens.tolist(), strict=True)) == expected
+
+
+def test_forgetting_what_is_not_held_raises_and_changes_nothing() -> None:
+    ledger = Ledger(0, TOP)
+    list(ledger.merge(associations([(1, 1), (2, 2)])))
+    with pytest.raises(NotMemorizedError):
+        list(ledger.merge(associations([(1, 1), (3, 3)]), weight=-1))
+    assert held(ledger) == {(1, 1): 1, (2, 2): 1}

@@ -1,0 +1,92 @@
+"""Continuation: verbatim, to the end of a document, across ambiguous passages, and abstaining."""
+
+import numpy as np
+import pytest
+
+from memo_dist import Memory, MemoryConfig
+from memo_dist.errors import PromptError, TokenizerError
+
+VOCAB = 1000
+
+
+def memory_of(*documents: list[int], banks: int = 8) -> Memory:
+    memory = Memory(MemoryConfig.text(banks, VOCAB))
+    for index, tokens in enumerate(documents):
+        memory.memorize(str(index), tokens)
+    return memory
+
+
+def random_tokens(count: int, seed: int) -> list[int]:
+    return np.random.default_rng(seed).integers(0, VOCAB, count).tolist()
+
+
+def test_continues_verbatim_from_any_place() -> None:
+    text = random_tokens(4000, 0)
+    memory = memory_of(text)
+    places = range(64, 3900, 97)
+    answers = memory.recall([text[p - 64 : p] for p in places])
+    assert [a.tokens for a in answers] == [text[p : p + 50] for p in places]
+    assert all(a.stop == "length" and min(a.confidences) >= 0.99 for a in answers)
+
+
+def test_the_whole_document_follows_from_nothing_but_its_beginning() -> None:
+    text = random_tokens(300, 1)
+    (answer,) = memory_of(text).recall([[]], max_tokens=400, at_start=True)
+    assert answer.tokens == text
+    assert answer.stop == "end_of_document"
+    assert answer.windows[0] == 4
+    assert answer.windows[-1] == 64
+
+
+def test_continuation_ends_with_the_document() -> None:
+    text = random_tokens(200, 2)
+    (answer,) = memory_of(text).recall([text[-90:-20]])
+    assert (answer.tokens, answer.stop) == (text[-20:], "end_of_document")
+
+
+def test_unknown_prompts_are_met_with_silence() -> None:
+    memory = memory_of(random_tokens(8000, 3))
+    answers = memory.recall([random_tokens(length, 100 + i) for i, length in enumerate([4, 16, 40, 64, 200] * 20)])
+    assert all(a.tokens == [] and a.stop == "abstained" for a in answers)
+
+
+def test_a_prompt_that_only_ends_like_the_memory_is_not_continued() -> None:
+    """The last 20 tokens are memorized, the 44 before them are not: the longest window says no."""
+    text = random_tokens(8000, 4)
+    (answer,) = memory_of(text).recall([random_tokens(44, 5) + text[500:520]])
+    assert answer.tokens == []
+
+
+def test_a_passage_that_two_documents_share_leads_on_in_the_right_one() -> None:
+    """16 shared tokens: at their end only the beam can tell, once 64 tokens are known, which document it is."""
+    shared = random_tokens(16, 6)
+    for order in (1, -1):
+        one, two = random_tokens(40, 7) + shared + random_tokens(90, 8), random_tokens(90, 9) + shared + [7] * 5
+        memory = memory_of(*[one, two][::order])
+        (answer,) = memory.recall([one[24:56]], max_tokens=60)  # 32 tokens, the last 16 of them shared
+        assert answer.tokens == one[56:116]
+
+
+def test_greedy_and_beam_agree_where_nothing_is_ambiguous() -> None:
+    text = random_tokens(3000, 10)
+    memory = memory_of(text)
+    prompts = [text[p - 64 : p] for p in range(100, 2900, 300)]
+    assert [a.tokens for a in memory.recall(prompts, beam=1)] == [a.tokens for a in memory.recall(prompts, beam=8)]
+
+
+def test_prompts_do_not_influence_one_another() -> None:
+    text = random_tokens(3000, 11)
+    memory = memory_of(text)
+    prompts = [text[p - 40 : p] for p in range(100, 2900, 300)]
+    together = memory.recall(prompts, max_tokens=20)
+    assert together == [memory.recall([p], max_tokens=20)[0] for p in prompts]
+
+
+def test_bad_prompts_are_named() -> None:
+    memory = memory_of(random_tokens(100, 12))
+    with pytest.raises(PromptError, match="prompt 2 has 3 tokens; the shortest window is 4"):
+        memory.recall([[1, 2, 3, 4], [1, 2, 3]])
+    with pytest.raises(PromptError, match="token id 1000"):
+        memory.recall([[1, 2, 3, 1000]])
+    with pytest.raises(TokenizerError, match="no tokenizer"):
+        memory.recall(["text"])
