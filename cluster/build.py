@@ -199,9 +199,13 @@ def _window(corpus: CorpusPlan, plan: MemoryPlan) -> int:
 
 
 def _require_disk(directory: Path, plan: MemoryPlan) -> None:
-    free = shutil.disk_usage(directory).free
+    free = _free_bytes(directory)
     if free < plan.disk_bytes:
         raise StorageError(
             f"{directory.parent} has {show_bytes(free)} free; the memory will take {show_bytes(plan.disk_bytes)}. "
             "Make room or choose another --out"
         )
+
+
+def _free_bytes(directory: Path) -> int:
+    return shutil.disk_usage(directory).free

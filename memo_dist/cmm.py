@@ -20,8 +20,9 @@ from memo_dist.backend import Array, namespace
 from memo_dist.codes import key_words, mask_words, signs
 from memo_dist.config import MemoryConfig
 from memo_dist.errors import BankOverflowError
+from memo_dist.kernels import bank_kernel
 
-_EXPAND = 1 << 13  # associations whose codes are expanded at a time: 8 MiB of keys and as much of values at d=256
+_EXPAND = 1 << 13  # associations whose codes are made at a time: 256 KiB of packed keys at d=256, 8 MiB expanded
 CELL_LIMIT = 2**15 - 1  # the largest int16 cell, and the largest bank that needs no check
 
 
@@ -33,19 +34,23 @@ class BankRange:
         banks: the range owned.
         values: packed value codes (V + 1, d / 64), from `codes.value_words`.
         xp: numpy or cupy.
+        plain: multiply expanded codes by GEMM, as on a GPU, instead of the CPU kernel; the bits are the same.
 
     Attributes:
         cells: (len(banks), d, d) int16.
         loads: (len(banks),) int64, distinct associations in each bank.
     """
 
-    def __init__(self, config: MemoryConfig, banks: range, values: Array, xp: ModuleType = np) -> None:
+    def __init__(
+        self, config: MemoryConfig, banks: range, values: Array, xp: ModuleType = np, plain: bool = False
+    ) -> None:
         self.config = config
         self.banks = banks
         self.xp = xp
         self.cells = xp.zeros((len(banks), config.inner_dim, config.inner_dim), dtype=xp.int16)
         self.loads = np.zeros(len(banks), np.int64)
         self._values = values
+        self._kernel = bank_kernel() if xp is np and not plain else None
 
     def memorize(self, associations: Associations) -> None:
         """Add distinct associations, given in bank order.
@@ -67,33 +72,34 @@ class BankRange:
         bank = bank_of(hashes, self.config.num_banks) - self.banks.start
         bounds = xp.searchsorted(bank, xp.arange(len(self.banks) + 1)).tolist()
         self.loads += sign * np.diff(np.asarray(bounds))
-        product = xp.empty((dim, dim), dtype=xp.float32)
         for first in range(0, len(associations), _EXPAND):
             last = min(first + _EXPAND, len(associations))
-            part = hashes[first:last]
-            keys = signs(key_words(part, dim))
-            values = signs(mask_words(part, dim) ^ self._values[associations.tokens[first:last]])
+            keys = key_words(hashes[first:last], dim)
+            values = mask_words(hashes[first:last], dim) ^ self._values[associations.tokens[first:last]]
             for index in range(int(bank[first]), int(bank[last - 1]) + 1):
                 start, stop = max(bounds[index], first) - first, min(bounds[index + 1], last) - first
                 if start < stop:
-                    xp.matmul(keys[start:stop].T, values[start:stop], out=product)
-                    self._add(index, product, sign)
+                    self._add(index, keys[start:stop], values[start:stop], sign)
 
-    def _add(self, index: int, product: Array, sign: int) -> None:
+    def _add(self, index: int, keys: Array, values: Array, sign: int) -> None:
+        """cells[index] += sign * sum_i key_i^T value_i, from packed codes (m, d / 64)."""
         xp = self.xp
-        delta = product.astype(xp.int16)  # at most _EXPAND associations: always in range
         cells = self.cells[index]
+        if self._kernel is not None and self.loads[index] <= CELL_LIMIT:
+            self._kernel(cells, keys, values, sign)
+            return
+        product = (signs(keys).T @ signs(values)).astype(xp.int16)  # at most _EXPAND associations: in range
         if self.loads[index] > CELL_LIMIT:
-            wide = cells.astype(xp.int32) + sign * delta.astype(xp.int32)
+            wide = cells.astype(xp.int32) + sign * product.astype(xp.int32)
             if int(xp.abs(wide).max()) > CELL_LIMIT:
                 raise BankOverflowError(
                     f"bank {self.banks.start + index} holds {int(self.loads[index]):,} associations and a cell left "
                     f"the int16 range; build with more banks than {self.config.num_banks:,}"
                 )
         if sign > 0:
-            cells += delta
+            cells += product
         else:
-            cells -= delta
+            cells -= product
 
     def retrieve(self, hashes: Array) -> Array:
         """Read the memory at window hashes of this range, in any order.

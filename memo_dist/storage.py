@@ -11,8 +11,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -24,6 +26,9 @@ from memo_dist.documents import DocumentRegistry
 from memo_dist.errors import DamagedMemoryError, StorageError
 from memo_dist.ledger import Entries
 from memo_dist.shard import Shard, array_digest
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 FORMAT_TYPE = "memo-dist shard"
 FORMAT_VERSION = 1
@@ -52,10 +57,12 @@ def write_shard(shard: Shard, path: Path) -> tuple[ShardRecord, np.ndarray]:
     temporary = path.with_name(path.name + ".tmp")
     try:
         with writing(path):
-            with h5py.File(temporary, "w", libver="latest") as file:
-                _write(file, shard, digests)
-            with open(temporary, "rb") as handle:
-                os.fsync(handle.fileno())
+            with _Sink(temporary, "w+") as sink:
+                with h5py.File(sink, "w", libver="latest") as file:
+                    _write(file, shard, digests)
+                if sink.error is not None:
+                    raise sink.error
+                os.fsync(sink.fileno())
             size, checksum = temporary.stat().st_size, file_digest(temporary)
             temporary.rename(path)
             sync_directory(path.parent)
@@ -64,6 +71,32 @@ def write_shard(shard: Shard, path: Path) -> tuple[ShardRecord, np.ndarray]:
         raise
     banks = shard.banks
     return ShardRecord(path.name, banks.start, banks.stop, size, checksum, shard.num_associations), digests
+
+
+class _Sink(FileIO):
+    """A file for HDF5 to write to that never fails: the first error is kept, to be raised once HDF5 is done.
+
+    HDF5 (2.0, under h5py 3.16) that is told of a full disk cannot close the file, and crashes the process later.
+    """
+
+    error: OSError | None = None
+
+    def write(self, data: "Buffer", /) -> int:
+        left = memoryview(data).cast("B")
+        size = len(left)
+        while self.error is None and len(left):
+            try:
+                left = left[super().write(left) :]
+            except OSError as error:
+                self.error = error
+        return size
+
+    def truncate(self, size: int | None = None, /) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+            return size or 0
 
 
 @contextmanager

@@ -18,14 +18,15 @@ def some(count: int, vocab: int = 100, seed: int = 0) -> Associations:
     return Associations(found.names[order], found.tokens[order])
 
 
-def banks(count: int, dim: int, owned: range | None = None) -> BankRange:
+def banks(count: int, dim: int, plain: bool = False) -> BankRange:
     config = MemoryConfig.text(count, 100, inner_dim=dim)
-    return BankRange(config, owned or range(count), value_words(100, dim, 0))
+    return BankRange(config, range(count), value_words(100, dim, 0), plain=plain)
 
 
 @pytest.mark.parametrize("dim", [64, 128, 256])
-def test_matrices_equal_sums_of_outer_products(dim: int) -> None:
-    found, memory = some(300), banks(3, dim)
+@pytest.mark.parametrize("plain", [False, True])
+def test_matrices_equal_sums_of_outer_products(dim: int, plain: bool) -> None:
+    found, memory = some(300), banks(3, dim, plain)
     memory.memorize(found)
     reference = ReferenceMemory(3, 100, dim)
     reference.counts.update(zip(found.hashes.tolist(), found.tokens.tolist(), strict=True))
@@ -45,6 +46,16 @@ def test_groups_of_any_size_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(cmm, "_EXPAND", 33)
     pieces.memorize(found)
     assert np.array_equal(whole.cells, pieces.cells)
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 9, 119, 120, 121, 1000])
+def test_the_kernel_equals_the_plain_product_at_every_group_size(count: int) -> None:
+    kernel, plain = banks(1, 256), banks(1, 256, plain=True)
+    for memory in (kernel, plain):
+        memory.memorize(some(count))
+        memory.forget(some(count // 2, seed=1))
+    assert np.array_equal(kernel.cells, plain.cells)
+    assert kernel.cells.any()
 
 
 def test_forget_is_the_exact_inverse() -> None:

@@ -10,9 +10,18 @@ from memo_dist import codes
 from memo_dist.backend import array_module
 from memo_dist.errors import ConfigError
 
-KEY_VECTORS = ['0xe220a8397b1dcdaf', '0x6e789e6aa1b965f4', '0x910a2dec89025cc1', '0xbeeb8da1658eec67', '0xe4d971771b652c20', '0xe99ff867dbf682c9', '0x157a3807a48faa9d', '0xd573529b34a1d093']
-MASK_VECTORS = ['0x6e789e6aa1b965f4', '0xbeeb8da1658eec67', '0xe99ff867dbf682c9', '0xd573529b34a1d093']
-VALUE_VECTORS = ['0x260eb7331072494e', '0x51ec4b0e6e914646', '0x3ccba824979299d6', '0xdfdb4ad2645e3475']
+KEY_VECTORS = [
+    "0xe220a8397b1dcdaf",
+    "0x6e789e6aa1b965f4",
+    "0x910a2dec89025cc1",
+    "0xbeeb8da1658eec67",
+    "0xe4d971771b652c20",
+    "0xe99ff867dbf682c9",
+    "0x157a3807a48faa9d",
+    "0xd573529b34a1d093",
+]
+MASK_VECTORS = ["0x6e789e6aa1b965f4", "0xbeeb8da1658eec67", "0xe99ff867dbf682c9", "0xd573529b34a1d093"]
+VALUE_VECTORS = ["0x260eb7331072494e", "0x51ec4b0e6e914646", "0x3ccba824979299d6", "0xdfdb4ad2645e3475"]
 
 words = st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=40)
 

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,9 +12,9 @@ from memo_dist.cli.options import Address, AsJson, ConfigFile, MemoryPath
 from memo_dist.cli.output import print_json
 from memo_dist.decoding import Cleanup
 from memo_dist.errors import InputError, PromptError
-from memo_dist.recall import DEFAULT_BEAM, DEFAULT_CONFIDENCE, Continuation, check_prompt, recall
+from memo_dist.prompting import TextContinuation, recall_text
+from memo_dist.recall import DEFAULT_BEAM, DEFAULT_CONFIDENCE
 from memo_dist.stored import StoredMemory
-from memo_dist.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from cluster.recall import ClusterReader
@@ -42,13 +43,12 @@ def recall_command(
         tokenizer = stored.tokenizer
         if tokenizer is None:
             raise InputError(f"{memory} is a memory of bare token ids; it has no tokenizer to read text with")
-        ids = tokenizer.encode(texts)
-        for index, tokens in enumerate(ids):
-            check_prompt(tokens, stored.config, from_start, f"prompt {index + 1} ({texts[index][:30]!r})")
         cleanup = Cleanup(stored.config)
         with reader_for(stored, address, shards) as reader:
-            answers = recall(reader, cleanup, ids, max_tokens, beam, min_confidence, from_start)
-    results = [_result(text, answer, tokenizer) for text, answer in zip(texts, answers, strict=True)]
+            answers = recall_text(
+                reader, cleanup, tokenizer, texts, max_tokens, beam, min_confidence, at_start=from_start
+            )
+    results = [_result(answer) for answer in answers]
     if as_json:
         print_json({"results": results})
         return
@@ -83,16 +83,9 @@ def _read_prompts(path: Path) -> list[str]:
     return texts
 
 
-def _result(text: str, answer: Continuation, tokenizer: Tokenizer) -> dict[str, Any]:
-    return {
-        "prompt": text,
-        "text": tokenizer.decode(answer.tokens),
-        "tokens": answer.tokens,
-        "confidences": answer.confidences,
-        "windows": answer.windows,
-        "stop": answer.stop,
-        "stop_confidence": answer.stop_confidence,
-    }
+def _result(answer: TextContinuation) -> dict[str, Any]:
+    found = asdict(answer.continuation)
+    return {"prompt": answer.prompt, "text": answer.text, "healed": answer.healed, **found}
 
 
 def _show(result: dict[str, Any]) -> None:

@@ -1,0 +1,68 @@
+"""Prompting: recall for text, where a prompt may stop in the middle of a token.
+
+Covers: encoding prompts, decoding answers, healing the last tokens. Does not cover: continuation itself (recall.py).
+
+A prompt that a person cuts off ("the quick bro") is tokenized otherwise than the text it was cut from, so its last
+windows were never written. Where recall abstains at once, the prompt's last one to three tokens are taken away and
+recalled again; the answer counts only if it begins with exactly the text taken away.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from memo_dist.decoding import Cleanup
+from memo_dist.recall import Continuation, Reader, check_prompt, recall
+from memo_dist.tokenizer import Tokenizer
+
+_MOST_HEALED = 3
+
+
+@dataclass(frozen=True)
+class TextContinuation:
+    """`text` goes on exactly where `prompt` stops; `tokens` of the continuation repeat `healed` tokens' text first."""
+
+    prompt: str
+    text: str
+    continuation: Continuation
+    healed: int = 0
+
+
+def recall_text(
+    reader: Reader,
+    cleanup: Cleanup,
+    tokenizer: Tokenizer,
+    prompts: list[str],
+    max_tokens: int,
+    beam: int,
+    min_confidence: float,
+    at_start: bool = False,
+) -> list[TextContinuation]:
+    """Continue texts; see recall.recall for the arguments.
+
+    Raises:
+        PromptError: a prompt is shorter than the shortest window; it is named.
+    """
+    ids = tokenizer.encode(prompts)
+    for index, tokens in enumerate(ids):
+        check_prompt(tokens, reader.config, at_start, f"prompt {index + 1} ({prompts[index][:30]!r})")
+
+    def ask(asked: list[np.ndarray]) -> list[Continuation]:
+        return recall(reader, cleanup, asked, max_tokens, beam, min_confidence, at_start)
+
+    results = [
+        TextContinuation(prompt, tokenizer.decode(answer.tokens), answer)
+        for prompt, answer in zip(prompts, ask(ids), strict=True)
+    ]
+    shortest = 0 if at_start else reader.config.windows[0]
+    for cut in range(1, _MOST_HEALED + 1):
+        silent = [
+            i
+            for i, result in enumerate(results)
+            if result.continuation.stop == "abstained" and not result.text and len(ids[i]) - cut >= shortest
+        ]
+        for i, answer in zip(silent, ask([ids[i][:-cut] for i in silent]), strict=True):
+            taken, text = tokenizer.decode(ids[i][-cut:].tolist()), tokenizer.decode(answer.tokens)
+            if text.startswith(taken) and len(text) > len(taken):
+                results[i] = TextContinuation(prompts[i], text[len(taken) :], answer, cut)
+    return results
