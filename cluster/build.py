@@ -18,8 +18,9 @@ from cluster.feed import Feed
 from cluster.placement import place_shards, wait_until_ready
 from cluster.session import STORE_BYTES, local_cpus, ray_session
 from cluster.watch import MemoryWatch
+from memo_dist.backend import array_module
 from memo_dist.config import MemoryConfig
-from memo_dist.errors import StorageError
+from memo_dist.errors import ConfigError, StorageError
 from memo_dist.planning import MemoryPlan, plan_memory, require_budget, show_bytes, with_banks_for
 from memo_dist.stored import refuse_existing, shard_file, staged_output, write_contents
 from pipelines.batching import delayed_batches
@@ -109,13 +110,17 @@ def build(
     """
     clock = Clock()
     refuse_existing(out)
+    array_module(options.device)
+    if not 0 < options.target_recall < 1:
+        raise ConfigError(f"--target-recall is {options.target_recall}; expected between 0 and 1, such as 0.99")
     corpus = plan_corpus(inputs, options.corpus)
     clock.lap("plan")
     choice = choose_tokenizer(corpus, options.tokenizer)
     clock.lap("tokenizer")
     plan = plan_build(corpus, choice, options)
     on_plan(corpus, plan)
-    require_budget(plan, options.memory_budget or int(psutil.virtual_memory().available * _MEMORY_SHARE))
+    available = int(psutil.virtual_memory().available * _MEMORY_SHARE)
+    require_budget(plan, available if options.memory_budget is None else options.memory_budget)
     with staged_output(out) as staging, MemoryWatch() as watch:
         _require_disk(staging, plan)
         with ray_session(options.address, plan.workers):
@@ -179,7 +184,7 @@ def plan_build(corpus: CorpusPlan, choice: TokenizerChoice, options: BuildOption
     """The size of everything, from the corpus and the options."""
     workers = local_cpus()
     config = MemoryConfig.text(
-        num_banks=options.num_banks or 1,
+        num_banks=1 if options.num_banks is None else options.num_banks,
         vocab_size=choice.tokenizer.vocab_size,
         inner_dim=options.inner_dim,
         num_heads=options.num_heads,
@@ -188,7 +193,7 @@ def plan_build(corpus: CorpusPlan, choice: TokenizerChoice, options: BuildOption
     )
     if options.num_banks is None:
         config = with_banks_for(config, options.target_recall, choice.tokens, choice.documents)
-    shards = options.shards or min(workers, config.num_banks)
+    shards = min(workers, config.num_banks) if options.shards is None else options.shards
     return plan_memory(config, choice.tokens, choice.documents, shards, workers, corpus.largest_unit, STORE_BYTES)
 
 

@@ -5,7 +5,7 @@ Covers: the schema, its metadata, building and reading batches. Does not cover: 
 A batch is some documents or document segments in input order:
     document_id     string          unique name of the document
     segment_start   uint64          where the segment begins in its document, in bytes of text; 0 only at the beginning
-    context         list<uint32>    the h^L tokens before the segment, or all there are; empty only at the beginning
+    context         list<uint32>    the h^L tokens before the segment, or all there are
     tokens          list<uint32>    the segment's tokens
     document_end    bool            the segment holds the document's last token
 The context is h^L tokens, one more than the longest window needs before its own last token, because a batch owns the
@@ -110,10 +110,10 @@ def read_batch(table: pa.Table, config: MemoryConfig) -> Iterator[tuple[str, Seg
                     f"document {name!r} has token id {int(run.max())}, outside the vocabulary of {config.vocab_size}; "
                     "was the batch made with another tokenizer?"
                 )
-            if (start == 0) != (len(context) == 0) or len(context) > config.context_length:
+            if len(context) > (config.context_length if start else 0):
                 raise InputError(
                     f"document {name!r}, segment at {start}: {len(context)} tokens of context; expected none at the "
-                    f"document's beginning and 1 to {config.context_length} elsewhere"
+                    f"document's beginning and at most {config.context_length} elsewhere"
                 )
             yield name, Segment(start, context, run, end)
 

@@ -21,6 +21,7 @@ from scipy.special import logsumexp
 from memo_dist.codes import signs, value_words
 from memo_dist.config import MemoryConfig
 
+_BLOCK = 64  # columns whose maximum is looked at first when the best are sought
 _SCORES_AT_ONCE = 1 << 24  # float32 scores held at a time: 64 MiB
 
 
@@ -55,7 +56,10 @@ class Cleanup:
 
     def __init__(self, config: MemoryConfig, shortlist: int = 16) -> None:
         self.config = config
-        self.codebook = signs(value_words(config.vocab_size, config.inner_dim, config.seed))
+        size = config.vocab_size + 1
+        self._padded = np.zeros((-(-size // _BLOCK) * _BLOCK, config.inner_dim), np.float32)
+        self._padded[:size] = signs(value_words(config.vocab_size, config.inner_dim, config.seed))
+        self.codebook = self._padded[:size]
         self.shortlist = min(shortlist, config.vocab_size + 1)
 
     def rank(self, reads: np.ndarray, filled: np.ndarray, top_k: int = 1) -> Candidates:
@@ -87,8 +91,7 @@ class Cleanup:
     def _rank(self, reads: np.ndarray, filled: np.ndarray, keep: int, top_k: int) -> Candidates:
         precision = self._precision(reads, filled)
         pooled = np.einsum("nld,nl->nd", reads.astype(np.float32), precision.astype(np.float32))
-        scores = pooled @ self.codebook.T
-        listed = np.argpartition(-scores, keep - 1, axis=1)[:, :keep].astype(np.int64)
+        listed = _top(pooled @ self._padded.T, len(self.codebook), keep)
         # rising ids first, so that equal log-odds are ranked the same everywhere
         listed.sort(axis=1)
         found = self.score(reads, filled, listed)
@@ -118,6 +121,21 @@ class Cleanup:
         dim = self.config.inner_dim
         energy = np.einsum("nld,nld->nl", reads.astype(np.float64), reads.astype(np.float64))
         return np.asarray(filled / np.maximum(energy / dim**4, 1 / dim**2))
+
+
+def _top(scores: np.ndarray, size: int, keep: int) -> np.ndarray:
+    """(n, keep) int64: the columns below `size` with the highest scores, in no order. `scores` is overwritten.
+
+    One pass finds each block's maximum; the best `keep` columns lie in the best `keep` blocks.
+    """
+    scores[:, size:] = -np.inf
+    blocks = scores.reshape(len(scores), -1, _BLOCK)
+    count = min(keep, blocks.shape[1])
+    best = np.argpartition(blocks.max(axis=2), -count, axis=1)[:, -count:]
+    columns = (best[:, :, None] * _BLOCK + np.arange(_BLOCK)).reshape(len(scores), -1)
+    inside = np.take_along_axis(scores, columns, axis=1)
+    chosen = np.argpartition(inside, -keep, axis=1)[:, -keep:]
+    return np.asarray(np.take_along_axis(columns, chosen, axis=1))
 
 
 def _before_last(filled: np.ndarray) -> np.ndarray:

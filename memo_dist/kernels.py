@@ -26,7 +26,7 @@ def bank_kernel() -> Callable[[np.ndarray, np.ndarray, np.ndarray, int], None]:
     """
     import numba
 
-    @numba.njit(cache=True, nogil=True, boundscheck=False)  # type: ignore[untyped-decorator]
+    @numba.njit(cache=True, nogil=True, boundscheck=False)
     def transpose_bits(x: np.uint64) -> np.uint64:
         # an 8 x 8 bit matrix, byte i bit j -> byte j bit i (Hacker's Delight, section 7-3)
         t = (x ^ (x >> np.uint64(7))) & np.uint64(0x00AA00AA00AA00AA)
@@ -36,7 +36,7 @@ def bank_kernel() -> Callable[[np.ndarray, np.ndarray, np.ndarray, int], None]:
         t = (x ^ (x >> np.uint64(28))) & np.uint64(0x00000000F0F0F0F0)
         return x ^ t ^ (t << np.uint64(28))
 
-    @numba.njit(cache=True, nogil=True, boundscheck=False)  # type: ignore[untyped-decorator]
+    @numba.njit(cache=True, nogil=True, boundscheck=False)
     def add(cells: np.ndarray, keys: np.ndarray, values: np.ndarray, sign: int) -> None:
         count, words = keys.shape
         dim = cells.shape[0]
@@ -89,4 +89,4 @@ def bank_kernel() -> Callable[[np.ndarray, np.ndarray, np.ndarray, int], None]:
                         for c in range(64):
                             cells[i, 64 * word + c] -= sums[i, c]
 
-    return add  # type: ignore[no-any-return]
+    return add

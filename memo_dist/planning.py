@@ -167,12 +167,13 @@ def require_budget(plan: MemoryPlan, budget: int) -> None:
     """
     if plan.peak_bytes <= budget:
         return
-    fixed = plan.peak_bytes - plan.config.num_banks * plan.config.bank_bytes
-    banks = (budget - fixed) // plan.config.bank_bytes
+    in_each = -(-plan.config.num_banks // plan.shards)
+    fixed = plan.peak_bytes - plan.shards * in_each * plan.config.bank_bytes
+    banks = (budget - fixed) // (plan.shards * plan.config.bank_bytes) * plan.shards
     fits = (
         f"with --banks {banks} it would fit, at a recall of {_recall_at(plan, banks):.3f}"
         if banks >= 1
-        else f"even one bank needs {show_bytes(fixed + plan.config.bank_bytes)}"
+        else f"even one bank needs {show_bytes(fixed + plan.shards * plan.config.bank_bytes)}"
     )
     raise BudgetError(
         f"the build would need {show_bytes(plan.peak_bytes)}: driver {show_bytes(plan.driver_bytes)}, "
@@ -211,6 +212,6 @@ def parse_bytes(text: str) -> int:
         size = float(number) * units[unit]
     except (ValueError, KeyError) as error:
         raise ConfigError(f"{text!r} is not a size; expected a number with a unit, such as 4GB or 512MiB") from error
-    if not size > 0:
-        raise ConfigError(f"{text!r} is not a size above zero")
+    if not 1 <= size < 2**63:
+        raise ConfigError(f"{text!r} is not a size; expected at least 1 byte and less than 2**63")
     return int(size)

@@ -28,7 +28,7 @@ DEFAULT_CONFIDENCE = 0.99
 DEFAULT_BEAM = 8
 _PRIOR = 0.5  # that a prompt is in the memory at all
 _STAYS = 0.999  # that a passage goes on at the next token
-_BRANCH = 1e-2  # a continuation this much less sure than the best is not followed
+_RIVAL = 5.0  # log-odds by which a rival that is itself unlikely may be behind the best and still be followed
 _LOST = 1e-3  # a path less sure than this is given up
 _AHEAD = 4  # steps beyond the last token asked for, to confirm it
 
@@ -170,9 +170,10 @@ def _step(
             finished[path.prompt].append(path)
             continue
         window = config.windows[depth[row] - 1]
-        for token, sure in zip(found.tokens[row].tolist(), confidence[row].tolist(), strict=True):
-            if sure >= max(_LOST, best * _BRANCH):
-                grown.setdefault(path.prompt, []).append(_grow(path, token, sure, window, config))
+        least = min(0.0, found.log_odds[row, 0] - _RIVAL)
+        worth = (confidence[row] >= _LOST) & (found.log_odds[row] >= least)
+        for token, sure in zip(found.tokens[row][worth].tolist(), confidence[row][worth].tolist(), strict=True):
+            grown.setdefault(path.prompt, []).append(_grow(path, token, sure, window, config))
     survivors: list[_Path] = []
     for prompt, branches in grown.items():
         branches.sort(key=lambda p: -p.log_score)

@@ -6,7 +6,7 @@ Covers: `NAME.memo/` as a whole. Does not cover: the inside of shard files (stor
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ def staged_output(out: Path) -> Iterator[Path]:
     """
     refuse_existing(out)
     staging = out.with_name(f".{out.name}.building")
+    made = [parent for parent in out.absolute().parents if not parent.exists()]
     with writing(out):
         if staging.exists():
             shutil.rmtree(staging)
@@ -45,8 +46,12 @@ def staged_output(out: Path) -> Iterator[Path]:
             sync_directory(staging)
             staging.rename(out)
             sync_directory(out.parent)
-    finally:
+    except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
+        for parent in made:
+            with suppress(OSError):  # somebody else uses it by now
+                parent.rmdir()
+        raise
 
 
 def refuse_existing(out: Path) -> None:

@@ -16,8 +16,9 @@ from memo_dist.batches import BatchInfo, make_batch
 from memo_dist.encoding.hashed import Segment
 from memo_dist.tokenizer import Tokenizer
 from pipelines.plan import CorpusOptions, CorpusPlan, Unit
-from pipelines.reading import Passage
+from pipelines.reading import Passage, Reading
 
+_NOTHING = np.zeros(0, np.uint32)
 _WINDOW = 4  # units tokenized at a time in one process
 
 
@@ -32,15 +33,16 @@ def unit_batch(unit: Unit, options: CorpusOptions, tokenizer: Tokenizer, context
     """
     reading = options.reading()
     passages = [passage for span in unit.spans for passage in reading.passages(span)]
-    texts = [text for passage in passages for text in (*passage.before, *passage.pieces)]
-    encoded = iter(tokenizer.encode(texts))
+    encoded = iter(tokenizer.encode([text for passage in passages for text in passage.pieces]))
     segments = []
     for passage in passages:
-        segment = _segment(passage, encoded, context_length)
-        if len(segment.tokens):
-            segments.append((passage.document_id, segment))
-        else:
-            reading.empty += 1
+        tokens = np.concatenate([_NOTHING, *[next(encoded) for _ in passage.pieces]])
+        begins = passage.start == 0
+        if not len(tokens) and begins == passage.ends:  # the middle of a document, or all of it
+            reading.empty += begins
+            continue
+        context = _context(reading, passage, tokenizer, context_length)
+        segments.append((passage.document_id, Segment(passage.start, context, tokens, passage.ends)))
     info = BatchInfo(
         batch_id=unit.batch_id,
         source=unit.describe(),
@@ -53,11 +55,15 @@ def unit_batch(unit: Unit, options: CorpusOptions, tokenizer: Tokenizer, context
     return make_batch(segments, info)
 
 
-def _segment(passage: Passage, encoded: Iterator[np.ndarray], context_length: int) -> Segment:
-    nothing = np.zeros(0, np.uint32)
-    before = np.concatenate([nothing, *[next(encoded) for _ in passage.before]])
-    tokens = np.concatenate([nothing, *[next(encoded) for _ in passage.pieces]])
-    return Segment(passage.start, before[len(before) - min(len(before), context_length) :], tokens, passage.ends)
+def _context(reading: Reading, passage: Passage, tokenizer: Tokenizer, length: int) -> np.ndarray:
+    """The `length` tokens before a passage, from as many pieces before it as that takes."""
+    count = 1
+    while True:
+        before = reading.preceding(passage, count)
+        tokens = np.concatenate([_NOTHING, *tokenizer.encode(before)])
+        if len(tokens) >= length or len(before) < count:
+            return tokens[max(0, len(tokens) - length) :]
+        count *= 4
 
 
 def delayed_batches(plan: CorpusPlan, tokenizer: object, context_length: int) -> Iterator[object]:

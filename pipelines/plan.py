@@ -163,7 +163,7 @@ def _parts(span: Span, target: int, options: CorpusOptions) -> list[Span]:
         step = max(1, (span.stop - span.start) * target // size)
     else:
         step = max(PIECE, target // PIECE * PIECE)
-        if span.source.format == "text" and options.errors == "skip":
+        if span.source.format == "text" and options.errors != "strict":
             span = replace(span, whole_utf8=_is_utf8(span.source))
     return [
         replace(span, start=start, stop=min(span.stop, start + step)) for start in range(span.start, span.stop, step)

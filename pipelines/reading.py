@@ -11,6 +11,7 @@ tokens in whatever file, unit or format it comes.
 import hashlib
 import itertools
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
@@ -25,12 +26,13 @@ PIECE = 1 << 18
 _SLACK = 1 << 12  # how far a cut may move to meet a line end
 MAX_ROW = 1 << 26  # bytes of one jsonl line or row; longer documents belong in files of their own
 ERROR_POLICIES = ("strict", "replace", "skip")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
 class Span:
     """Part of a source: bytes [start, stop) for text (multiples of PIECE) and jsonl (lines that begin there), rows for
-    parquet. `whole_utf8` is False for a document to be skipped because some of it, elsewhere, is not UTF-8."""
+    parquet. `whole_utf8` is False if the document is not UTF-8 somewhere, perhaps in another span."""
 
     source: Source
     start: int
@@ -44,13 +46,13 @@ class Span:
 
 @dataclass(frozen=True)
 class Passage:
-    """Consecutive pieces of one document; `before` holds the piece or pieces that precede them."""
+    """Consecutive pieces of one document, from byte `start` of its text; `source` where pieces precede them."""
 
     document_id: str
     start: int
     pieces: list[str]
     ends: bool
-    before: list[str] = field(default_factory=list)
+    source: Source | None = None
 
 
 @dataclass
@@ -60,6 +62,8 @@ class Reading:
     Attributes:
         errors: strict (an invalid document is an error), replace (by U+FFFD) or skip (the document).
         text_key, id_key: the fields of a row. Without the id key in a row, its place is its id.
+        consumed: bytes of source read so far, in the units of CorpusPlan.text_bytes.
+        content: hash of what was read.
     """
 
     errors: str = "strict"
@@ -68,6 +72,7 @@ class Reading:
     skipped: int = 0
     replaced: int = 0
     empty: int = 0
+    consumed: int = 0
     content: Any = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
 
     def passages(self, span: Span) -> Iterator[Passage]:
@@ -79,67 +84,67 @@ class Reading:
         if span.source.format == "text":
             yield from self._text(span)
             return
-        rows = self._jsonl(span) if span.source.format == "jsonl" else self._parquet(span)
-        for document_id, text in rows:
-            try:
-                data = text.encode()
-            except UnicodeEncodeError as error:  # a lone surrogate, which JSON can spell
-                replaced = self._invalid(document_id, error, text.encode(errors="replace"))
-                if replaced is None:
-                    continue
-                data = replaced
-            if not data:
+        for document_id, data in self._jsonl(span) if span.source.format == "jsonl" else self._parquet(span):
+            text = self._decoded(document_id, data)
+            if text == "":
                 self.empty += 1
-                continue
-            cuts = [0, *piece_cuts(data, 0, len(data)), len(data)]
-            yield Passage(document_id, 0, [data[a:b].decode() for a, b in itertools.pairwise(cuts)], True)
+            elif text is not None:
+                valid = text.encode()
+                yield Passage(document_id, 0, _pieces(valid, [0, *piece_cuts(valid, 0, len(valid)), len(valid)]), True)
 
-    def _invalid(self, document_id: str, error: UnicodeError, replaced: bytes) -> bytes | None:
-        if self.errors == "strict":
-            raise InputError(
-                f"document {document_id} is not valid UTF-8 ({error}); convert it, or choose --errors replace or skip"
-            )
-        if self.errors == "skip":
-            self.skipped += 1
-            return None
-        self.replaced += 1
-        return replaced
+    def preceding(self, passage: Passage, count: int) -> list[str]:
+        """Up to `count` pieces of the document before a passage; fewer where the document begins."""
+        if passage.source is None or not passage.start:
+            return []
+        first = max(0, (passage.start // PIECE - count - 1) * PIECE)
+        data = _read(passage.source, first, passage.start)
+        cuts = [c for c in piece_cuts(data, first, passage.source.size) if c < passage.start]
+        edges = [*([0] if not first else []), *cuts, passage.start]
+        return _pieces(data, [edge - first for edge in edges], "replace")[-count:]
+
+    def _decoded(self, document_id: str, data: bytes) -> str | None:
+        """Text by the error policy; None for a document to leave out."""
+        try:
+            return data.decode()
+        except UnicodeDecodeError as error:
+            if self.errors == "strict":
+                raise InputError(
+                    f"document {document_id} is not valid UTF-8 ({error}); convert it, or choose --errors replace or "
+                    "skip"
+                ) from error
+            if self.errors == "skip":
+                self.skipped += 1
+                return None
+            self.replaced += 1
+            return data.decode(errors="replace")
 
     def _text(self, span: Span) -> Iterator[Passage]:
         source = span.source
         if not source.size:
             self.empty += 1
             return
-        if not span.whole_utf8:
+        self.consumed += span.stop - span.start
+        if not span.whole_utf8 and self.errors == "skip":
             self.skipped += span.start == 0
             return
-        first = max(0, span.start - PIECE)
-        last = min(source.size, span.stop + _SLACK)
-        with source.open() as handle:
-            data = _read_range(handle, first, last)
-        if len(data) != last - first:
-            raise InputError(
-                f"{source.name} became shorter while it was read; keep the corpus unchanged during a build"
-            )
+        first, last = max(0, span.start), min(source.size, span.stop + _SLACK)
+        data = _read(source, first, last)
         cuts = piece_cuts(data, first, source.size)
         begin = next((c for c in cuts if c >= span.start), source.size) if span.start else 0
         end = next((c for c in cuts if c >= span.stop), source.size) if span.stop < source.size else source.size
         if begin >= end:
             return
-        inner = [begin, *(c for c in cuts if begin < c < end), end]
         owned = data[begin - first : end - first]
         self.content.update(owned)
-        try:
-            pieces = [data[a - first : b - first].decode() for a, b in itertools.pairwise(inner)]
-        except UnicodeDecodeError as error:
-            if self._invalid(source.name, error, b"") is None:
+        edges = [edge - begin for edge in [begin, *(c for c in cuts if begin < c < end), end]]
+        if span.whole_utf8:
+            if self._decoded(source.name, owned) is None:
                 return
-            pieces = [data[a - first : b - first].decode(errors="replace") for a, b in itertools.pairwise(inner)]
-        previous = max((c for c in cuts if c < begin), default=0)
-        before = [data[max(0, previous - first) : begin - first].decode(errors="replace")] if begin else []
-        yield Passage(source.name, begin, pieces, end == source.size, before)
+        else:  # known from the plan: counted once for all its spans
+            self.replaced += begin == 0
+        yield Passage(source.name, begin, _pieces(owned, edges, "replace"), end == source.size, source)
 
-    def _jsonl(self, span: Span) -> Iterator[tuple[str, str]]:
+    def _jsonl(self, span: Span) -> Iterator[tuple[str, bytes]]:
         source = span.source
         with source.open() as handle:
             at = max(0, span.start - 1)
@@ -154,23 +159,20 @@ class Reading:
                 if len(line) > MAX_ROW:
                     raise InputError(f"{source.name}: the line at byte {place} is longer than {MAX_ROW:,} bytes")
                 self.content.update(line)
+                self.consumed += len(line)
                 if line.strip():
                     row = self._parse(line, source, place)
                     if row is not None:
                         yield row
 
-    def _parse(self, line: bytes, source: Source, place: int) -> tuple[str, str] | None:
+    def _parse(self, line: bytes, source: Source, place: int) -> tuple[str, bytes] | None:
         where = f"{source.name}@{place}"
+        text = self._decoded(where, line)
+        if text is None:
+            return None
         try:
-            text_line = line.decode()
-        except UnicodeDecodeError as error:
-            replaced = self._invalid(where, error, line.decode(errors="replace").encode())
-            if replaced is None:
-                return None
-            text_line = replaced.decode()
-        try:
-            row = json.loads(text_line)
-        except ValueError as error:
+            row = json.loads(text)
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{where}: the line that begins at byte {place} is not JSON ({error})") from error
         if not isinstance(row, dict) or not isinstance(row.get(self.text_key), str):
             found = f"the fields {sorted(row)}" if isinstance(row, dict) else f"a {type(row).__name__}"
@@ -178,9 +180,11 @@ class Reading:
                 f"{where}: expected an object with the text in {self.text_key!r}, found {found}; "
                 "name the field with --text-key"
             )
-        return str(row.get(self.id_key, where)), row[self.text_key]
+        # a surrogate that JSON spells alone becomes a byte that is not UTF-8, so the policy decides on it
+        data = b"\xff".join(part.encode() for part in _SURROGATE.split(row[self.text_key]))
+        return _row_id(row.get(self.id_key), where), data
 
-    def _parquet(self, span: Span) -> Iterator[tuple[str, str]]:
+    def _parquet(self, span: Span) -> Iterator[tuple[str, bytes]]:
         source = span.source
         with source.open() as handle, pq.ParquetFile(handle) as file:
             names = file.schema_arrow.names
@@ -198,12 +202,35 @@ class Reading:
                 if at < span.stop and at + rows > span.start:
                     table = file.read_row_group(group, columns)
                     table = table.slice(max(0, span.start - at), min(rows, span.stop - at) - max(0, span.start - at))
-                    for offset, row in enumerate(table.to_pylist()):
-                        place = max(at, span.start) + offset
-                        text = row[self.text_key] or ""
-                        self.content.update(text.encode(errors="replace"))
-                        yield str(row.get(self.id_key, f"{source.name}#{place}")), text
+                    texts = table.column(self.text_key).cast(pa.large_binary()).to_pylist()
+                    ids = table.column(self.id_key).to_pylist() if self.id_key in names else [None] * len(texts)
+                    for offset, (text, row_id) in enumerate(zip(texts, ids, strict=True)):
+                        data = text or b""
+                        self.content.update(data)
+                        self.consumed += len(data)
+                        yield _row_id(row_id, f"{source.name}#{max(at, span.start) + offset}"), data
                 at += rows
+
+
+def _row_id(found: object, where: str) -> str:
+    """The id that a row gives, or else its place; what is not UTF-8 in it is spelled out."""
+    return where if found is None else str(found).encode("utf-8", "backslashreplace").decode()
+
+
+def _pieces(data: bytes, edges: list[int], errors: str = "strict") -> list[str]:
+    return [data[start:stop].decode(errors=errors) for start, stop in itertools.pairwise(edges)]
+
+
+def _read(source: Source, start: int, stop: int) -> bytes:
+    with source.open() as handle:
+        _skip(handle, start)
+        parts, left = [], stop - start
+        while left > 0 and (chunk := handle.read(left)):
+            parts.append(chunk)
+            left -= len(chunk)
+    if left:
+        raise InputError(f"{source.name} became shorter while it was read; keep the corpus unchanged during a build")
+    return b"".join(parts)
 
 
 def piece_cuts(data: bytes, first: int, size: int) -> list[int]:
@@ -212,20 +239,11 @@ def piece_cuts(data: bytes, first: int, size: int) -> list[int]:
     for nominal in range(-(-max(first, 1) // PIECE) * PIECE, min(size, first + len(data)), PIECE):
         window = data[nominal - first : nominal - first + _SLACK]
         line_end = window.find(b"\n")
-        boundary = next((i for i, byte in enumerate(window[:4]) if byte & 0xC0 != 0x80), 0)
+        boundary = next((i for i, byte in enumerate(window[:4]) if byte & 0xC0 != 0x80), len(window))
         cut = nominal + (line_end + 1 if line_end >= 0 else boundary)
         if 0 < cut < size:
             cuts.append(cut)
     return cuts
-
-
-def _read_range(handle: IO[bytes], start: int, stop: int) -> bytes:
-    _skip(handle, start)
-    parts, left = [], stop - start
-    while left > 0 and (chunk := handle.read(left)):
-        parts.append(chunk)
-        left -= len(chunk)
-    return b"".join(parts)
 
 
 def _skip(handle: IO[bytes], start: int) -> None:

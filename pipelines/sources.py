@@ -8,13 +8,16 @@ import fnmatch
 import glob
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import IO
 
 import fsspec
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from fsspec.implementations.local import LocalFileSystem
 
 from memo_dist.errors import InputError
 
@@ -52,15 +55,22 @@ class Source:
             InputError: the file cannot be opened or decompressed; raised also while reading inside the block.
         """
         try:
-            with fsspec.open(self.url, "rb", compression=self.compression) as handle:
+            with self._opened() as handle:
                 yield handle
         except InputError:
             raise
         except Exception as error:  # each codec and file system has its own class of error
-            what = f"as {self.compression}" if self.compression else ""
+            what = self.compression or self.format
             raise InputError(
-                f"{self.name} cannot be read {what}: {error}. Is it whole? Replace it or leave it out"
+                f"{self.name} cannot be read as {what}: {error}. Is it whole? Replace it or leave it out"
             ) from error
+
+    def _opened(self) -> AbstractContextManager[IO[bytes]]:
+        if "://" in self.url:
+            return fsspec.open(self.url, "rb", compression=self.compression)  # type: ignore[no-any-return]
+        # a local name is no URL: "::" in it means nothing
+        opened: AbstractContextManager[IO[bytes]] = LocalFileSystem().open(self.url, compression=self.compression)
+        return opened
 
     def measured(self, text_key: str) -> "Source":
         """The same source with its size; a compressed file is read through once, which also proves it whole.
@@ -73,18 +83,24 @@ class Source:
             if self.format == "parquet":
                 with pq.ParquetFile(handle) as file:
                     rows = file.metadata.num_rows
-                    size = sum(_column_bytes(file.metadata.row_group(i), text_key) for i in range(file.num_row_groups))
+                    if text_key in file.schema_arrow.names:  # the reader says so if it is not
+                        for batch in file.iter_batches(columns=[text_key]):
+                            size += pc.sum(pc.binary_length(batch.column(0).cast(pa.large_binary()))).as_py() or 0
+                    size = max(size, rows)  # a column of empty texts is still read
             elif self.compression is None:
                 size = handle.seek(0, os.SEEK_END)
             else:
                 while chunk := handle.read(_READ):
                     size += len(chunk)
+        if self.compression and not size:
+            self._refuse_no_bytes()
         return replace(self, size=size, rows=rows)
 
-
-def _column_bytes(group: pq.RowGroupMetaData, name: str) -> int:
-    columns = [group.column(i) for i in range(group.num_columns)]
-    return sum(c.total_uncompressed_size for c in columns if c.path_in_schema == name) or group.total_byte_size
+    def _refuse_no_bytes(self) -> None:
+        # gzip takes a file of no bytes for an empty text; it is the trace of a failed download
+        with fsspec.open(self.url, "rb") as handle:
+            if not handle.read(1):
+                raise InputError(f"{self.name} has no bytes, so it is no {self.compression} file; replace it")
 
 
 def list_sources(inputs: list[str], include: str | None = None, exclude: str | None = None) -> list[Source]:
@@ -109,7 +125,8 @@ def list_sources(inputs: list[str], include: str | None = None, exclude: str | N
 
 def describe_formats() -> str:
     """The endings that can be read, for messages."""
-    return f"{' '.join(TEXT_SUFFIXES)} {' '.join(ROW_SUFFIXES)}, each also with {' '.join(COMPRESSIONS)}"
+    plain = " ".join((*TEXT_SUFFIXES, ".jsonl"))
+    return f"{plain} .parquet, all but the last also with {' '.join(COMPRESSIONS)}"
 
 
 def _from_path(item: str, include: str | None, exclude: str | None) -> list[Source]:
@@ -128,7 +145,7 @@ def _from_path(item: str, include: str | None, exclude: str | None) -> list[Sour
     raise InputError(f"{item} does not exist; expected a file, a directory, a glob in quotes, or a URL")
 
 
-def _hidden(path: Path) -> bool:
+def _hidden(path: PurePath) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
@@ -136,11 +153,14 @@ def _from_url(item: str, include: str | None, exclude: str | None) -> list[Sourc
     try:
         system, path = fsspec.core.url_to_fs(item)
         if system.isdir(path):
-            names = sorted(system.find(path))
+            names = sorted(n for n in system.find(path) if not _hidden(PurePosixPath(n).relative_to(path.rstrip("/"))))
         elif glob.has_magic(path):
             names = sorted(system.glob(path))
         elif system.exists(path):
-            names = [path]
+            source = _source(item, system.unstrip_protocol(path))
+            if source is None:
+                raise InputError(f"{item} has an ending that is not read; expected one of {describe_formats()}")
+            return [source]
         else:
             raise InputError(f"{item} does not exist")
         return _known([system.unstrip_protocol(name) for name in names], item, include, exclude)
@@ -152,7 +172,9 @@ def _from_url(item: str, include: str | None, exclude: str | None) -> list[Sourc
 
 def _known(names: list[str], item: str, include: str | None, exclude: str | None) -> list[Source]:
     """The sources among `names`; files of other kinds in a directory are passed over."""
-    wanted = [n for n in names if _matches(n, include, default=True) and not _matches(n, exclude, default=False)]
+    wanted = [
+        n for n in names if _matches(n, item, include, default=True) and not _matches(n, item, exclude, default=False)
+    ]
     found = [_source(name, name if "://" in name else str(Path(name).absolute())) for name in wanted]
     sources = [source for source in found if source is not None]
     if not sources:
@@ -163,13 +185,19 @@ def _known(names: list[str], item: str, include: str | None, exclude: str | None
     return sources
 
 
-def _matches(name: str, pattern: str | None, default: bool) -> bool:
+def _matches(name: str, base: str, pattern: str | None, default: bool) -> bool:
+    """Whether a path, the part of it below `base`, or its last part matches a glob."""
     if pattern is None:
         return default
-    return fnmatch.fnmatch(name, pattern) or fnmatch.fnmatch(PurePosixPath(name).name, pattern)
+    forms = (name, name.removeprefix(base).lstrip("/"), PurePosixPath(name).name)
+    return any(fnmatch.fnmatch(form, pattern) for form in forms)
 
 
 def _source(name: str, url: str) -> Source | None:
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"the file name {name!r} is not UTF-8; rename the file") from error
     path = PurePosixPath(name)
     compression = COMPRESSIONS.get(path.suffix)
     suffix = PurePosixPath(path.stem).suffix if compression else path.suffix

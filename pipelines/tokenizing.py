@@ -4,12 +4,12 @@ Covers: training a byte-level BPE on a deterministic sample, loading one, measur
 Does not cover: encoding of batches (batching.py).
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from memo_dist.errors import TokenizerError
+from memo_dist.errors import InputError, TokenizerError
 from memo_dist.tokenizer import Tokenizer
 from pipelines.plan import CorpusPlan
+from pipelines.reading import PIECE
 
 MAX_VOCABULARY = 32_000
 SAMPLE_BYTES = 16 << 20
@@ -38,42 +38,52 @@ def choose_tokenizer(plan: CorpusPlan, name: str = "auto") -> TokenizerChoice:
     Raises:
         TokenizerError: no such tokenizer. InputError: the sample cannot be read.
     """
-    sample = list(_sample(plan))
-    texts = [text for text, _ in sample]
+    sample = _sample(plan)
+    if not sample.texts:
+        raise InputError(f"no text was found in {plan.units[0].describe()}: all documents are empty or left out")
     if name == "auto":
-        tokenizer = _train(texts)
+        tokenizer = _train(sample.texts)
     elif name == "bytes":
         tokenizer = Tokenizer.bytes()
     else:
         tokenizer = Tokenizer.from_file(name)
-    seen = sum(len(text.encode()) for text in texts)
     tokens = 0
-    for first in range(0, len(texts), 256):
-        tokens += sum(len(ids) for ids in tokenizer.encode(texts[first : first + 256]))
-    share = plan.text_bytes / max(seen, 1)
+    for first in range(0, len(sample.texts), 256):
+        tokens += sum(len(ids) for ids in tokenizer.encode(sample.texts[first : first + 256]))
     if not tokens:
         raise TokenizerError(f"tokenizer {name} gives no tokens for this corpus; choose another")
-    documents = sum(ends for _, ends in sample)
-    trained = seen if name == "auto" else 0
-    return TokenizerChoice(tokenizer, trained, round(tokens * share), max(1, round(documents * share)))
+    share = plan.text_bytes / max(sample.consumed, 1)
+    trained = sum(len(text.encode()) for text in sample.texts) if name == "auto" else 0
+    return TokenizerChoice(tokenizer, trained, round(tokens * share), max(1, round(sample.documents * share)))
 
 
-def _sample(plan: CorpusPlan) -> Iterator[tuple[str, bool]]:
-    """(piece, ends a document) from units spread evenly over the corpus, the same number of bytes from each."""
+@dataclass
+class _Sample:
+    """Pieces of text, how many documents end in them, and the bytes of source that they came from."""
+
+    texts: list[str] = field(default_factory=list)
+    documents: int = 0
+    consumed: int = 0
+
+
+def _sample(plan: CorpusPlan) -> _Sample:
+    """Text from units spread evenly over the corpus, the same number of bytes from each; all of a small corpus."""
     count = min(len(plan.units), _SAMPLE_UNITS)
     chosen = [plan.units[i * len(plan.units) // count] for i in range(count)]
     share = SAMPLE_BYTES // count
+    sample = _Sample()
     for unit in chosen:
-        left = share
         reading = plan.options.reading()
-        for span in unit.spans:
-            for passage in reading.passages(span):
-                for index, piece in enumerate(passage.pieces):
-                    if left > 0:
-                        left -= len(piece.encode())
-                        yield piece, passage.ends and index == len(passage.pieces) - 1
-            if left <= 0:
+        untaken = 0
+        for passage in (p for span in unit.spans for p in reading.passages(span)):
+            taken = passage.pieces[: 1 + share // PIECE]
+            untaken += sum(len(piece.encode()) for piece in passage.pieces[len(taken) :])
+            sample.texts += taken
+            sample.documents += passage.ends and len(taken) == len(passage.pieces)
+            if reading.consumed - untaken >= share:
                 break
+        sample.consumed += reading.consumed - untaken
+    return sample
 
 
 def _train(texts: list[str]) -> Tokenizer:

@@ -1,4 +1,4 @@
-"""The build and recall on Ray: equal to `Memory` to the bit, exactly once, within plan, nothing left after a failure."""
+"""The build and recall on Ray: equal to `Memory` to the bit, exactly once, within plan, nothing left after failures."""
 
 import contextlib
 import gzip
@@ -108,7 +108,7 @@ def test_too_little_disk_is_refused_before_the_work(
     text_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cluster.build._free_bytes", lambda path: 1000)
-    with pytest.raises(StorageError, match="1.0 KB free; the memory will take"):
+    with pytest.raises(StorageError, match=r"1\.0 KB free; the memory will take"):
         built(text_corpus, tmp_path / "m.memo")
     assert_nothing_left(tmp_path)
 

@@ -1,5 +1,9 @@
 """Windows and associations: against the plain reference, and independent of cuts, chunks and shards."""
 
+import functools
+import itertools
+import operator
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -51,7 +55,7 @@ def test_associations_equal_the_reference(tokens: list[int], shape: tuple[int, i
 )
 def test_cuts_and_chunks_neither_lose_nor_double_a_window(tokens: list[int], cuts: list[int], chunk: int) -> None:
     edges = sorted({0, len(tokens), *(c for c in cuts if c < len(tokens))})
-    parts = [segment(tokens, a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    parts = [segment(tokens, a, b) for a, b in itertools.pairwise(edges)]
     whole = encode([segment(tokens)])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hashed, "_CHUNK", chunk)
@@ -68,7 +72,7 @@ def test_shards_divide_the_associations() -> None:
     tokens = np.random.default_rng(0).integers(0, 50, 500).tolist()
     encoder = HashedEncoder(CONFIG)
     parts = [pairs(encoder.associations([segment(tokens)], range(a, b))) for a, b in ((0, 1), (1, 4), (4, 5))]
-    assert sorted(sum(parts, [])) == encode([segment(tokens)])
+    assert sorted(functools.reduce(operator.iadd, parts, [])) == encode([segment(tokens)])
 
 
 @given(st.lists(st.integers(0, 49), max_size=130), st.booleans())

@@ -1,5 +1,7 @@
 """Memory: equal to the plain reference, and promises 1, 2, 3 and 4 of the design on one process."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -108,9 +110,7 @@ def test_segments_in_any_order_equal_the_document() -> None:
     tokens = np.random.default_rng(0).integers(0, 500, 400).tolist()
     ids = np.array(tokens, np.uint32)
     cuts = [0, 3, 70, 200, 400]
-    segments = [
-        Segment(a, ids[max(0, a - 64) : a], ids[a:b], b == 400) for a, b in zip(cuts[:-1], cuts[1:], strict=True)
-    ]
+    segments = [Segment(a, ids[max(0, a - 64) : a], ids[a:b], b == 400) for a, b in itertools.pairwise(cuts)]
     memory = Memory(CONFIG)
     for index in (2, 0, 3, 1):
         memory.memorize_batch(batch(f"b{index}", [("a", segments[index])]))

@@ -1,5 +1,6 @@
 """Files: what is written is what was there, and nothing damaged is ever read as good."""
 
+import itertools
 import json
 import shutil
 import subprocess
@@ -37,7 +38,7 @@ def save_in_shards(memory: Memory, path: Path, edges: list[int]) -> None:
     """Write a memory as several shard files."""
     parts = []
     with staged_output(path) as staging:
-        for index, (start, stop) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        for index, (start, stop) in enumerate(itertools.pairwise(edges)):
             shard = Shard(memory.config, range(start, stop))
             memory.save(staging / "whole")
             with StoredMemory(staging / "whole") as stored:

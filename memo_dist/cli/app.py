@@ -9,6 +9,7 @@ import traceback
 import typer
 
 from memo_dist.cli import build, evaluate, inspect, recall, verify
+from memo_dist.cli.options import Invocation
 from memo_dist.cli.output import print_json
 from memo_dist.errors import MemoError
 
@@ -38,11 +39,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the program; returns its exit code."""
     words = sys.argv[1:] if arguments is None else arguments
     command = typer.main.get_command(make_app())
+    invocation = Invocation(as_json="--json" in words)
     try:
-        result = command.main(args=words, prog_name="memo-dist", standalone_mode=False)
+        result = command.main(args=words, prog_name="memo-dist", standalone_mode=False, obj=invocation)
         return result if isinstance(result, int) else 0
     except Exception as error:  # the outermost place: everything becomes a message and an exit code
-        return _report(error, "--json" in words)
+        return _report(error, invocation.as_json)
     except KeyboardInterrupt:
         print("memo-dist: interrupted; nothing was published", file=sys.stderr)
         return 1
@@ -58,7 +60,8 @@ def _report(error: Exception, as_json: bool) -> int:
         traceback.print_exception(error, file=sys.stderr)
     if as_json:
         print_json({"error": message, "exit_code": code})
-    print(f"memo-dist: {message}", file=sys.stderr)
+    if message:  # no arguments: the help was printed
+        print(f"memo-dist: {message}", file=sys.stderr)
     return code
 
 

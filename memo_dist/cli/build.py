@@ -59,7 +59,7 @@ def build_command(
         shards=shards,
         device=device,
         address=address,
-        memory_budget=parse_bytes(memory_budget) if memory_budget else None,
+        memory_budget=None if memory_budget is None else parse_bytes(memory_budget),
     )
     with ProgressLine("memorizing") as line:
 

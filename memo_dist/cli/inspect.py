@@ -9,6 +9,7 @@ from memo_dist.stored import StoredMemory
 def inspect_command(memory: MemoryPath, as_json: AsJson = False, settings: ConfigFile = None) -> None:
     """Show what a memory holds: size, load, digest, sources."""
     with StoredMemory(memory) as stored:
+        _ = stored.tokenizer  # refuses one that does not belong to the memory
         manifest, config, size = stored.manifest, stored.config, stored.bytes_on_disk
     a_bank = manifest.associations / config.num_banks
     facts = {

@@ -1,11 +1,19 @@
 """Flags that several commands take, spelled once."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 import yaml
 
 from memo_dist.errors import InputError
+
+
+@dataclass
+class Invocation:
+    """What the program must know of a command even if the command fails."""
+
+    as_json: bool
 
 
 def read_config(context: typer.Context, value: str | None) -> None:
@@ -31,6 +39,8 @@ def read_config(context: typer.Context, value: str | None) -> None:
         )
     chosen = {names[str(key)]: item for key, item in settings.items()}
     context.default_map = {**(context.default_map or {}), **chosen}
+    if isinstance(context.obj, Invocation):
+        context.obj.as_json |= bool(chosen.get("as_json"))
 
 
 ConfigFile = Annotated[

@@ -69,18 +69,22 @@ def reader_for(
 
 def _read_prompts(path: Path) -> list[str]:
     try:
-        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"--prompts {path} cannot be read: {error}") from error
+    numbered = [(number, line.removesuffix("\r")) for number, line in enumerate(lines, start=1) if line.strip()]
     if path.suffix != ".jsonl":
-        return lines
-    texts = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            texts.append(json.loads(line)["text"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise PromptError(f"{path} line {number} is not an object with 'text': {error!r}") from error
-    return texts
+        return [line for _, line in numbered]
+    return [_prompt_of(line, f"{path} line {number}") for number, line in numbered]
+
+
+def _prompt_of(line: str, where: str) -> str:
+    try:
+        text = json.loads(line)["text"]
+        text.encode()  # a lone surrogate, which JSON can spell, is no text
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise PromptError(f"{where} is not an object with a text in 'text': {error!r}") from error
+    return str(text)
 
 
 def _result(answer: TextContinuation) -> dict[str, Any]:
