@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from memo_dist.config import MemoryConfig
+from memo_dist.durable import write_text, writing
 from memo_dist.errors import ConfigError, DamagedMemoryError
-from memo_dist.storage import ShardRecord, writing
+from memo_dist.storage import ShardRecord
 
 MANIFEST_TYPE = "memo-dist memory"
 MANIFEST_VERSION = 1
@@ -54,7 +55,7 @@ class Manifest:
         """
         path = directory / MANIFEST_FILE
         with writing(path):
-            write_text_durably(path, self.to_json())
+            write_text(path, self.to_json())
 
     @classmethod
     def read(cls, directory: Path) -> "Manifest":
@@ -100,19 +101,3 @@ class Manifest:
 def _checksum(body: dict[str, Any]) -> str:
     canonical = json.dumps({k: v for k, v in body.items() if k != "checksum"}, sort_keys=True)
     return hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()
-
-
-def write_text_durably(path: Path, text: str) -> None:
-    """Temporary name, fsync, rename."""
-    import os
-
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        with open(temporary, "w", encoding="utf-8") as handle:
-            handle.write(text)
-            handle.flush()
-            os.fsync(handle.fileno())
-        temporary.rename(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

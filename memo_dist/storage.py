@@ -5,16 +5,12 @@ The format is stated in docs/format.md. Every dataset has HDF5's own checksum, e
 manifest the digest of the whole file, so damage is found whether one bank is read or all of them.
 """
 
-import errno
-import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import FileIO
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -23,12 +19,10 @@ from memo_dist.associations import bank_edge
 from memo_dist.backend import to_device, to_host
 from memo_dist.config import MemoryConfig
 from memo_dist.documents import DocumentRegistry
-from memo_dist.errors import DamagedMemoryError, StorageError
+from memo_dist.durable import Sink, file_digest, sync_directory, writing
+from memo_dist.errors import DamagedMemoryError
 from memo_dist.ledger import Entries
 from memo_dist.shard import Shard, array_digest
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
 
 FORMAT_TYPE = "memo-dist shard"
 FORMAT_VERSION = 1
@@ -57,7 +51,7 @@ def write_shard(shard: Shard, path: Path) -> tuple[ShardRecord, np.ndarray]:
     temporary = path.with_name(path.name + ".tmp")
     try:
         with writing(path):
-            with _Sink(temporary, "w+") as sink:
+            with Sink(temporary, "w+") as sink:
                 with h5py.File(sink, "w", libver="latest") as file:
                     _write(file, shard, digests)
                 if sink.error is not None:
@@ -71,45 +65,6 @@ def write_shard(shard: Shard, path: Path) -> tuple[ShardRecord, np.ndarray]:
         raise
     banks = shard.banks
     return ShardRecord(path.name, banks.start, banks.stop, size, checksum, shard.num_associations), digests
-
-
-class _Sink(FileIO):
-    """A file for HDF5 to write to that never fails: the first error is kept, to be raised once HDF5 is done.
-
-    HDF5 (2.0, under h5py 3.16) that is told of a full disk cannot close the file, and crashes the process later.
-    """
-
-    error: OSError | None = None
-
-    def write(self, data: "Buffer", /) -> int:
-        left = memoryview(data).cast("B")
-        size = len(left)
-        while self.error is None and len(left):
-            try:
-                left = left[super().write(left) :]
-            except OSError as error:
-                self.error = error
-        return size
-
-    def truncate(self, size: int | None = None, /) -> int:
-        try:
-            return super().truncate(size)
-        except OSError as error:
-            self.error = self.error or error
-            return size or 0
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusals into a StorageError that names the file."""
-    try:
-        yield
-    except (OSError, RuntimeError) as error:  # h5py reports a failed flush as RuntimeError
-        if isinstance(error, StorageError):
-            raise
-        full = getattr(error, "errno", None) == errno.ENOSPC or f"errno = {errno.ENOSPC}" in str(error)
-        reason = "the disk is full: make room or choose another --out" if full else str(error)
-        raise StorageError(f"cannot write {path}: {reason}") from error
 
 
 def _write(file: h5py.File, shard: Shard, digests: np.ndarray) -> None:
@@ -148,21 +103,6 @@ def _column(group: h5py.Group, name: str, shape: tuple[int, ...], kind: str) -> 
     width = np.dtype(kind).itemsize * int(np.prod(shape[1:]))
     rows = min(shape[0], max(1, _BLOCK // width))
     return group.create_dataset(name, shape, kind, chunks=(rows, *shape[1:]), fletcher32=True)
-
-
-def file_digest(path: Path) -> str:
-    """BLAKE2b-128 of a file's bytes."""
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-
-
-def sync_directory(path: Path) -> None:
-    """Make renames in a directory durable."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextmanager

@@ -15,10 +15,11 @@ import numpy as np
 
 from memo_dist.cmm import read_banks
 from memo_dist.config import MemoryConfig
+from memo_dist.durable import sync_directory, write_text, writing
 from memo_dist.errors import DamagedMemoryError, OutputExistsError
-from memo_dist.manifest import TOKENIZER_FILE, Manifest, write_text_durably
+from memo_dist.manifest import TOKENIZER_FILE, Manifest
 from memo_dist.shard import memory_digest
-from memo_dist.storage import ShardFile, ShardRecord, sync_directory, writing
+from memo_dist.storage import ShardFile, ShardRecord
 from memo_dist.tokenizer import Tokenizer
 
 DEFAULT_CACHE = 1 << 29
@@ -77,7 +78,7 @@ def write_contents(
     tokenizer_hash = tokenizer.hash if tokenizer else ""
     if tokenizer is not None:
         with writing(directory / TOKENIZER_FILE):
-            write_text_durably(directory / TOKENIZER_FILE, tokenizer.definition)
+            write_text(directory / TOKENIZER_FILE, tokenizer.definition)
     digest = memory_digest(config, tokenizer_hash, np.concatenate([digests for _, digests in shards]))
     manifest = Manifest(
         config=config,

@@ -1,5 +1,6 @@
 """Fixtures shared by tests: one Ray for the whole run, small corpora."""
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,3 +41,16 @@ def documents() -> dict[str, list[int]]:
         own = rng.integers(0, 500, int(rng.integers(1, 200))).tolist()
         made[f"doc-{index}"] = own + shared if index % 3 == 0 else own
     return made
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of 1 MiB; mounting needs root, as in CI."""
+    mount = tmp_path / "small"
+    mount.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(mount)]
+    done = subprocess.run(command, capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip(f"FULL DISK NOT TESTED: cannot mount a tmpfs here: {done.stderr.decode()}")
+    yield mount
+    subprocess.run(["umount", str(mount)], check=True)
