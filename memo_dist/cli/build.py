@@ -65,7 +65,6 @@ def build_command(
 
         def on_plan(corpus: "CorpusPlan", plan: MemoryPlan) -> None:
             print_table("Plan", _plan_rows(corpus, plan), error=True)
-            line.restart()
 
         def on_progress(progress: Progress) -> None:
             line.update(progress.units_done / progress.units, progress.tokens)

@@ -46,8 +46,8 @@ class ProgressLine:
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._started = time.monotonic()
-        self._printed = self._started
+        self._printed = time.monotonic()
+        self._first: tuple[float, float, int] | None = None
         self._bar: Progress | None = None
         if sys.stderr.isatty():
             self._bar = Progress(
@@ -69,18 +69,20 @@ class ProgressLine:
         if self._bar:
             self._bar.stop()
 
-    def restart(self) -> None:
-        """Rates count from now on."""
-        self._started = time.monotonic()
-
     def update(self, share: float, tokens: int) -> None:
-        """Show that `share` in [0, 1] of the work and `tokens` tokens are done."""
+        """Show that `share` in [0, 1] of the work and `tokens` tokens are done.
+
+        The rate counts from the first call on: before it, processes start.
+        """
         now = time.monotonic()
-        seconds = max(now - self._started, 1e-9)
-        rate = f"{tokens / seconds:,.0f} tokens/s"
+        if self._first is None:
+            self._first = (now, share, tokens)
+        began, first_share, first_tokens = self._first
+        seconds, done = now - began, share - first_share
+        rate = f"{(tokens - first_tokens) / seconds:,.0f} tokens/s" if seconds > 0 else "starting"
         if self._bar:
             self._bar.update(self._task, completed=share, rate=rate)
         elif now - self._printed >= _LINE_SECONDS or share >= 1:
             self._printed = now
-            left = seconds * (1 - share) / max(share, 1e-9)
-            print(f"{self._what}: {share:.0%}, {tokens:,} tokens, {rate}, {left:.0f} s left", file=sys.stderr)
+            left = f"{seconds * (1 - share) / done:.0f} s left" if done > 0 else "time left unknown"
+            print(f"{self._what}: {share:.0%}, {tokens:,} tokens, {rate}, {left}", file=sys.stderr)
