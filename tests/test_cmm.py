@@ -9,6 +9,7 @@ from memo_dist.associations import Associations, associate
 from memo_dist.cmm import BankRange
 from memo_dist.codes import value_words
 from memo_dist.errors import BankOverflowError
+from memo_dist.kernels import bank_kernel
 
 
 def some(count: int, vocab: int = 100, seed: int = 0) -> Associations:
@@ -56,6 +57,16 @@ def test_the_kernel_equals_the_plain_product_at_every_group_size(count: int) -> 
         memory.forget(some(count // 2, seed=1))
     assert np.array_equal(kernel.cells, plain.cells)
     assert kernel.cells.any()
+
+
+@pytest.mark.parametrize("count", [120, 128, 136, 300])
+def test_the_kernel_does_not_overflow_where_all_signs_agree(count: int) -> None:
+    """Equal rows: the sums that it keeps in int8 grow as fast as they can."""
+    words = np.random.default_rng(0).integers(0, 2**64, (1, 4), dtype=np.uint64).repeat(count, axis=0)
+    cells = np.zeros((256, 256), np.int16)
+    bank_kernel()(cells, words, words, 1)
+    sign = cmm.signs(words[:1])[0].astype(np.int64)
+    assert np.array_equal(cells, count * np.outer(sign, sign))
 
 
 def test_forget_is_the_exact_inverse() -> None:

@@ -3,6 +3,7 @@
 import itertools
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -158,6 +159,13 @@ def test_an_altered_manifest_is_refused(saved: Path) -> None:
         assert_refused(saved, "manifest.json")
     path.unlink()
     assert_refused(saved, "no manifest.json")
+
+
+def test_shards_that_do_not_give_the_memorys_digest_are_refused(saved: Path) -> None:
+    """A manifest that is whole in itself, and shards that are, but not of the same memory."""
+    replace(Manifest.read(saved), digest="0" * 32).write(saved)
+    with StoredMemory(saved) as stored, pytest.raises(DamagedMemoryError, match="belong to different memories"):
+        stored.verify()
 
 
 def test_an_existing_output_is_never_touched(documents: Documents, saved: Path) -> None:
