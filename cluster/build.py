@@ -132,7 +132,7 @@ def build(
                 plan.buffer,
                 plan.max_associations,
                 plan.associations // plan.shards,
-                options.device,
+                _device(options.device, plan.shards),
                 by_memory=options.address is not None,
             )
             graphs = delayed_batches(corpus, ray.put(choice.tokenizer), plan.config.context_length)
@@ -195,6 +195,14 @@ def plan_build(corpus: CorpusPlan, choice: TokenizerChoice, options: BuildOption
         config = with_banks_for(config, options.target_recall, choice.tokens, choice.documents)
     shards = min(workers, config.num_banks) if options.shards is None else options.shards
     return plan_memory(config, choice.tokens, choice.documents, shards, workers, corpus.largest_unit, STORE_BYTES)
+
+
+def _device(asked: str, shards: int) -> str:
+    """ "auto" is "gpu" where CuPy finds one here and the cluster has one for every shard."""
+    if asked != "auto":
+        return asked
+    enough = ray.cluster_resources().get("GPU", 0) >= shards
+    return "gpu" if enough and array_module("auto").__name__ == "cupy" else "cpu"
 
 
 def _window(corpus: CorpusPlan, plan: MemoryPlan) -> int:

@@ -5,6 +5,8 @@ Covers: ray.init and ray.shutdown, errors from remote code. Does not cover: what
 
 import logging
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -37,6 +39,7 @@ def ray_session(address: str | None, workers: int = 1) -> Iterator[None]:
         with unwrapped():
             yield
         return
+    handler = signal.getsignal(signal.SIGTERM)
     try:
         if address is None:
             ray.init(
@@ -51,6 +54,8 @@ def ray_session(address: str | None, workers: int = 1) -> Iterator[None]:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise ConfigError(f"no Ray cluster at {address or 'this machine'}: {error}") from error
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)  # ray.init puts its own in place
     try:
         with unwrapped():
             yield

@@ -1,8 +1,10 @@
 """The `memo-dist` program: commands, exit codes, errors in plain English.
 
-Covers: dispatch. Exit codes: 0 done, 2 usage or bad input, 1 failure. With --json an error is a JSON object too.
+Covers: dispatch. Exit codes: 0 done, 2 usage or bad input, 1 failure, 130 interrupted. With --json an error is a JSON
+object too.
 """
 
+import signal
 import sys
 import traceback
 
@@ -45,9 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
         return result if isinstance(result, int) else 0
     except Exception as error:  # the outermost place: everything becomes a message and an exit code
         return _report(error, invocation.as_json)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):  # Ray's own SIGTERM handler exits
         print("memo-dist: interrupted; nothing was published", file=sys.stderr)
-        return 1
+        return 130
 
 
 def _report(error: Exception, as_json: bool) -> int:
@@ -66,5 +68,6 @@ def _report(error: Exception, as_json: bool) -> int:
 
 
 def entry() -> None:
-    """The console script."""
+    """The console script. SIGTERM ends it as Ctrl-C does, so nothing half-written stays."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())
