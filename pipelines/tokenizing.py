@@ -95,7 +95,10 @@ def _train(texts: list[str]) -> Tokenizer:
     model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     model.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=MAX_VOCABULARY, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+        vocab_size=MAX_VOCABULARY,
+        min_frequency=2,  # else the words of a small corpus become one token each, and no prompt meets them halfway
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
     )
     model.train_from_iterator(texts, trainer)
     return Tokenizer(model.to_str())
