@@ -4,7 +4,8 @@ Covers: encoding prompts, decoding answers, healing the last tokens. Does not co
 
 A prompt that a person cuts off ("the quick bro") is tokenized otherwise than the text it was cut from, so its last
 windows were never written. Where recall abstains at once, the prompt's last one to three tokens are taken away and
-recalled again; the answer counts only if it begins with exactly the text taken away.
+recalled again; the answer counts only if it begins with exactly the text taken away. A prompt's first word may be cut
+off as well, and would spoil every window that reaches back to it, so it is not asked.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from memo_dist.recall import Continuation, Reader, check_prompt, recall
 from memo_dist.tokenizer import Tokenizer
 
 _MOST_HEALED = 3
+_LONGEST_WORD = 8  # tokens
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,9 @@ def recall_text(
     for index, tokens in enumerate(ids):
         check_prompt(tokens, reader.config, at_start, f"prompt {index + 1} ({prompts[index][:30]!r})")
 
+    if not at_start:
+        ids = [_without_first_word(tokens, tokenizer, reader.config.windows[0]) for tokens in ids]
+
     def ask(asked: list[np.ndarray]) -> list[Continuation]:
         return recall(reader, cleanup, asked, max_tokens, beam, min_confidence, at_start)
 
@@ -66,3 +71,10 @@ def recall_text(
             if text.startswith(taken) and len(text) > len(taken):
                 results[i] = TextContinuation(prompts[i], text[len(taken) :], answer, cut)
     return results
+
+
+def _without_first_word(tokens: np.ndarray, tokenizer: Tokenizer, shortest: int) -> np.ndarray:
+    """The tokens from the first one on that begins with white space; without the first if none of the next few does."""
+    nearby = range(1, min(_LONGEST_WORD, len(tokens)))
+    cut = next((i for i in nearby if tokenizer.decode([int(tokens[i])])[:1].isspace()), 1)
+    return tokens[cut:] if len(tokens) - cut >= shortest else tokens

@@ -7,8 +7,10 @@ A path is a prompt with the tokens recalled so far. Each step asks the windows t
 two states, inside a memorized passage or lost: the prior of a step is the confidence of the step before times the
 chance of staying inside, and the confidence of a token is the probability, given what was read so far, that it
 continues the whole context (decoding.py). One noisy read is no reason to stop: a path goes on while it is not plainly
-lost, and since only a path that was inside can be inside later, later confidence confirms earlier tokens. What is
-returned ends where the confirmed confidence falls below `min_confidence`: there recall abstains.
+lost, and since only a path that was inside can be inside later, a later token that is sure on its own evidence, without
+that prior, confirms the ones before it. What is returned ends where nothing confirms any more: there recall abstains.
+If a path is lost as soon as a longer window is full, what shorter windows led to was no memorized passage, and none of
+it is returned.
 
 Two memorized passages can share a window, and noise can put a wrong token first; only the steps after tell. So up to
 `beam` paths are followed, and the one confirmed furthest wins. beam=1 is greedy.
@@ -73,6 +75,7 @@ class _Path:
     prior: float = _PRIOR
     stop: str = "length"
     stop_confidence: float = 0.0
+    lost_window: int = 0  # the window that disagreed, if the path is lost
 
     def confirmed(self, max_tokens: int, min_confidence: float) -> Continuation:
         """What of the path later reads confirm."""
@@ -80,6 +83,8 @@ class _Path:
         later = self.stop_confidence if ended else 0.0
         sure = np.maximum.accumulate([later, *reversed(self.confidences)])[:0:-1].tolist()
         keep = next((i for i, c in enumerate(sure) if c < min_confidence), len(sure))
+        if self.lost_window not in (0, *self.windows[:keep]):
+            return self._cut(0, sure, "abstained", self.stop_confidence)
         if keep >= max_tokens:
             return self._cut(max_tokens, sure, "length", sure[max_tokens - 1])
         if ended and keep == len(sure):
@@ -160,20 +165,20 @@ def _step(
     config = reader.config
     hashes, filled = encoder.query([np.asarray(p.context) for p in paths], at_start)
     found = cleanup.rank(read_layers(reader, hashes, filled), filled, top_k=beam)
-    confidence = found.confidence(np.array([p.prior for p in paths]))
+    confidence, alone = found.confidence(np.array([p.prior for p in paths])), found.confidence(_PRIOR)
     depth = filled.sum(axis=1)
     grown: dict[int, list[_Path]] = {}
     for row, path in enumerate(paths):
-        best = float(confidence[row, 0])
+        best, window = float(confidence[row, 0]), config.windows[depth[row] - 1]
         if best < _LOST:
-            path.stop, path.stop_confidence = "lost", best
+            path.stop, path.stop_confidence, path.lost_window = "lost", best, window
             finished[path.prompt].append(path)
             continue
-        window = config.windows[depth[row] - 1]
         least = min(0.0, found.log_odds[row, 0] - _RIVAL)
         worth = (confidence[row] >= _LOST) & (found.log_odds[row] >= least)
-        for token, sure in zip(found.tokens[row][worth].tolist(), confidence[row][worth].tolist(), strict=True):
-            grown.setdefault(path.prompt, []).append(_grow(path, token, sure, window, config))
+        rows = (a[row][worth].tolist() for a in (found.tokens, confidence, alone))
+        for token, inside, own in zip(*rows, strict=True):
+            grown.setdefault(path.prompt, []).append(_grow(path, token, inside, own, window, config))
     survivors: list[_Path] = []
     for prompt, branches in grown.items():
         branches.sort(key=lambda p: -p.log_score)
@@ -182,16 +187,17 @@ def _step(
     return survivors
 
 
-def _grow(path: _Path, token: int, sure: float, window: int, config: MemoryConfig) -> _Path:
-    score = path.log_score + float(np.log(sure))
+def _grow(path: _Path, token: int, inside: float, own: float, window: int, config: MemoryConfig) -> _Path:
+    """The path with one more token: `inside` given what came before, `own` on the token's evidence alone."""
+    score = path.log_score + float(np.log(inside))
     if token == config.end_of_document:
-        return replace(path, log_score=score, stop="end_of_document", stop_confidence=sure)
+        return replace(path, log_score=score, stop="end_of_document", stop_confidence=own)
     return _Path(
         prompt=path.prompt,
         context=[*path.context, token][-config.context_length :],
         tokens=[*path.tokens, token],
-        confidences=[*path.confidences, sure],
+        confidences=[*path.confidences, own],
         windows=[*path.windows, window],
         log_score=score,
-        prior=sure * _STAYS,
+        prior=inside * _STAYS,
     )

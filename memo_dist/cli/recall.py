@@ -101,8 +101,9 @@ def _show(result: dict[str, Any]) -> None:
     reasons = {
         "length": f"stopped after {len(result['tokens'])} tokens",
         "end_of_document": "end of document",
-        "abstained": f"abstained: nothing in the memory goes on from here (confidence {result['stop_confidence']:.2f})",
+        "abstained": f"abstained after {len(result['tokens'])} tokens: nothing in the memory surely goes on from here "
+        f"(confidence {result['stop_confidence']:.4f})",
     }
     console = Console()
     console.print(shown, soft_wrap=True)
-    console.print(f"-- {reasons[result['stop']]}", style="yellow", highlight=False)
+    Console(stderr=True).print(f"-- {reasons[result['stop']]}", style="yellow", highlight=False)
