@@ -70,9 +70,19 @@ class ShardActor:
         """Write the shard's file."""
         return write_shard(self._shard, Path(path))
 
-    def retrieve(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The windows owned: (rows, vectors)."""
-        return self._shard.retrieve(hashes)
+    def forget(self, batch: pa.Table) -> Applied:
+        return self._shard.forget_batch(batch)
+
+    def merge(self, path: str) -> None:
+        """Add what a memory directory holds for the banks owned here."""
+        with StoredMemory(path) as stored:
+            for file in stored.shards:
+                part = Shard(self._shard.config, self._shard.banks, self._shard.tokenizer_hash)
+                file.load_into(part)
+                self._shard.merge(part)
+
+    def retrieve(self, part: np.ndarray) -> np.ndarray:
+        return self._shard.retrieve(part)
 
     def totals(self) -> tuple[int, int]:
         """(documents, tokens) whose records are kept here."""

@@ -15,11 +15,11 @@ import ray
 
 from cluster.placement import Placed, place_shards, wait_until_ready
 from cluster.session import local_cpus, ray_session
-from memo_dist.associations import bank_of
 from memo_dist.config import MemoryConfig
+from memo_dist.contents import DEFAULT_BUFFER
+from memo_dist.contents.protocol import portion
 from memo_dist.manifest import Manifest
 from memo_dist.planning import LEDGER_BYTES
-from memo_dist.shard import DEFAULT_BUFFER
 
 
 class ClusterReader:
@@ -34,17 +34,16 @@ class ClusterReader:
         self.config = config
         self._shards = shards
 
-    def read(self, hashes: np.ndarray) -> np.ndarray:
-        """(m,) uint64 window hashes -> (m, d) int32; see cmm.read_banks."""
-        result = np.empty((len(hashes), self.config.inner_dim), np.int32)
-        bank = bank_of(hashes, self.config.num_banks)
+    def read(self, cues: np.ndarray) -> np.ndarray:
+        """Answer cues; see encoding.protocol.Reader. Shards are added in order, so float32 sums repeat to the bit."""
         asked = []
         for placed in self._shards:
-            rows = np.flatnonzero((bank >= placed.banks.start) & (bank < placed.banks.stop))
+            rows, part = portion(self.config, cues, placed.banks)
             if len(rows):
-                asked.append((rows, placed.actor.retrieve.remote(hashes[rows])))
-        for (rows, _), (owned, vectors) in zip(asked, ray.get([reference for _, reference in asked]), strict=True):
-            result[rows[owned]] = vectors
+                asked.append((rows, placed.actor.retrieve.remote(part)))
+        result = np.zeros((len(cues), self.config.inner_dim), self.config.vector_type)
+        for (rows, _), vectors in zip(asked, ray.get([reference for _, reference in asked]), strict=True):
+            result[rows] += vectors
         return result
 
 

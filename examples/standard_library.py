@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from memo_dist.cli.app import main as memo_dist
-from memo_dist.decoding import Cleanup
+from memo_dist.decoding import HashedCleanup
 from memo_dist.recall import recall
 from memo_dist.stored import StoredMemory
 
@@ -50,7 +50,7 @@ def show_recall(memory: Path, directory: Path) -> None:
         assert tokenizer is not None
         tokens = tokenizer.encode([passage])[0]
         prompt, truth = tokens[:64], tokens[64:164].tolist()
-        (answer,) = recall(stored, Cleanup(stored.config), [prompt], max_tokens=100)
+        (answer,) = recall(stored, HashedCleanup(stored.config), [prompt], max_tokens=100)
         table = Table(title=f"\n100 tokens recalled after 64 tokens of {name}, {begin}...", title_justify="left")
         table.add_column("recalled from the memory")
         table.add_column("the original file")

@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 
 from memo_dist.config import MemoryConfig
-from memo_dist.encoding.hashed import Segment
+from memo_dist.encoding.segments import Segment
 from memo_dist.errors import InputError
 
 SCHEMA = pa.schema(

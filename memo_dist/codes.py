@@ -1,4 +1,4 @@
-"""Hashing and codes: tokens and windows -> 64-bit hashes -> +-1 vectors, from counters alone.
+"""Codes: hashes and +-1 vectors from counters alone, and the Gaussian matrices of the paper's memory.
 
 Covers: the 64-bit mixer, the symbols of tokens, the packed sign codes of keys, masks and values.
 Does not cover: how windows are made of tokens (encoding/hashed.py). There is no table of keys: equal hashes give equal
@@ -8,6 +8,8 @@ All integer arithmetic is modulo 2**64. Codes are kept packed, one bit a sign, b
 elementwise product of two codes is the XOR of their words.
 """
 
+import hashlib
+import math
 from types import ModuleType
 
 import numpy as np
@@ -86,3 +88,16 @@ def signs(words: Array) -> Array:
     vectors *= -2
     vectors += 1
     return vectors
+
+
+def gaussian(seed: int, layer: int, name: str, shape: tuple[int, ...], variance: float) -> np.ndarray:
+    """Independent N(0, variance) draws, float32, named by (seed, layer, name).
+
+    Drawn on the host whatever the device, so that CPU and GPU hold the same. The generator is Philox; which normals it
+    gives may change between versions of NumPy, so a stored memory keeps a hash of its first draws (storage.py).
+    """
+    key = hashlib.blake2b(f"{seed}/{layer}/{name}".encode(), digest_size=16).digest()
+    draws = np.random.Generator(np.random.Philox(key=int.from_bytes(key, "little")))
+    values = draws.standard_normal(shape, dtype=np.float32)
+    values *= np.float32(math.sqrt(variance))
+    return values

@@ -12,9 +12,10 @@ import pyarrow as pa
 from scipy.stats import rankdata
 
 from memo_dist.config import MemoryConfig
-from memo_dist.decoding import Candidates, Cleanup
-from memo_dist.encoding.hashed import HashedEncoder
-from memo_dist.recall import DEFAULT_CONFIDENCE, Reader, read_layers, recall
+from memo_dist.decoding import Candidates, Cleanup, cleanup_for
+from memo_dist.decoding.candidates import joined
+from memo_dist.encoding.protocol import Reader
+from memo_dist.recall import DEFAULT_CONFIDENCE, recall
 from memo_dist.sampling import Positions, context_names, count_following, sample_positions
 
 Batches = Callable[[], Iterable[pa.Table]]
@@ -74,7 +75,7 @@ def evaluate(
         prompts: prompts of each length for verbatim continuation; 0 for none.
     """
     config = reader.config
-    cleanup = Cleanup(config)
+    cleanup = cleanup_for(config)
     places = sample_positions(memorized(), config, sample)
     best = rank_next(reader, cleanup, places)
     right = best.tokens[:, 0] == places.following[:, 0]
@@ -104,21 +105,14 @@ def evaluate(
 
 def rank_next(reader: Reader, cleanup: Cleanup, places: Positions) -> Candidates:
     """The memory's best next token at each place, given its true context."""
-    encoder = HashedEncoder(reader.config)
     contexts = places.contexts()
     # a context that the document's beginning cuts short is known to be its beginning
-    hashes, filled = encoder.query(contexts)
-    starts = np.array([len(c) < places.before for c in contexts])
-    filled[starts, 0] = True
-    parts = [
-        cleanup.rank(read_layers(reader, hashes[i : i + _AT_ONCE], filled[i : i + _AT_ONCE]), filled[i : i + _AT_ONCE])
-        for i in range(0, len(hashes), _AT_ONCE)
-    ]
-    return Candidates(
-        np.concatenate([p.tokens for p in parts]),
-        np.concatenate([p.log_odds for p in parts]),
-        np.concatenate([p.layer_scores for p in parts]),
-    )
+    cues = cleanup.encoder.query(contexts, at_start=np.array([len(c) < places.before for c in contexts]))
+    parts = []
+    for first in range(0, len(cues), _AT_ONCE):
+        asked = cues[first : first + _AT_ONCE]
+        parts.append(cleanup.rank(cleanup.encoder.retrieve(reader, asked), asked.filled))
+    return joined(parts, 1, 1)
 
 
 def _mean(values: np.ndarray) -> float:

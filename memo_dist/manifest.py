@@ -43,7 +43,12 @@ class Manifest:
 
     def to_json(self) -> str:
         """JSON text, with a checksum of everything else in it."""
-        body: dict[str, Any] = {"type": MANIFEST_TYPE, "version": MANIFEST_VERSION, **asdict(self)}
+        body: dict[str, Any] = {
+            "type": MANIFEST_TYPE,
+            "version": MANIFEST_VERSION,
+            **asdict(self),
+            "config": self.config.to_dict(),
+        }
         body["checksum"] = _checksum(body)
         return json.dumps(body, indent=1) + "\n"
 

@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 
 from memo_dist.config import MemoryConfig
-from memo_dist.decoding import Cleanup
+from memo_dist.decoding import Candidates, Cleanup, cleanup_for
 from memo_dist.documents import document_key, record_of
-from memo_dist.encoding.hashed import Segment
+from memo_dist.encoding.segments import Segment
 from memo_dist.errors import ConfigError, InputError, NotMemorizedError, TokenizerError
-from memo_dist.recall import DEFAULT_BEAM, DEFAULT_CONFIDENCE, Continuation, recall
+from memo_dist.recall import DEFAULT_BEAM, DEFAULT_CONFIDENCE, Continuation, check_prompt, recall
 from memo_dist.shard import Applied, Shard, memory_digest
 from memo_dist.storage import write_shard
 from memo_dist.stored import StoredMemory, shard_file, staged_output, write_contents
@@ -71,6 +71,10 @@ class Memory:
     def memorize_batch(self, batch: pa.Table) -> Applied:
         """Memorize a batch of the Arrow contract; one that was applied before changes nothing."""
         return self.shard.memorize_batch(batch)
+
+    def forget_batch(self, batch: pa.Table) -> Applied:
+        """Take out a batch that was memorized; see Shard.forget_batch."""
+        return self.shard.forget_batch(batch)
 
     def forget(self, document_id: str, tokens: "list[int] | np.ndarray") -> None:
         """Undo `memorize` of the same document exactly; what other documents share with it stays.
@@ -135,11 +139,25 @@ class Memory:
 
     @property
     def cleanup(self) -> Cleanup:
-        return Cleanup(self.config)
+        """Vectors -> tokens for this memory."""
+        return cleanup_for(self.config, self.shard.contents.encoder)
 
-    def read(self, hashes: np.ndarray) -> np.ndarray:
-        """Window hashes (m,) -> (m, d) int32 vectors; see cmm.read_banks."""
-        return self.shard.retrieve(hashes)[1]
+    def read(self, cues: np.ndarray) -> np.ndarray:
+        """Answer cues; see encoding.protocol.Reader."""
+        return self.shard.retrieve(cues)
+
+    def retrieve(self, contexts: "list[list[int]] | list[np.ndarray]", at_start: bool = False) -> Candidates:
+        """One step: the best next token after each context, with scores and log-odds; contexts are token ids.
+
+        Raises:
+            PromptError: a context is shorter than the shortest window, or has an id outside the vocabulary.
+        """
+        asked = [np.asarray(context, np.int64) for context in contexts]
+        for index, context in enumerate(asked):
+            check_prompt(context, self.config, at_start, f"context {index + 1}")
+        cleanup = self.cleanup
+        cues = cleanup.encoder.query(asked, at_start)
+        return cleanup.rank(cleanup.encoder.retrieve(self, cues), cues.filled)
 
     @property
     def num_associations(self) -> int:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from memo_dist.decoding import Cleanup
-from memo_dist.recall import Continuation, Reader, check_prompt, recall
+from memo_dist.encoding.protocol import Reader
+from memo_dist.recall import Continuation, check_prompt, recall
 from memo_dist.tokenizer import Tokenizer
 
 _MOST_HEALED = 3

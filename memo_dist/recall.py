@@ -17,13 +17,12 @@ Two memorized passages can share a window, and noise can put a wrong token first
 """
 
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 
 from memo_dist.config import MemoryConfig
 from memo_dist.decoding import Cleanup
-from memo_dist.encoding.hashed import HashedEncoder
+from memo_dist.encoding.protocol import Reader
 from memo_dist.errors import PromptError
 
 DEFAULT_CONFIDENCE = 0.99
@@ -33,16 +32,6 @@ _STAYS = 0.999  # that a passage goes on at the next token
 _RIVAL = 5.0  # log-odds by which a rival that is itself unlikely may be behind the best and still be followed
 _LOST = 1e-3  # a path less sure than this is given up
 _AHEAD = 4  # steps beyond the last token asked for, to confirm it
-
-
-class Reader(Protocol):
-    """What recall needs of a memory, wherever its banks are."""
-
-    config: MemoryConfig
-
-    def read(self, hashes: np.ndarray) -> np.ndarray:
-        """(m,) uint64 window hashes -> (m, d) int32 vectors r = (key C[bank]) * mask."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -95,13 +84,6 @@ class _Path:
         return Continuation(self.tokens[:keep], sure[:keep], self.windows[:keep], stop, stop_confidence)
 
 
-def read_layers(reader: Reader, hashes: np.ndarray, filled: np.ndarray) -> np.ndarray:
-    """Read all filled windows: (n, L) hashes and flags -> (n, L, d) int32, zero where not filled."""
-    reads = np.zeros((*hashes.shape, reader.config.inner_dim), np.int32)
-    reads[filled] = reader.read(hashes[filled])
-    return reads
-
-
 def recall(
     reader: Reader,
     cleanup: Cleanup,
@@ -122,14 +104,13 @@ def recall(
     config = reader.config
     for index, prompt in enumerate(prompts):
         check_prompt(prompt, config, at_start, f"prompt {index + 1}")
-    encoder = HashedEncoder(config)
     keep = config.context_length
     paths = [_Path(i, [int(t) for t in p[-keep:]], [], [], []) for i, p in enumerate(prompts)]
     finished: list[list[_Path]] = [[] for _ in prompts]
     for _ in range(max_tokens + _AHEAD):
         if not paths:
             break
-        paths = _step(reader, cleanup, encoder, paths, finished, beam, at_start)
+        paths = _step(reader, cleanup, paths, finished, beam, at_start)
     for path in paths:
         finished[path.prompt].append(path)
     return [_best(ends, max_tokens, min_confidence) for ends in finished]
@@ -156,17 +137,16 @@ def _best(paths: list[_Path], max_tokens: int, min_confidence: float) -> Continu
 def _step(
     reader: Reader,
     cleanup: Cleanup,
-    encoder: HashedEncoder,
     paths: list[_Path],
     finished: list[list[_Path]],
     beam: int,
     at_start: bool,
 ) -> list[_Path]:
     config = reader.config
-    hashes, filled = encoder.query([np.asarray(p.context) for p in paths], at_start)
-    found = cleanup.rank(read_layers(reader, hashes, filled), filled, top_k=beam)
+    cues = cleanup.encoder.query([np.asarray(p.context) for p in paths], at_start)
+    found = cleanup.rank(cleanup.encoder.retrieve(reader, cues), cues.filled, top_k=beam)
     confidence, alone = found.confidence(np.array([p.prior for p in paths])), found.confidence(_PRIOR)
-    depth = filled.sum(axis=1)
+    depth = cues.filled.sum(axis=1)
     grown: dict[int, list[_Path]] = {}
     for row, path in enumerate(paths):
         best, window = float(confidence[row, 0]), config.windows[depth[row] - 1]

@@ -15,7 +15,7 @@ from memo_dist.batches import read_batch
 from memo_dist.codes import MASK_64, mix64, mix64_int
 from memo_dist.config import MemoryConfig
 from memo_dist.documents import document_key
-from memo_dist.encoding.hashed import Segment
+from memo_dist.encoding.segments import Segment
 
 BEGIN = -1  # stands before a document's first token
 _LEFT, _RIGHT, _PLACE = 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x27D4EB2F165667C5

@@ -16,17 +16,20 @@ import h5py
 import numpy as np
 
 from memo_dist.associations import bank_edge
-from memo_dist.backend import to_device, to_host
+from memo_dist.backend import to_host
 from memo_dist.config import MemoryConfig
+from memo_dist.contents.protocol import array_digest
 from memo_dist.documents import DocumentRegistry
 from memo_dist.durable import Sink, file_digest, sync_directory, writing
+from memo_dist.encoding.projected import codes_digest
 from memo_dist.errors import DamagedMemoryError
 from memo_dist.ledger import Entries
-from memo_dist.shard import Shard, array_digest
+from memo_dist.shard import Shard
 
 FORMAT_TYPE = "memo-dist shard"
 FORMAT_VERSION = 1
 _BLOCK = 1 << 22
+_WRITE = 1 << 25  # bytes of cells handed to HDF5 at a time
 
 
 @dataclass(frozen=True)
@@ -68,21 +71,24 @@ def write_shard(shard: Shard, path: Path) -> tuple[ShardRecord, np.ndarray]:
 
 
 def _write(file: h5py.File, shard: Shard, digests: np.ndarray) -> None:
-    config = shard.config
+    config, contents = shard.config, shard.contents
     file.attrs["type"], file.attrs["version"] = FORMAT_TYPE, FORMAT_VERSION
     file.attrs["config"] = config.fingerprint
     file.attrs["tokenizer"] = shard.tokenizer_hash
     file.attrs["first_bank"], file.attrs["stop_bank"] = shard.banks.start, shard.banks.stop
-    dim = config.inner_dim
-    cells = file.create_dataset("cells", (len(shard.banks), dim, dim), "<i2", chunks=(1, dim, dim), fletcher32=True)
-    for start in range(0, len(shard.banks), 256):
-        cells[start : start + 256] = to_host(shard.matrices.cells[start : start + 256])
+    if config.preset == "paper":
+        file.attrs["codes"] = codes_digest(config)
+    shape = (len(shard.banks), *config.bank_shape)
+    cells = file.create_dataset("cells", shape, config.cell_type, chunks=(1, *config.bank_shape), fletcher32=True)
+    step = max(1, _WRITE // config.bank_bytes)
+    for start in range(0, len(shard.banks), step):
+        cells[start : start + step] = to_host(contents.cells[start : start + step])
     file.create_dataset("bank_digests", data=digests)
     group = file.create_group("ledger")
     for name, kind in (("names", "<u8"), ("tokens", "<u4"), ("counts", "<u4")):
-        column = _column(group, name, (len(shard.ledger),), kind)
+        column = _column(group, name, (sum(len(part) for part in contents.entries()),), kind)
         at = 0
-        for part in shard.ledger.parts():
+        for part in contents.entries():
             if len(part):
                 column[at : at + len(part)] = to_host(getattr(part, name))
                 at += len(part)
@@ -150,6 +156,8 @@ class ShardFile:
                 "first_bank": record.first_bank,
                 "stop_bank": record.stop_bank,
             }
+            if config.preset == "paper":
+                expected["codes"] = codes_digest(config)
             for name, value in expected.items():
                 found = self._file.attrs[name]
                 if found != value:
@@ -162,7 +170,7 @@ class ShardFile:
         self._file.close()
 
     def cells(self, bank: int) -> np.ndarray:
-        """One bank, (d, d) int16, checked."""
+        """One bank, config.bank_shape, checked."""
         row = bank - self.banks.start
         with _damage(self.path):
             cells: np.ndarray = self._file["cells"][row]
@@ -208,12 +216,9 @@ class ShardFile:
                 raise DamagedMemoryError(
                     f"{self.path}: the ledger of bank {bank} does not match its digest; restore it"
                 )
-            shard.matrices.cells[bank - shard.banks.start] = to_device(self.cells(bank), shard.xp)
-            shard.matrices.loads[bank - shard.banks.start] = stop - start
+        cells = (self.cells(bank) for bank in banks)
         held = entries.slice(bounds[0], bounds[-1])
-        arrays = (held.names, held.tokens, held.counts.astype(np.int64))
-        for _ in shard.ledger.merge_entries(Entries(*(to_device(a, shard.xp) for a in arrays))):
-            pass  # the matrices were read, not rebuilt
+        shard.contents.restore(banks, bounds, held, cells, self.record.associations)
         with _damage(self.path):
             registry = DocumentRegistry.from_array(self._file["documents"][:])
             applied = self._file["applied"][:]

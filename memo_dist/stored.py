@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from memo_dist.cmm import read_banks
 from memo_dist.config import MemoryConfig
+from memo_dist.contents.protocol import read_cells
 from memo_dist.durable import sync_directory, write_text, writing
 from memo_dist.errors import DamagedMemoryError, OutputExistsError
 from memo_dist.manifest import TOKENIZER_FILE, Manifest
@@ -113,7 +113,8 @@ class StoredMemory:
             ShardFile(self.path / record.file, record, self.config, self.manifest.tokenizer_hash)
             for record in self.manifest.shards
         ]
-        self._bank = lru_cache(maxsize=cache_bytes // self.config.bank_bytes)(self._read_bank)
+        banks = max(self.config.num_heads, cache_bytes // self.config.bank_bytes)
+        self._bank = lru_cache(maxsize=banks)(self._read_bank)
 
     def _read_bank(self, bank: int) -> np.ndarray:
         shard = next(s for s in self.shards if bank in s.banks)
@@ -148,9 +149,9 @@ class StoredMemory:
     def bytes_on_disk(self) -> int:
         return sum(file.stat().st_size for file in self.path.iterdir())
 
-    def read(self, hashes: np.ndarray) -> np.ndarray:
-        """Window hashes (m,) -> (m, d) int32; see cmm.read_banks."""
-        return np.asarray(read_banks(self.config, hashes, self._bank))
+    def read(self, cues: np.ndarray) -> np.ndarray:
+        """Answer cues; see encoding.protocol.Reader."""
+        return read_cells(self.config, cues, self._bank)
 
     def verify(self) -> None:
         """Check every byte: files against the manifest, banks and ledgers against their digests and the memory's.

@@ -13,7 +13,7 @@ from dask.base import compute
 from dask.delayed import delayed
 
 from memo_dist.batches import BatchInfo, make_batch
-from memo_dist.encoding.hashed import Segment
+from memo_dist.encoding.segments import Segment
 from memo_dist.tokenizer import Tokenizer
 from pipelines.plan import CorpusOptions, CorpusPlan, Unit
 from pipelines.reading import Passage, Reading

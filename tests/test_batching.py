@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from memo_dist import Memory, MemoryConfig, Tokenizer
 from memo_dist.batches import SCHEMA, BatchInfo, read_batch
-from memo_dist.encoding.hashed import Segment
+from memo_dist.encoding.segments import Segment
 from pipelines import plan, reading
 from pipelines.batching import stream_batches
 from pipelines.plan import CorpusOptions, plan_corpus

@@ -113,7 +113,7 @@ BAD_SETTINGS = {
     "--shards 0": "shards.* 0",
     "--banks 0": "banks.* 0",
     "--dim 100": "100.*multiple of 64",
-    "--heads 1": "heads is 1.*2 to 16",
+    "--heads 1": "heads is 1.*2 to 64",
     "--seed -1": "seed is -1",
     "--surprise": "--surprise",
     "--tokenizer missing.json": r"missing\.json.*auto, bytes",

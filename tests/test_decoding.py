@@ -5,7 +5,7 @@ import pytest
 from reference import ReferenceMemory
 
 from memo_dist import Memory, MemoryConfig
-from memo_dist.decoding import Cleanup
+from memo_dist.decoding import HashedCleanup
 from memo_dist.planning import layer_recall, parse_bytes, predicted_recall, with_banks_for
 from memo_dist.sampling import context_names
 
@@ -35,7 +35,7 @@ def test_log_odds_equal_the_formula(depth: int) -> None:
     filled = np.zeros((5, 3), bool)
     filled[:, :depth] = True
     reads[~filled] = 0
-    found = Cleanup(CONFIG, shortlist=61).rank(reads, filled, top_k=61)
+    found = HashedCleanup(CONFIG, shortlist=61).rank(reads, filled, top_k=61)
     for row in range(5):
         expected = naive_log_odds(reads[row], depth, CONFIG)
         order = np.argsort(-expected, kind="stable")
@@ -49,10 +49,10 @@ def test_shortlist_finds_what_a_full_search_finds() -> None:
     tokens = rng.integers(0, 3000, 20_000)
     memory.memorize("a", tokens)
     places = rng.integers(64, 20_000, 200)
-    hashes, filled = memory.shard.encoder.query([tokens[p - 64 : p] for p in places])
-    reads = memory.read(hashes.ravel()).reshape(200, 3, -1)
-    short = Cleanup(memory.config, shortlist=16).rank(reads, filled)
-    full = Cleanup(memory.config, shortlist=3001).rank(reads, filled)
+    cues = memory.shard.contents.encoder.query([tokens[p - 64 : p] for p in places])
+    reads, filled = memory.shard.contents.encoder.retrieve(memory, cues), cues.filled
+    short = HashedCleanup(memory.config, shortlist=16).rank(reads, filled)
+    full = HashedCleanup(memory.config, shortlist=3001).rank(reads, filled)
     assert np.array_equal(short.tokens, full.tokens)
     assert np.allclose(short.log_odds, full.log_odds)
 
@@ -67,9 +67,8 @@ def test_capacity_law_agrees_with_a_real_memory(load: int) -> None:
     memory = Memory(config)
     memory.memorize("a", document)
     places = rng.integers(64, tokens, 1500)
-    hashes, filled = memory.shard.encoder.query([document[p - 64 : p] for p in places])
-    reads = memory.read(hashes.ravel()).reshape(len(places), 3, -1)
-    measured = (Cleanup(config).rank(reads, filled).tokens[:, 0] == document[places]).mean()
+    answers = memory.retrieve([document[p - 64 : p] for p in places])
+    measured = (answers.tokens[:, 0] == document[places]).mean()
     assert abs(measured - layer_recall(load, 3, 256, vocab)) < 0.03
 
 

@@ -13,7 +13,8 @@ from reference import ReferenceMemory
 from memo_dist import MemoryConfig
 from memo_dist.associations import Associations, associate, bank_edge, bank_of
 from memo_dist.encoding import hashed
-from memo_dist.encoding.hashed import HashedEncoder, Segment
+from memo_dist.encoding.hashed import HashedEncoder
+from memo_dist.encoding.segments import Segment
 
 CONFIG = MemoryConfig.text(num_banks=5, vocab_size=50, inner_dim=64)
 NOTHING = np.zeros(0, np.uint32)
@@ -79,7 +80,8 @@ def test_shards_divide_the_associations() -> None:
 
 @given(st.lists(st.integers(0, 49), max_size=130), st.booleans())
 def test_query_names_the_same_windows_as_memorizing(tokens: list[int], at_start: bool) -> None:
-    hashes, filled = HashedEncoder(CONFIG).query([np.array(tokens, np.int64)], at_start)
+    cues = HashedEncoder(CONFIG).query([np.array(tokens, np.int64)], at_start)
+    hashes, filled = cues.values, cues.filled
     assert filled[0].tolist() == [len(tokens) >= 4 or at_start, len(tokens) >= 16, len(tokens) >= 64]
     reference = ReferenceMemory(5, 50, 64)
     padded: list[int | None] = [None] * 4 + tokens

@@ -8,7 +8,7 @@ import pytest
 
 from memo_dist import Memory, MemoryConfig, Tokenizer
 from memo_dist.batches import BatchInfo, make_batch
-from memo_dist.encoding.hashed import Segment
+from memo_dist.encoding.segments import Segment
 from memo_dist.evaluation import area_under_curve, evaluate
 from memo_dist.prompting import recall_text
 from memo_dist.sampling import sample_positions

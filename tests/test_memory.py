@@ -10,7 +10,7 @@ from reference import ReferenceMemory
 
 from memo_dist import Memory, MemoryConfig
 from memo_dist.batches import BatchInfo, make_batch
-from memo_dist.encoding.hashed import Segment
+from memo_dist.encoding.segments import Segment
 from memo_dist.errors import ConfigError, InputError, NotMemorizedError, TokenizerError
 
 CONFIG = MemoryConfig.text(num_banks=3, vocab_size=500, inner_dim=64)
@@ -43,8 +43,8 @@ def test_matrices_and_ledger_equal_the_reference(documents: Documents) -> None:
     for tokens in documents.values():
         reference.memorize(tokens)
     assert memory.num_associations == len(reference.counts)
-    assert np.array_equal(memory.shard.matrices.cells, reference.matrices())
-    for part in memory.shard.ledger.parts():
+    assert np.array_equal(memory.shard.contents.matrices.cells, reference.matrices())
+    for part in memory.shard.contents.ledger.parts():
         for name, token, count in zip(part.associations.hashes, part.tokens, part.counts, strict=True):
             assert reference.counts[int(name), int(token)] == count
 

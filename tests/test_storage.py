@@ -55,8 +55,8 @@ def test_round_trip_keeps_every_bit_and_goes_on(documents: Documents, saved: Pat
         loaded.forget(name, documents[name])
     fewer = built(dict(list(documents.items())[10:]))
     assert loaded.digest() == fewer.digest()
-    assert np.array_equal(loaded.shard.matrices.cells, fewer.shard.matrices.cells)
-    assert np.array_equal(loaded.shard.matrices.loads, fewer.shard.matrices.loads)
+    assert np.array_equal(loaded.shard.contents.matrices.cells, fewer.shard.contents.matrices.cells)
+    assert np.array_equal(loaded.shard.contents.matrices.loads, fewer.shard.contents.matrices.loads)
 
 
 def test_any_division_into_shards_is_the_same_memory(documents: Documents, tmp_path: Path) -> None:

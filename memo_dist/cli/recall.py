@@ -10,7 +10,7 @@ import typer
 
 from memo_dist.cli.options import Address, AsJson, ConfigFile, MemoryPath
 from memo_dist.cli.output import print_json
-from memo_dist.decoding import Cleanup
+from memo_dist.decoding import cleanup_for
 from memo_dist.errors import InputError, PromptError
 from memo_dist.prompting import TextContinuation, recall_text
 from memo_dist.recall import DEFAULT_BEAM, DEFAULT_CONFIDENCE
@@ -43,7 +43,7 @@ def recall_command(
         tokenizer = stored.tokenizer
         if tokenizer is None:
             raise InputError(f"{memory} is a memory of bare token ids; it has no tokenizer to read text with")
-        cleanup = Cleanup(stored.config)
+        cleanup = cleanup_for(stored.config)
         with reader_for(stored, address, shards) as reader:
             answers = recall_text(
                 reader, cleanup, tokenizer, texts, max_tokens, beam, min_confidence, at_start=from_start

@@ -8,34 +8,19 @@ Covers: windows of documents and segments, their associations, the windows of a 
 with odd multipliers m_lj drawn from (seed, l, j): order matters, and nothing else of the position does.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from types import ModuleType
 
 import numpy as np
 
 from memo_dist.associations import Associations, associate, bank_of
-from memo_dist.backend import Array, namespace, to_device
+from memo_dist.backend import Array, to_device, to_host
 from memo_dist.codes import begin_symbol, mix64, mix64_int, token_symbols
 from memo_dist.config import MemoryConfig
+from memo_dist.encoding.protocol import Cues, Reader, filled_windows
+from memo_dist.encoding.segments import Chunk, Segment, lay_out, query_lines
 
 _CHUNK = 1 << 18  # positions hashed at a time: temporaries stay near the caches
-
-
-@dataclass(frozen=True)
-class Segment:
-    """A run of one document's tokens.
-
-    Attributes:
-        start: where the run begins in its document, 0 for the beginning; bytes of text for files.
-        context: the h^L tokens before the run, or all there are if the document has fewer.
-        tokens: the run.
-        ends: the document's last token is in it, so "end of document" is memorized after it.
-    """
-
-    start: int
-    context: np.ndarray
-    tokens: np.ndarray
-    ends: bool
 
 
 class HashedEncoder:
@@ -91,50 +76,19 @@ class HashedEncoder:
 
         Layer 0 is padded before a document's first token; a longer window counts only once it is full.
         """
-        found = [self._chunk(*chunk, banks) for chunk in self._chunks(segments)]
+        found = [self._chunk(chunk, banks) for chunk in lay_out(segments, self.config, _CHUNK)]
         if not found:
             found = [associate(self.xp.zeros(0, self.xp.uint64), self.xp.zeros(0, self.xp.uint32))]
         xp = self.xp
         return Associations(xp.concatenate([f.names for f in found]), xp.concatenate([f.tokens for f in found]))
 
-    def _chunks(self, segments: list[Segment]) -> "list[tuple[list[np.ndarray], list[np.ndarray]]]":
-        """Lay segments end to end, split into chunks of about _CHUNK positions: (tokens, positions) pieces.
-
-        Each piece is `context_length` or fewer tokens of left context followed by its targets; its positions array
-        holds, for each target, how many tokens of its document are known before it, and -1 for mere context. Beyond
-        the longest window the count no longer matters, so a segment's place in its document is not needed.
-        """
-        reach = self.config.context_length
-        chunks: list[tuple[list[np.ndarray], list[np.ndarray]]] = []
-        size = _CHUNK
-        for segment in segments:
-            end = np.full(1 if segment.ends else 0, self.config.end_of_document, np.int64)
-            line = np.concatenate([segment.context.astype(np.int64), segment.tokens.astype(np.int64), end])
-            at = len(segment.context)
-            while at < len(line):
-                if size >= _CHUNK:
-                    chunks.append(([], []))
-                    size = 0
-                stop = min(len(line), at + _CHUNK - size)
-                left = max(0, at - reach)
-                begin = np.full(self.config.num_heads, -1, np.int64)  # begin-of-document padding
-                positions = np.full(len(begin) + stop - left, -1, np.int64)
-                positions[len(begin) + at - left :] = np.arange(at, stop)
-                chunks[-1][0].append(np.concatenate([begin, line[left:stop]]))
-                chunks[-1][1].append(positions)
-                size += stop - at
-                at = stop
-        return chunks
-
-    def _chunk(self, tokens: list[np.ndarray], positions: list[np.ndarray], banks: range) -> Associations:
+    def _chunk(self, chunk: Chunk, banks: range) -> Associations:
         xp, config = self.xp, self.config
-        line = to_device(np.concatenate(tokens), xp)
-        where = to_device(np.concatenate(positions), xp)
-        layers = self.window_hashes(self._symbols(line))
+        line, known = to_device(chunk.line, xp), to_device(chunk.known, xp)
         names, nexts = [], []
         everything = len(banks) == config.num_banks
-        for window, hashes in zip(config.windows, layers, strict=True):
-            keep = where >= (0 if window == config.windows[0] else window)
+        for window, hashes in zip(config.windows, self.window_hashes(self._symbols(line)), strict=True):
+            keep = known >= (0 if window == config.windows[0] else window)
             chosen, following = hashes[:-1][keep], line[keep].astype(xp.uint32)
             if not everything:
                 bank = bank_of(chosen, config.num_banks)
@@ -145,38 +99,31 @@ class HashedEncoder:
             nexts.append(pair.tokens)
         return Associations(xp.concatenate(names), xp.concatenate(nexts))
 
+    def targets(self, segments: list[Segment]) -> Iterator[tuple[Cues, Array]]:
+        """(cues, next tokens) of every position of the segments, in order, chunk by chunk."""
+        for chunk in lay_out(segments, self.config, _CHUNK):
+            layers = self.window_hashes(self._symbols(to_device(chunk.line, self.xp)))
+            targets = np.flatnonzero(chunk.known >= 0)
+            rows = to_device(targets, self.xp)
+            values = to_host(self.xp.stack([hashes[rows] for hashes in layers], axis=1))
+            yield Cues(values, filled_windows(chunk.known[targets], self.config, True)), chunk.line[targets]
+
+    def retrieve(self, reader: Reader, cues: Cues) -> np.ndarray:
+        """Read all filled windows: (n, L, d) int32, zero where not filled."""
+        reads = np.zeros((*cues.values.shape, self.config.inner_dim), np.int32)
+        reads[cues.filled] = reader.read(cues.values[cues.filled])
+        return reads
+
     def _symbols(self, line: Array) -> Array:
         # -1 marks begin of document
         xp = self.xp
         symbols = token_symbols(xp.maximum(line, 0), self.config.seed)
         return xp.where(line < 0, xp.uint64(begin_symbol(self.config.seed)), symbols)
 
-    def query(self, contexts: list[np.ndarray], at_start: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """Window hashes of queries: what is asked after each context.
-
-        Args:
-            contexts: n token arrays of any length; the last h^L tokens count.
-            at_start: the contexts begin where a document begins, so layer 0 may look at padding.
-
-        Returns:
-            (hashes, filled): (n, L) uint64 and (n, L) bool; a window that the context does not fill is not filled.
-        """
-        reach, heads = self.config.context_length, self.config.num_heads
-        width = reach + heads
-        line = np.full((len(contexts), width), -1, np.int64)
-        lengths = np.empty(len(contexts), np.int64)
-        for row, context in enumerate(contexts):
-            tail = np.asarray(context, np.int64)[-reach:]
-            line[row, width - len(tail) :] = tail
-            lengths[row] = len(context)
+    def query(self, contexts: list[np.ndarray], at_start: bool | np.ndarray = False) -> Cues:
+        """The cue after each context; see protocol.Encoder."""
+        line, known = query_lines(contexts, self.config)
         symbols = self._symbols(to_device(line.ravel(), self.xp))
-        ends = np.arange(1, len(contexts) + 1) * width
-        hashes = np.stack([_host(layer[to_device(ends, self.xp)]) for layer in self.window_hashes(symbols)], axis=1)
-        filled = lengths[:, None] >= np.asarray(self.config.windows)[None, :]
-        if at_start:
-            filled[:, 0] = True
-        return hashes, filled
-
-
-def _host(array: Array) -> np.ndarray:
-    return np.asarray(array if namespace(array) is np else array.get())
+        ends = to_device(np.arange(1, len(contexts) + 1) * line.shape[1], self.xp)
+        hashes = np.stack([to_host(layer[ends]) for layer in self.window_hashes(symbols)], axis=1)
+        return Cues(hashes, filled_windows(known, self.config, at_start))

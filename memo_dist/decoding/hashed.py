@@ -1,4 +1,4 @@
-"""Cleanup: vectors read from the memory -> token ids, layer scores, log-odds.
+"""Cleanup for the preset text: vectors read from the memory -> token ids, layer scores, log-odds.
 
 Covers: which token a set of reads supports, and how surely. Does not cover: reading (cmm.py), continuation (recall.py).
 
@@ -13,40 +13,16 @@ is the log of P(v continues this whole context) against its being noise or a par
 what it is worth against fixed layer weights.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy.special import logsumexp
 
 from memo_dist.codes import signs, value_words
 from memo_dist.config import MemoryConfig
-
-_BLOCK = 64  # columns whose maximum is looked at first when the best are sought
-_SCORES_AT_ONCE = 1 << 24  # float32 scores held at a time: 64 MiB
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """The best `k` tokens of n queries, best first.
-
-    Attributes:
-        tokens: (n, k) int64; V is "end of document".
-        log_odds: (n, k) float64, natural logarithm.
-        layer_scores: (n, k, L) float64, z_l(v); 0 for layers that the context does not fill.
-    """
-
-    tokens: np.ndarray
-    log_odds: np.ndarray
-    layer_scores: np.ndarray
-
-    def confidence(self, prior: np.ndarray | float = 0.5) -> np.ndarray:
-        """(n, k): the probability that each token continues the context, where `prior` is the probability that the
-        context is in the memory at all. A scalar or (n,)."""
-        odds = np.log(prior) - np.log1p(-np.asarray(prior))
-        return np.asarray(1 / (1 + np.exp(-np.clip(self.log_odds + np.reshape(odds, (-1, 1)), -700, 700))))
+from memo_dist.decoding.candidates import BLOCK, SCORES_AT_ONCE, Candidates, best_columns, joined
+from memo_dist.encoding.hashed import HashedEncoder
 
 
-class Cleanup:
+class HashedCleanup:
     """The value codebook and the search in it.
 
     Args:
@@ -56,8 +32,9 @@ class Cleanup:
 
     def __init__(self, config: MemoryConfig, shortlist: int = 16) -> None:
         self.config = config
+        self.encoder = HashedEncoder(config)
         size = config.vocab_size + 1
-        self._padded = np.zeros((-(-size // _BLOCK) * _BLOCK, config.inner_dim), np.float32)
+        self._padded = np.zeros((-(-size // BLOCK) * BLOCK, config.inner_dim), np.float32)
         self._padded[:size] = signs(value_words(config.vocab_size, config.inner_dim, config.seed))
         self.codebook = self._padded[:size]
         self.shortlist = min(shortlist, config.vocab_size + 1)
@@ -74,24 +51,17 @@ class Cleanup:
         come from exact integer sums, in float64.
         """
         keep = max(top_k, self.shortlist)
-        rows = max(1, _SCORES_AT_ONCE // len(self.codebook))
+        rows = max(1, SCORES_AT_ONCE // len(self.codebook))
         parts = [
             self._rank(reads[i : i + rows], filled[i : i + rows], min(keep, len(self.codebook)), top_k)
             for i in range(0, len(reads), rows)
         ]
-        if not parts:
-            shape = (0, top_k)
-            return Candidates(np.empty(shape, np.int64), np.empty(shape), np.empty((*shape, filled.shape[1])))
-        return Candidates(
-            np.concatenate([p.tokens for p in parts]),
-            np.concatenate([p.log_odds for p in parts]),
-            np.concatenate([p.layer_scores for p in parts]),
-        )
+        return joined(parts, filled.shape[1], top_k)
 
     def _rank(self, reads: np.ndarray, filled: np.ndarray, keep: int, top_k: int) -> Candidates:
         precision = self._precision(reads, filled)
         pooled = np.einsum("nld,nl->nd", reads.astype(np.float32), precision.astype(np.float32))
-        listed = _top(pooled @ self._padded.T, len(self.codebook), keep)
+        listed = best_columns(pooled @ self._padded.T, len(self.codebook), keep)
         # rising ids first, so that equal log-odds are ranked the same everywhere
         listed.sort(axis=1)
         found = self.score(reads, filled, listed)
@@ -121,21 +91,6 @@ class Cleanup:
         dim = self.config.inner_dim
         energy = np.einsum("nld,nld->nl", reads.astype(np.float64), reads.astype(np.float64))
         return np.asarray(filled / np.maximum(energy / dim**4, 1 / dim**2))
-
-
-def _top(scores: np.ndarray, size: int, keep: int) -> np.ndarray:
-    """(n, keep) int64: the columns below `size` with the highest scores, in no order. `scores` is overwritten.
-
-    One pass finds each block's maximum; the best `keep` columns lie in the best `keep` blocks.
-    """
-    scores[:, size:] = -np.inf
-    blocks = scores.reshape(len(scores), -1, _BLOCK)
-    count = min(keep, blocks.shape[1])
-    best = np.argpartition(blocks.max(axis=2), -count, axis=1)[:, -count:]
-    columns = (best[:, :, None] * _BLOCK + np.arange(_BLOCK)).reshape(len(scores), -1)
-    inside = np.take_along_axis(scores, columns, axis=1)
-    chosen = np.argpartition(inside, -keep, axis=1)[:, -keep:]
-    return np.asarray(np.take_along_axis(columns, chosen, axis=1))
 
 
 def _before_last(filled: np.ndarray) -> np.ndarray:

@@ -1,0 +1,136 @@
+"""HashedContents: banks of the preset text, with the ledger of what they hold.
+
+Covers: buffering, keeping ledger and matrices in step. Does not cover: batches and documents (shard.py).
+
+Associations are buffered, sorted once the buffer is full, merged into the ledger, and only those that became held (or
+ceased to be) reach the matrices, in bank order. State is a function of the set of associations, not of their order.
+"""
+
+from collections.abc import Iterator
+from types import ModuleType
+
+import numpy as np
+
+from memo_dist.associations import Associations, bank_edge
+from memo_dist.backend import Array, to_device, to_host
+from memo_dist.cmm import BankRange
+from memo_dist.codes import value_words
+from memo_dist.config import MemoryConfig
+from memo_dist.contents.protocol import Contents, array_digest
+from memo_dist.encoding.hashed import HashedEncoder
+from memo_dist.encoding.segments import Segment
+from memo_dist.errors import BudgetError
+from memo_dist.ledger import Entries, Ledger
+
+PART_ENTRIES = 1 << 19  # associations of a ledger part: what one merge step holds twice
+
+
+class HashedContents:
+    """Banks `banks` of a text memory; see Shard for the arguments."""
+
+    def __init__(
+        self,
+        config: MemoryConfig,
+        banks: range,
+        buffer: int,
+        max_associations: int | None,
+        expected: int,
+        xp: ModuleType,
+    ) -> None:
+        self.config, self.banks, self.xp = config, banks, xp
+        self.encoder = HashedEncoder(config, xp)
+        values = value_words(config.vocab_size, config.inner_dim, config.seed, xp)
+        self.matrices = BankRange(config, banks, values, xp)
+        low, high = (bank_edge(edge, config.num_banks) for edge in (banks.start, banks.stop))
+        self.ledger = Ledger(low, high, parts=1 + expected // PART_ENTRIES, xp=xp)
+        self._buffer, self._max = buffer, max_associations
+        self._pending: dict[int, list[Associations]] = {1: [], -1: []}
+        self._waiting = 0
+
+    @property
+    def cells(self) -> Array:
+        """(len(banks), d, d) int16."""
+        return self.matrices.cells
+
+    @cells.setter
+    def cells(self, values: Array) -> None:
+        self.matrices.cells = values
+
+    def add(self, segments: list[Segment], sign: int) -> None:
+        """Buffer the segments' associations, to be added or taken away."""
+        found = self.encoder.associations(segments, self.banks)
+        self._pending[sign].append(found)
+        self._waiting += len(found)
+        if self._waiting >= self._buffer:
+            self.flush()
+
+    def flush(self) -> None:
+        """Merge what is buffered into the ledger and apply the difference to the matrices.
+
+        What is to be memorized goes first, so a forget of the same buffer finds it.
+
+        Raises:
+            BudgetError: there is more than was planned.
+        """
+        xp = self.xp
+        for sign, waiting in self._pending.items():
+            if not waiting:
+                continue
+            names = xp.concatenate([w.names for w in waiting])
+            tokens = xp.concatenate([w.tokens for w in waiting])
+            waiting.clear()
+            for change in self.ledger.merge(Associations(names, tokens), weight=sign):
+                self.matrices.memorize(change.added)
+                self.matrices.forget(change.removed)
+        self._waiting = 0
+        if self._max is not None and len(self.ledger) > self._max:
+            raise BudgetError(
+                f"banks {self.banks.start}-{self.banks.stop - 1} hold {len(self.ledger):,} associations, more than the "
+                f"{self._max:,} planned from a sample of the corpus; give --memory-budget more room or --banks"
+            )
+
+    def merge(self, other: Contents) -> None:
+        """Add what another one holds. Only associations that are new here reach the matrices: adding cells would count
+        shared ones twice."""
+        self.flush()
+        other.flush()
+        for part in other.entries():
+            for change in self.ledger.merge_entries(Entries(part.names, part.tokens, part.counts.astype(np.int64))):
+                self.matrices.memorize(change.added)
+
+    def retrieve(self, part: np.ndarray) -> np.ndarray:
+        """(m,) hashes of these banks' windows -> (m, d) int32."""
+        self.flush()
+        return to_host(self.matrices.retrieve(to_device(part, self.xp)))
+
+    def entries(self) -> Iterator[Entries]:
+        """The ledger, part by part."""
+        self.flush()
+        yield from self.ledger.parts()
+
+    @property
+    def num_associations(self) -> int:
+        self.flush()
+        return len(self.ledger)
+
+    def bank_digests(self) -> np.ndarray:
+        """(len(banks), 2, 16) uint8; see Contents."""
+        self.flush()
+        digests = np.empty((len(self.banks), 2, 16), np.uint8)
+        for row, bank in enumerate(self.banks):
+            low, high = (bank_edge(edge, self.config.num_banks) for edge in (bank, bank + 1))
+            held = self.ledger.between(low, high)
+            digests[row, 0] = array_digest(self.cells[row])
+            digests[row, 1] = array_digest(held.names, held.tokens, held.counts)
+        return digests
+
+    def restore(
+        self, banks: range, bounds: list[int], held: Entries, cells: Iterator[np.ndarray], associations: int
+    ) -> None:
+        """Fill empty banks from a file; see Contents."""
+        for bank, start, stop, values in zip(banks, bounds[:-1], bounds[1:], cells, strict=True):
+            self.cells[bank - self.banks.start] = to_device(values, self.xp)
+            self.matrices.loads[bank - self.banks.start] = stop - start
+        arrays = (held.names, held.tokens, held.counts.astype(np.int64))
+        for _ in self.ledger.merge_entries(Entries(*(to_device(a, self.xp) for a in arrays))):
+            pass  # the matrices were read, not rebuilt

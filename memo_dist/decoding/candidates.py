@@ -1,0 +1,80 @@
+"""Candidates: what cleanup returns, whatever the preset; the search for the best columns of a row of scores.
+
+Covers: results, confidence, the protocol of cleanups. Does not cover: evidence (hashed.py, projected.py).
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from memo_dist.encoding.protocol import Encoder
+
+BLOCK = 64  # columns whose maximum is looked at first when the best are sought
+SCORES_AT_ONCE = 1 << 24  # float32 scores held at a time: 64 MiB
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The best `k` tokens of n queries, best first.
+
+    Attributes:
+        tokens: (n, k) int64; V is "end of document".
+        log_odds: (n, k) float64, natural logarithm.
+        layer_scores: (n, k, R) float64; text: z_l(v), 0 for layers that the context does not fill; paper: r E[v]^T.
+    """
+
+    tokens: np.ndarray
+    log_odds: np.ndarray
+    layer_scores: np.ndarray
+
+    def confidence(self, prior: np.ndarray | float = 0.5) -> np.ndarray:
+        """(n, k): the probability that each token continues the context, where `prior` is the probability that the
+        context is in the memory at all. A scalar or (n,)."""
+        odds = np.log(prior) - np.log1p(-np.asarray(prior))
+        return np.asarray(1 / (1 + np.exp(-np.clip(self.log_odds + np.reshape(odds, (-1, 1)), -700, 700))))
+
+
+class Cleanup(Protocol):
+    """Vectors -> tokens, for cues of one encoder."""
+
+    @property
+    def encoder(self) -> Encoder:
+        """Whose cues these are."""
+        ...
+
+    def rank(self, reads: np.ndarray, filled: np.ndarray, top_k: int = 1) -> Candidates:
+        """The `top_k` tokens of the highest log-odds.
+
+        Args:
+            reads: (n, R, d) as `encoder.retrieve` gives them.
+            filled: (n, L) bool, as in the cues.
+        """
+        ...
+
+
+def joined(parts: list[Candidates], width: int, top_k: int) -> Candidates:
+    """Candidates of consecutive queries, put together; `width` is R."""
+    if not parts:
+        return Candidates(np.empty((0, top_k), np.int64), np.empty((0, top_k)), np.empty((0, top_k, width)))
+    return Candidates(
+        np.concatenate([p.tokens for p in parts]),
+        np.concatenate([p.log_odds for p in parts]),
+        np.concatenate([p.layer_scores for p in parts]),
+    )
+
+
+def best_columns(scores: np.ndarray, size: int, keep: int) -> np.ndarray:
+    """(n, keep) int64: the columns below `size` with the highest scores, in no order. `scores` is overwritten.
+
+    One pass finds each block's maximum; the best `keep` columns lie in the best `keep` blocks. The number of columns is
+    a multiple of BLOCK.
+    """
+    scores[:, size:] = -np.inf
+    blocks = scores.reshape(len(scores), -1, BLOCK)
+    count = min(keep, blocks.shape[1])
+    best = np.argpartition(blocks.max(axis=2), -count, axis=1)[:, -count:]
+    columns = (best[:, :, None] * BLOCK + np.arange(BLOCK)).reshape(len(scores), -1)
+    inside = np.take_along_axis(scores, columns, axis=1)
+    chosen = np.argpartition(inside, -keep, axis=1)[:, -keep:]
+    return np.asarray(np.take_along_axis(columns, chosen, axis=1))
