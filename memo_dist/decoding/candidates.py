@@ -52,6 +52,10 @@ class Cleanup(Protocol):
         """
         ...
 
+    def is_best(self, reads: np.ndarray, filled: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        """Whether (n,) `tokens` are what `rank` puts first, (n,) bool; may be cheaper than ranking."""
+        ...
+
 
 def joined(parts: list[Candidates], width: int, top_k: int) -> Candidates:
     """Candidates of consecutive queries, put together; `width` is R."""

@@ -58,6 +58,10 @@ class HashedCleanup:
         ]
         return joined(parts, filled.shape[1], top_k)
 
+    def is_best(self, reads: np.ndarray, filled: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        """Whether `tokens` are ranked first; see Cleanup."""
+        return np.asarray(self.rank(reads, filled).tokens[:, 0] == tokens)
+
     def _rank(self, reads: np.ndarray, filled: np.ndarray, keep: int, top_k: int) -> Candidates:
         precision = self._precision(reads, filled)
         pooled = np.einsum("nld,nl->nd", reads.astype(np.float32), precision.astype(np.float32))

@@ -1,0 +1,143 @@
+"""The multi-layer experiment: recall of random tokens as batch after batch goes into one memory.
+
+Covers: one run, row by row; the same run with the preset text. Does not cover: tables and plots (report.py, plots.py).
+
+Every batch is scored as published: sequences from position h on, their last two tokens left out. Scoring a position
+costs V d multiplications, 20 times what memorizing it costs, so a run may score the first `sequences` of the 30 only.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from memo_dist.config import MemoryConfig
+from memo_dist.decoding import Cleanup
+from memo_dist.encoding.protocol import Cues
+from memo_dist.encoding.segments import Segment
+from memo_dist.errors import ConfigError
+from memo_dist.experiments.random_tokens import LENGTH, random_batch, sequence_segments, sequences_with_decoys
+from memo_dist.memory import Memory
+
+VOCABULARY = 50_254
+HEADS = 4
+_LEFT_OUT = 2  # tokens at a sequence's end
+_TEXT_DIMS = (256, 128, 64)
+
+
+@dataclass(frozen=True)
+class LayersRun:
+    """One run: a preset at inner_dim^2 parameters, one seed."""
+
+    preset: str
+    inner_dim: int
+    num_layers: int
+    decoys: int
+    seed: int
+    vocab_size: int = VOCABULARY
+    composition: str = "jlt"
+
+    def config(self) -> MemoryConfig:
+        """The run's memory; the preset text gets as many parameters as the paper's matrix.
+
+        Raises:
+            ConfigError: no bank size gives that number of parameters, or the preset is unknown.
+        """
+        if self.preset == "paper":
+            return MemoryConfig.paper(
+                self.vocab_size, self.inner_dim, HEADS, self.num_layers, self.composition, seed=self.seed
+            )
+        return text_config(self.inner_dim**2, self.vocab_size, HEADS, self.num_layers, self.seed)
+
+
+def text_config(parameters: int, vocab_size: int, heads: int, layers: int, seed: int) -> MemoryConfig:
+    """The preset text with exactly `parameters` cells.
+
+    Raises:
+        ConfigError: no bank size divides that number.
+    """
+    dim = next((d for d in _TEXT_DIMS if parameters % (d * d) == 0), None)
+    if dim is None:
+        raise ConfigError(f"the preset text cannot have {parameters:,} parameters; expected a multiple of 64 x 64")
+    return MemoryConfig.text(
+        parameters // (dim * dim), vocab_size, inner_dim=dim, num_heads=heads, num_layers=layers, seed=seed
+    )
+
+
+@dataclass(frozen=True)
+class LayersRow:
+    """What one iteration of a run gave. `associations` counts what the preset holds; `load` is that a parameter."""
+
+    preset: str
+    inner_dim: int
+    num_layers: int
+    decoys: int
+    seed: int
+    iteration: int
+    tokens: int
+    parameters: int
+    associations: int
+    load: float
+    scored: int
+    recall_first: float
+    recall_last: float
+    seconds: float
+
+
+def run_layers(run: LayersRun, iterations: int, sequences: int, done: frozenset[int]) -> Iterator[LayersRow]:
+    """Memorize `iterations` batches one after the other and score the first and the newest after each.
+
+    Args:
+        sequences: how many of a batch's 30 are scored.
+        done: iterations whose rows are known; they are memorized, not scored.
+    """
+    memory = Memory(run.config())
+    cleanup = memory.cleanup
+    first: tuple[Cues, np.ndarray] | None = None
+    for iteration in range(iterations):
+        began = time.perf_counter()
+        tokens = sequences_with_decoys(run.vocab_size, run.decoys, run.seed, iteration)
+        segments = sequence_segments(tokens, iteration)
+        memory.memorize_batch(random_batch(segments, f"iteration {iteration}"))
+        if first is None:
+            first = scored_positions(cleanup, segments[:sequences])
+        if iteration in done:
+            continue
+        recall_first = recall_last = share_recalled(memory, cleanup, *first)
+        if iteration:
+            recall_last = share_recalled(memory, cleanup, *scored_positions(cleanup, segments[:sequences]))
+        associations, parameters = memory.num_associations, memory.config.num_parameters
+        yield LayersRow(
+            preset=run.preset,
+            inner_dim=run.inner_dim,
+            num_layers=run.num_layers,
+            decoys=run.decoys,
+            seed=run.seed,
+            iteration=iteration,
+            tokens=(iteration + 1) * tokens.size,
+            parameters=parameters,
+            associations=associations,
+            load=associations / parameters,
+            scored=len(first[1]),
+            recall_first=recall_first,
+            recall_last=recall_last,
+            seconds=round(time.perf_counter() - began, 3),
+        )
+
+
+def scored_positions(cleanup: Cleanup, segments: list[tuple[str, Segment]]) -> tuple[Cues, np.ndarray]:
+    """Cues and next tokens of the positions that count."""
+    parts = list(cleanup.encoder.targets([segment for _, segment in segments]))
+    values = np.concatenate([cues.values for cues, _ in parts])
+    filled = np.concatenate([cues.filled for cues, _ in parts])
+    following = np.concatenate([tokens for _, tokens in parts])
+    place = np.arange(len(following)) % LENGTH
+    counts = np.flatnonzero((place > HEADS) & (place < LENGTH - _LEFT_OUT + 1))
+    return Cues(values[counts], filled[counts]), following[counts]
+
+
+def share_recalled(memory: Memory, cleanup: Cleanup, cues: Cues, following: np.ndarray) -> float:
+    """Next-token recall, top-1."""
+    reads = cleanup.encoder.retrieve(memory, cues)
+    return float(np.mean(cleanup.is_best(reads, cues.filled, following)))
