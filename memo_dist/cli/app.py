@@ -10,7 +10,7 @@ import traceback
 
 import typer
 
-from memo_dist.cli import build, evaluate, inspect, recall, verify
+from memo_dist.cli import build, evaluate, inspect, recall, reproduce, verify
 from memo_dist.cli.options import Invocation
 from memo_dist.cli.output import print_json
 from memo_dist.errors import MemoError
@@ -34,6 +34,10 @@ def make_app() -> typer.Typer:
         ("verify", verify.verify_command),
     ):
         app.command(name)(function)
+    again = typer.Typer(no_args_is_help=True, help="Run the paper's experiments again, beside the published figures.")
+    again.command("layers")(reproduce.layers_command)
+    again.command("capacity")(reproduce.capacity_command)
+    app.add_typer(again, name="reproduce")
     return app
 
 

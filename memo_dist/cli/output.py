@@ -41,11 +41,27 @@ def print_table(title: str, rows: dict[str, Any], error: bool = False) -> None:
     Console(stderr=error).print(table)
 
 
+def print_rows(title: str, columns: dict[str, str], rows: list[dict[str, Any]]) -> None:
+    """A table with one line a row: `columns` are field -> heading. Numbers are short, what is missing is a dash."""
+    table = Table(title=title, title_justify="left")
+    for heading in columns.values():
+        table.add_column(heading, justify="right" if table.columns else "left")
+    for row in rows:
+        table.add_row(*(_short(row[name]) for name in columns))
+    Console().print(table)
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
 class ProgressLine:
     """Progress on stderr: a bar on a terminal, a line every few seconds elsewhere."""
 
-    def __init__(self, what: str) -> None:
-        self._what = what
+    def __init__(self, what: str, unit: str = "tokens") -> None:
+        self._what, self._unit = what, unit
         self._printed = time.monotonic()
         self._first: tuple[float, float, int] | None = None
         self._bar: Progress | None = None
@@ -69,20 +85,21 @@ class ProgressLine:
         if self._bar:
             self._bar.stop()
 
-    def update(self, share: float, tokens: int) -> None:
-        """Show that `share` in [0, 1] of the work and `tokens` tokens are done.
+    def update(self, share: float, count: int) -> None:
+        """Show that `share` in [0, 1] of the work and `count` tokens (or other units) are done.
 
         The rate counts from the first call on: before it, processes start.
         """
         now = time.monotonic()
         if self._first is None:
-            self._first = (now, share, tokens)
-        began, first_share, first_tokens = self._first
+            self._first = (now, share, count)
+        began, first_share, first_count = self._first
         seconds, done = now - began, share - first_share
-        rate = f"{(tokens - first_tokens) / seconds:,.0f} tokens/s" if seconds > 0 else "starting"
+        per_second = (count - first_count) / seconds if seconds > 0 else 0.0
+        rate = f"{per_second:,.{0 if per_second >= 10 else 2}f} {self._unit}/s" if seconds > 0 else "starting"
         if self._bar:
             self._bar.update(self._task, completed=share, rate=rate)
         elif now - self._printed >= _LINE_SECONDS or share >= 1:
             self._printed = now
             left = f"{seconds * (1 - share) / done:.0f} s left" if done > 0 else "time left unknown"
-            print(f"{self._what}: {share:.0%}, {tokens:,} tokens, {rate}, {left}", file=sys.stderr)
+            print(f"{self._what}: {share:.0%}, {count:,} {self._unit}, {rate}, {left}", file=sys.stderr)

@@ -7,7 +7,7 @@ found by bisection, each probe a new memory: recall falls as pairs are added.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -20,6 +20,24 @@ VOCABULARY = 100_000
 BATCH = 1000
 TARGET = 0.9
 _MOST = 0.08  # pairs a parameter that no memory of this kind holds at 90%
+
+
+@dataclass(frozen=True)
+class CapacityRow:
+    """What a run gave: `pairs_at_90`, a multiple of 1,000, and recall with so many pairs and with 1,000 more."""
+
+    preset: str
+    num_heads: int
+    key_dim: int
+    value_dim: int
+    seed: int
+    vocab_size: int
+    parameters: int
+    pairs_at_90: int
+    recall: float
+    recall_beyond: float
+    scored: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -41,22 +59,9 @@ class CapacityRun:
             )
         return text_config(self.key_dim * self.value_dim, self.vocab_size, self.num_heads, 1, self.seed)
 
-
-@dataclass(frozen=True)
-class CapacityRow:
-    """What a run gave: `pairs_at_90`, a multiple of 1,000, and recall with so many pairs and with 1,000 more."""
-
-    preset: str
-    num_heads: int
-    key_dim: int
-    value_dim: int
-    seed: int
-    parameters: int
-    pairs_at_90: int
-    recall: float
-    recall_beyond: float
-    scored: int
-    seconds: float
+    def made(self, row: CapacityRow) -> bool:
+        """Whether a row is this run's."""
+        return all(getattr(row, name) == value for name, value in asdict(self).items())
 
 
 def run_capacity(run: CapacityRun, scored: int) -> CapacityRow:
@@ -84,6 +89,7 @@ def run_capacity(run: CapacityRun, scored: int) -> CapacityRow:
         key_dim=run.key_dim,
         value_dim=run.value_dim,
         seed=run.seed,
+        vocab_size=run.vocab_size,
         parameters=config.num_parameters,
         pairs_at_90=enough * BATCH,
         recall=recall_at(enough),

@@ -8,7 +8,7 @@ costs V d multiplications, 20 times what memorizing it costs, so a run may score
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -24,6 +24,29 @@ VOCABULARY = 50_254
 HEADS = 4
 _LEFT_OUT = 2  # tokens at a sequence's end
 _TEXT_DIMS = (256, 128, 64)
+
+
+@dataclass(frozen=True)
+class LayersRow:
+    """What one iteration of a run gave. `associations` counts what the preset holds; `load` is that a parameter."""
+
+    preset: str
+    inner_dim: int
+    num_layers: int
+    decoys: int
+    seed: int
+    vocab_size: int
+    composition: str
+    iteration: int
+    tokens: int
+    parameters: int
+    associations: int
+    load: float
+    sequences: int
+    scored: int
+    recall_first: float
+    recall_last: float
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -50,6 +73,10 @@ class LayersRun:
             )
         return text_config(self.inner_dim**2, self.vocab_size, HEADS, self.num_layers, self.seed)
 
+    def made(self, row: LayersRow) -> bool:
+        """Whether a row is one of this run's."""
+        return all(getattr(row, name) == value for name, value in asdict(self).items())
+
 
 def text_config(parameters: int, vocab_size: int, heads: int, layers: int, seed: int) -> MemoryConfig:
     """The preset text with exactly `parameters` cells.
@@ -63,26 +90,6 @@ def text_config(parameters: int, vocab_size: int, heads: int, layers: int, seed:
     return MemoryConfig.text(
         parameters // (dim * dim), vocab_size, inner_dim=dim, num_heads=heads, num_layers=layers, seed=seed
     )
-
-
-@dataclass(frozen=True)
-class LayersRow:
-    """What one iteration of a run gave. `associations` counts what the preset holds; `load` is that a parameter."""
-
-    preset: str
-    inner_dim: int
-    num_layers: int
-    decoys: int
-    seed: int
-    iteration: int
-    tokens: int
-    parameters: int
-    associations: int
-    load: float
-    scored: int
-    recall_first: float
-    recall_last: float
-    seconds: float
 
 
 def run_layers(run: LayersRun, iterations: int, sequences: int, done: frozenset[int]) -> Iterator[LayersRow]:
@@ -114,11 +121,14 @@ def run_layers(run: LayersRun, iterations: int, sequences: int, done: frozenset[
             num_layers=run.num_layers,
             decoys=run.decoys,
             seed=run.seed,
+            vocab_size=run.vocab_size,
+            composition=run.composition,
             iteration=iteration,
             tokens=(iteration + 1) * tokens.size,
             parameters=parameters,
             associations=associations,
             load=associations / parameters,
+            sequences=sequences,
             scored=len(first[1]),
             recall_first=recall_first,
             recall_last=recall_last,
