@@ -3,6 +3,7 @@
 Covers: one build from nothing, on a local or a given Ray cluster. Does not cover: resuming one.
 """
 
+import math
 import shutil
 import time
 from collections.abc import Callable
@@ -19,12 +20,14 @@ from cluster.placement import place_shards, wait_until_ready
 from cluster.session import STORE_BYTES, local_cpus, ray_session
 from cluster.watch import MemoryWatch
 from memo_dist.backend import array_module
+from memo_dist.capacity import with_banks_for, with_dim_for
 from memo_dist.config import MemoryConfig
 from memo_dist.errors import ConfigError, StorageError
-from memo_dist.planning import MemoryPlan, plan_memory, require_budget, show_bytes, with_banks_for
+from memo_dist.planning import MemoryPlan, plan_memory, require_budget, show_bytes
 from memo_dist.stored import refuse_existing, shard_file, staged_output, write_contents
 from pipelines.batching import delayed_batches
 from pipelines.plan import CorpusOptions, CorpusPlan, plan_corpus
+from pipelines.token_ids import plan_token_ids
 from pipelines.tokenizing import TokenizerChoice, choose_tokenizer
 
 _MAX_WINDOW = 32
@@ -33,12 +36,19 @@ _MEMORY_SHARE = 0.85  # of what is available, if no budget is given
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """What the command line gives; see `memo-dist build --help`. None: chosen from the corpus or the machine."""
+    """What the command line gives; see `memo-dist build --help`. None: chosen from the corpus or the machine.
+
+    `token_ids`: the inputs are parquet files of token ids, and `vocab_size` may say how many there are.
+    """
 
     corpus: CorpusOptions = field(default_factory=CorpusOptions)
+    preset: str = "text"
+    composition: str = "jlt"
     tokenizer: str = "auto"
+    token_ids: bool = False
+    vocab_size: int | None = None
     target_recall: float = 0.99
-    inner_dim: int = 256
+    inner_dim: int | None = None
     num_heads: int = 4
     num_layers: int = 3
     num_banks: int | None = None
@@ -113,10 +123,7 @@ def build(
     array_module(options.device)
     if not 0 < options.target_recall < 1:
         raise ConfigError(f"--target-recall is {options.target_recall}; expected between 0 and 1, such as 0.99")
-    corpus = plan_corpus(inputs, options.corpus)
-    clock.lap("plan")
-    choice = choose_tokenizer(corpus, options.tokenizer)
-    clock.lap("tokenizer")
+    corpus, choice = _measure(inputs, options, clock)
     plan = plan_build(corpus, choice, options)
     on_plan(corpus, plan)
     available = int(psutil.virtual_memory().available * _MEMORY_SHARE)
@@ -127,7 +134,7 @@ def build(
             shards = place_shards(
                 plan.config,
                 plan.shards,
-                choice.tokenizer.hash,
+                choice.tokenizer.hash if choice.tokenizer else "",
                 plan.shard_bytes,
                 plan.buffer,
                 plan.max_associations,
@@ -180,21 +187,60 @@ def build(
     )
 
 
+def _measure(inputs: list[str], options: BuildOptions, clock: Clock) -> tuple[CorpusPlan, TokenizerChoice]:
+    """The corpus in units, its tokenizer, and how many tokens it has."""
+    if options.token_ids:
+        corpus, found = plan_token_ids(inputs, options.corpus)
+        size = found.vocab_size if options.vocab_size is None else options.vocab_size
+        if size < found.vocab_size:
+            raise ConfigError(f"--vocab-size is {size}, but the highest token id is {found.vocab_size - 1}")
+        clock.lap("plan")
+        return corpus, TokenizerChoice(None, size, 0, found.tokens, found.documents)
+    if options.vocab_size is not None:
+        raise ConfigError("--vocab-size belongs to --token-ids; text has as many tokens as its tokenizer")
+    corpus = plan_corpus(inputs, options.corpus)
+    clock.lap("plan")
+    choice = choose_tokenizer(corpus, options.tokenizer)
+    clock.lap("tokenizer")
+    return corpus, choice
+
+
 def plan_build(corpus: CorpusPlan, choice: TokenizerChoice, options: BuildOptions) -> MemoryPlan:
     """The size of everything, from the corpus and the options."""
     workers = local_cpus()
+    config = choose_config(choice, options)
+    shards = min(workers, config.num_banks) if options.shards is None else options.shards
+    return plan_memory(config, choice.tokens, choice.documents, shards, workers, corpus.largest_unit, STORE_BYTES)
+
+
+def choose_config(choice: TokenizerChoice, options: BuildOptions) -> MemoryConfig:
+    """The memory's shape: as asked for, else as large as the capacity law says.
+
+    Raises:
+        ConfigError: a setting is out of range, belongs to another preset, or the memory would be too large.
+    """
+    if options.preset == "paper":
+        if options.num_banks is not None:
+            raise ConfigError("--banks belongs to the preset 'text'; the preset 'paper' has one matrix: give --dim")
+        heads, layers = options.num_heads, options.num_layers
+        smallest = math.lcm(heads, 16)
+        config = MemoryConfig.paper(
+            choice.vocab_size, options.inner_dim or smallest, heads, layers, options.composition, seed=options.seed
+        )
+        return config if options.inner_dim else with_dim_for(config, options.target_recall, choice.tokens)
+    if options.preset != "text":
+        raise ConfigError(f"--preset is {options.preset!r}; expected text or paper")
     config = MemoryConfig.text(
         num_banks=1 if options.num_banks is None else options.num_banks,
-        vocab_size=choice.tokenizer.vocab_size,
-        inner_dim=options.inner_dim,
+        vocab_size=choice.vocab_size,
+        inner_dim=256 if options.inner_dim is None else options.inner_dim,
         num_heads=options.num_heads,
         num_layers=options.num_layers,
         seed=options.seed,
     )
-    if options.num_banks is None:
-        config = with_banks_for(config, options.target_recall, choice.tokens, choice.documents)
-    shards = min(workers, config.num_banks) if options.shards is None else options.shards
-    return plan_memory(config, choice.tokens, choice.documents, shards, workers, corpus.largest_unit, STORE_BYTES)
+    if options.num_banks is not None:
+        return config
+    return with_banks_for(config, options.target_recall, choice.tokens, choice.documents)
 
 
 def _device(asked: str, shards: int) -> str:

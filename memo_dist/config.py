@@ -11,8 +11,9 @@ from typing import Any
 
 from memo_dist.errors import ConfigError
 
+MAX_DIM = 1 << 15
 _RANGES = {
-    "inner_dim": (16, 1 << 15),
+    "inner_dim": (16, MAX_DIM),
     "num_heads": (2, 64),
     "num_layers": (1, 6),
     "num_banks": (1, 2**31),

@@ -1,70 +1,33 @@
-"""Planning: how many banks a corpus needs, and what a build will take, before anything is allocated.
+"""Planning: what a build will take, before anything is allocated.
 
-Covers: the capacity law, MemoryPlan, refusal. Does not cover: measuring the corpus (pipelines) or the run (cluster).
-
-Capacity law. A bank with N associations answers with noise of variance s^2 = N / d^2 on each score. A context that was
-memorized matches in all m layers that it fills, so its evidence is m + sqrt(m) s z against the best of V noise scores
-of the same variance:
-    recall_m(N) = E_z[ Phi( sqrt(m) / s + z )^V ],  z standard normal
-relative to the best that any context of that length allows. Near a document's beginning few layers are filled: with
-D documents and T tokens, a share (h^(m+1) - h^m) D / T of the tokens has m layers (h D / T has none but the first), and
-the rest all L. The plan counts L associations a token, though text repeats itself (2.4 to 2.7 were measured).
+Covers: MemoryPlan, refusal. Does not cover: the capacity law (capacity.py), measuring the corpus (pipelines) or the run
+(cluster).
 """
 
-import math
 from dataclasses import asdict, dataclass, replace
 
-import numpy as np
-from scipy.special import log_ndtr
-
+from memo_dist.capacity import predicted_recall
 from memo_dist.config import MemoryConfig
+from memo_dist.encoding.projected import ENCODED_AT_ONCE
 from memo_dist.errors import BudgetError, ConfigError
 
 MIB = 1 << 20
 LEDGER_BYTES = 16  # name 8, token 4, count 4
 _PENDING_BYTES = 80  # an association in the buffer while it is sorted
 _MERGE_BYTES = 160 * MIB  # one ledger part merged, one chunk hashed, one group of codes expanded
+_MORE = "give more with --memory-budget, or build on more machines with --address"
 _SLACK = 1.15  # real tokens against the estimate from a sample
 PROCESS_BYTES = 330 * MIB  # a Python process with Ray, Dask, Arrow, HDF5 and tokenizers loaded
 MAX_BUFFER, MIN_BUFFER = 1 << 22, 1 << 18
 
 
-def layer_recall(load: float, layers: int, inner_dim: int, vocab_size: int) -> float:
-    """recall_m(N) of the capacity law, for contexts that fill `layers` windows."""
-    if load <= 0:
-        return 1.0
-    z = np.linspace(-8, 8, 3201)
-    weights = np.exp(-z * z / 2)
-    signal = math.sqrt(layers) * inner_dim / math.sqrt(load)
-    return float(np.sum(weights * np.exp(vocab_size * log_ndtr(signal + z))) / np.sum(weights))
-
-
-def predicted_recall(config: MemoryConfig, associations: float, tokens: int, documents: int) -> float:
-    """The capacity law for a whole corpus: recall relative to its ceiling."""
-    load = associations / config.num_banks
-    total, left = 0.0, 1.0
-    for layers, window in enumerate(config.windows[1:], start=1):
-        share = min(left, window * documents / max(tokens, 1) - (1.0 - left))
-        total += share * layer_recall(load, layers, config.inner_dim, config.vocab_size)
-        left -= share
-    return total + left * layer_recall(load, config.num_layers, config.inner_dim, config.vocab_size)
-
-
-def with_banks_for(config: MemoryConfig, target_recall: float, tokens: int, documents: int) -> MemoryConfig:
-    """The same config with the fewest banks at which the capacity law promises `target_recall`.
-
-    Raises:
-        ConfigError: the target is not between 0 and 1.
-    """
-    if not 0 < target_recall < 1:
-        raise ConfigError(f"--target-recall is {target_recall}; expected a number between 0 and 1, such as 0.99")
-    associations = tokens * config.num_layers
-    few, enough = 0, max(1, associations // 8)
-    while enough - few > 1:
-        middle = (few + enough) // 2
-        good = predicted_recall(replace(config, num_banks=middle), associations, tokens, documents) >= target_recall
-        few, enough = (few, middle) if good else (middle, enough)
-    return replace(config, num_banks=enough)
+def encoder_bytes(config: MemoryConfig) -> int:
+    """Memory of the paper's encoder: token vectors, maps between layers, and what a chunk of positions takes."""
+    if config.preset == "text":
+        return 0
+    dim, composed = config.inner_dim, max(0, config.num_layers - 2) if config.composition == "jlt" else 0
+    maps = composed * config.num_heads + 2 * config.num_layers
+    return 4 * ((config.vocab_size + 66) * dim + maps * dim * dim + 7 * ENCODED_AT_ONCE * dim)
 
 
 @dataclass(frozen=True)
@@ -133,10 +96,12 @@ def plan_memory(
     if not 1 <= shards <= config.num_banks:
         raise ConfigError(f"--shards is {shards}; expected 1 to {config.num_banks}, the number of banks")
     associations = tokens * config.num_layers
-    owned = int(_SLACK * associations / shards)
+    in_ledgers = 0 if config.preset == "paper" else associations
+    owned = int(_SLACK * in_ledgers / shards)
     banks = -(-config.num_banks // shards)
-    buffer = min(MAX_BUFFER, max(MIN_BUFFER, owned // 4))
+    buffer = min(MAX_BUFFER, max(MIN_BUFFER, owned // 4)) if owned else 0
     in_shard = banks * config.bank_bytes + owned * LEDGER_BYTES + int(1.1 * buffer * _PENDING_BYTES) + documents * 400
+    in_shard += encoder_bytes(config)
     shard_bytes = PROCESS_BYTES + in_shard + _MERGE_BYTES
     driver_bytes = PROCESS_BYTES + 300 * MIB  # the tokenizer's sample, and training on it
     worker_bytes = PROCESS_BYTES + 12 * unit_bytes
@@ -155,7 +120,7 @@ def plan_memory(
         worker_bytes=worker_bytes,
         store_bytes=store_bytes,
         peak_bytes=driver_bytes + shards * shard_bytes + workers * worker_bytes + store_bytes,
-        disk_bytes=config.num_banks * config.bank_bytes + associations * LEDGER_BYTES + documents * 32 + 8 * MIB,
+        disk_bytes=config.num_banks * config.bank_bytes + in_ledgers * LEDGER_BYTES + documents * 32 + 8 * MIB,
     )
 
 
@@ -170,16 +135,23 @@ def require_budget(plan: MemoryPlan, budget: int) -> None:
     in_each = -(-plan.config.num_banks // plan.shards)
     fixed = plan.peak_bytes - plan.shards * in_each * plan.config.bank_bytes
     banks = (budget - fixed) // (plan.shards * plan.config.bank_bytes) * plan.shards
+    if plan.config.preset == "paper":
+        raise BudgetError(
+            f"{_needs(plan)}. The memory budget is {show_bytes(budget)}; take a smaller --dim, or {_MORE}"
+        )
     fits = (
         f"with --banks {banks} it would fit, at a recall of {_recall_at(plan, banks):.3f}"
         if banks >= 1
         else f"even one bank needs {show_bytes(fixed + plan.shards * plan.config.bank_bytes)}"
     )
-    raise BudgetError(
+    raise BudgetError(f"{_needs(plan)}. The memory budget is {show_bytes(budget)}; {fits}. Or {_MORE}")
+
+
+def _needs(plan: MemoryPlan) -> str:
+    return (
         f"the build would need {show_bytes(plan.peak_bytes)}: driver {show_bytes(plan.driver_bytes)}, "
         f"{plan.shards} shards of {show_bytes(plan.shard_bytes)}, {plan.workers} workers of "
-        f"{show_bytes(plan.worker_bytes)}, object store {show_bytes(plan.store_bytes)}. The memory budget is "
-        f"{show_bytes(budget)}; {fits}. Or give more with --memory-budget, or build on more machines with --address"
+        f"{show_bytes(plan.worker_bytes)}, object store {show_bytes(plan.store_bytes)}"
     )
 
 

@@ -17,20 +17,24 @@ from memo_dist.encoding.segments import Segment
 from memo_dist.tokenizer import Tokenizer
 from pipelines.plan import CorpusOptions, CorpusPlan, Unit
 from pipelines.reading import Passage, Reading
+from pipelines.token_ids import token_id_batch
 
 _NOTHING = np.zeros(0, np.uint32)
 _WINDOW = 4  # units tokenized at a time in one process
 
 
-def unit_batch(unit: Unit, options: CorpusOptions, tokenizer: Tokenizer, context_length: int) -> pa.Table:
+def unit_batch(unit: Unit, options: CorpusOptions, tokenizer: Tokenizer | None, context_length: int) -> pa.Table:
     """Read, tokenize and pack one unit.
 
     Args:
+        tokenizer: None for a corpus of token ids.
         context_length: h^L, the tokens of left context that a segment carries.
 
     Raises:
         InputError: something in the unit cannot be read; it is named.
     """
+    if tokenizer is None:
+        return token_id_batch(unit, options)
     reading = options.reading()
     passages = [passage for span in unit.spans for passage in reading.passages(span)]
     encoded = iter(tokenizer.encode([text for passage in passages for text in passage.pieces]))
@@ -77,7 +81,7 @@ def delayed_batches(plan: CorpusPlan, tokenizer: object, context_length: int) ->
         yield delayed(partial(unit_batch, unit, plan.options), pure=False)(tokenizer, context_length)
 
 
-def stream_batches(plan: CorpusPlan, tokenizer: Tokenizer, context_length: int) -> Iterator[pa.Table]:
+def stream_batches(plan: CorpusPlan, tokenizer: Tokenizer | None, context_length: int) -> Iterator[pa.Table]:
     """The batches of a corpus, in order, made by threads of this process; a few are in memory at a time."""
     waiting: list[object] = []
     for graph in delayed_batches(plan, delayed(tokenizer, pure=False, traverse=False), context_length):

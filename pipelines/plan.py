@@ -15,7 +15,9 @@ from dask.delayed import delayed
 
 from memo_dist.errors import InputError
 from pipelines.reading import ERROR_POLICIES, PIECE, Reading, Span
-from pipelines.sources import Source, list_sources
+from pipelines.sources import TOKEN_IDS, Source, list_sources
+
+BY_ROW = ("parquet", TOKEN_IDS)
 
 UNIT_BYTES = 12 << 20  # of text: about 3 M tokens of BPE, a batch of 12 MiB
 MIN_UNIT_BYTES = 128 << 10
@@ -92,9 +94,14 @@ def plan_corpus(inputs: list[str], options: CorpusOptions) -> CorpusPlan:
         spans = [_whole(s) for s in compute(*[_measure(s, options.text_key) for s in listed], scheduler="threads")]
     else:
         spans = _first_documents(listed, options)
-    total = sum(span_bytes(span) for span in spans)
-    if not total:
+    if not sum(span_bytes(span) for span in spans):
         raise InputError(f"the corpus is empty: {len(listed)} files ({listed[0].name}, ...) without any text")
+    return cut_into_units(spans, options)
+
+
+def cut_into_units(spans: list[Span], options: CorpusOptions) -> CorpusPlan:
+    """Pack spans of measured sources, in order, into units of even size."""
+    total = sum(span_bytes(span) for span in spans)
     target = options.unit_bytes or min(UNIT_BYTES, max(MIN_UNIT_BYTES, -(-total // UNITS_WANTED)))
     units: list[Unit] = []
     waiting: list[Span] = []
@@ -112,7 +119,7 @@ def plan_corpus(inputs: list[str], options: CorpusOptions) -> CorpusPlan:
 def span_bytes(span: Span) -> int:
     """Bytes of text of a span; of parquet rows, their even share of the column."""
     source = span.source
-    if source.format == "parquet":
+    if source.format in BY_ROW:
         return source.size * (span.stop - span.start) // max(source.rows, 1)
     return span.stop - span.start
 
@@ -159,7 +166,7 @@ def _parts(span: Span, target: int, options: CorpusOptions) -> list[Span]:
     size = span_bytes(span)
     if size <= 2 * target:
         return [span]
-    if span.source.format == "parquet":
+    if span.source.format in BY_ROW:
         step = max(1, (span.stop - span.start) * target // size)
     else:
         step = max(PIECE, target // PIECE * PIECE)

@@ -40,7 +40,7 @@ class Span:
     whole_utf8: bool = True
 
     def describe(self) -> str:
-        unit = "rows" if self.source.format == "parquet" else "bytes"
+        unit = "rows" if self.source.rows else "bytes"
         return f"{self.source.name} {unit} {self.start}-{self.stop}"
 
 
@@ -182,7 +182,7 @@ class Reading:
             )
         # a surrogate that JSON spells alone becomes a byte that is not UTF-8, so the policy decides on it
         data = b"\xff".join(part.encode() for part in _SURROGATE.split(row[self.text_key]))
-        return _row_id(row.get(self.id_key), where), data
+        return row_id(row.get(self.id_key), where), data
 
     def _parquet(self, span: Span) -> Iterator[tuple[str, bytes]]:
         source = span.source
@@ -204,15 +204,15 @@ class Reading:
                     table = table.slice(max(0, span.start - at), min(rows, span.stop - at) - max(0, span.start - at))
                     texts = table.column(self.text_key).cast(pa.large_binary()).to_pylist()
                     ids = table.column(self.id_key).to_pylist() if self.id_key in names else [None] * len(texts)
-                    for offset, (text, row_id) in enumerate(zip(texts, ids, strict=True)):
+                    for offset, (text, name) in enumerate(zip(texts, ids, strict=True)):
                         data = text or b""
                         self.content.update(data)
                         self.consumed += len(data)
-                        yield _row_id(row_id, f"{source.name}#{max(at, span.start) + offset}"), data
+                        yield row_id(name, f"{source.name}#{max(at, span.start) + offset}"), data
                 at += rows
 
 
-def _row_id(found: object, where: str) -> str:
+def row_id(found: object, where: str) -> str:
     """The id that a row gives, or else its place; what is not UTF-8 in it is spelled out."""
     return where if found is None else str(found).encode("utf-8", "backslashreplace").decode()
 

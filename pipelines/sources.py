@@ -22,6 +22,7 @@ from fsspec.implementations.local import LocalFileSystem
 from memo_dist.errors import InputError
 
 TEXT_SUFFIXES = (".txt", ".md", ".rst", ".py")
+TOKEN_IDS = "token ids"  # the format of a parquet file of tokenized documents
 ROW_SUFFIXES = {".jsonl": "jsonl", ".parquet": "parquet"}
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".xz": "xz"}
 _READ = 1 << 20
@@ -34,10 +35,10 @@ class Source:
     Attributes:
         name: as the user would call it; document ids begin with it.
         url: absolute path or URL, valid on every worker.
-        format: "text" (one document), "jsonl" or "parquet" (one document a row).
+        format: "text" (one document), "jsonl", "parquet" or TOKEN_IDS (one document a row).
         compression: an fsspec name, or None.
-        size: bytes of text once decompressed; of a parquet file, those of its text column.
-        rows: of a parquet file.
+        size: bytes of text once decompressed; of a parquet file, those of its text column; 4 a token id.
+        rows: of a parquet file or one of token ids.
     """
 
     name: str

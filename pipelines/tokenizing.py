@@ -21,12 +21,15 @@ class TokenizerChoice:
     """A tokenizer and what a sample of the corpus says of it.
 
     Attributes:
+        tokenizer: None for a corpus of token ids.
+        vocab_size: V.
         trained_bytes: bytes of text it was trained on here; 0 for one that was given.
         tokens: estimate for the whole corpus; exact if the sample is all of it.
         documents: likewise.
     """
 
-    tokenizer: Tokenizer
+    tokenizer: Tokenizer | None
+    vocab_size: int
     trained_bytes: int
     tokens: int
     documents: int
@@ -54,7 +57,9 @@ def choose_tokenizer(plan: CorpusPlan, name: str = "auto") -> TokenizerChoice:
         raise TokenizerError(f"tokenizer {name} gives no tokens for this corpus; choose another")
     share = plan.text_bytes / max(sample.consumed, 1)
     trained = sum(len(text.encode()) for text in sample.texts) if name == "auto" else 0
-    return TokenizerChoice(tokenizer, trained, round(tokens * share), max(1, round(sample.documents * share)))
+    return TokenizerChoice(
+        tokenizer, tokenizer.vocab_size, trained, round(tokens * share), max(1, round(sample.documents * share))
+    )
 
 
 @dataclass

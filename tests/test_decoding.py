@@ -5,8 +5,9 @@ import pytest
 from reference import ReferenceMemory
 
 from memo_dist import Memory, MemoryConfig
+from memo_dist.capacity import layer_recall, predicted_recall, with_banks_for
 from memo_dist.decoding import HashedCleanup
-from memo_dist.planning import layer_recall, parse_bytes, predicted_recall, with_banks_for
+from memo_dist.planning import parse_bytes
 from memo_dist.sampling import context_names
 
 CONFIG = MemoryConfig.text(num_banks=4, vocab_size=60, inner_dim=128)

@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from memo_dist.cli.options import Address, AsJson, ConfigFile, Errors, Exclude, IdKey, Include, Inputs, Limit, TextKey
+from memo_dist.cli.options import (
+    Address,
+    AsJson,
+    ConfigFile,
+    Errors,
+    Exclude,
+    IdKey,
+    Include,
+    Limit,
+    OptionalInputs,
+    TextKey,
+)
 from memo_dist.cli.output import ProgressLine, print_json, print_table
 from memo_dist.planning import MemoryPlan, parse_bytes, show_bytes
 
@@ -15,14 +26,25 @@ if TYPE_CHECKING:
 
 
 def build_command(
-    inputs: Inputs,
     out: Annotated[Path, typer.Option(help="The new memory directory, M.memo.")],
-    preset: Annotated[str, typer.Option(help="text")] = "text",
+    inputs: OptionalInputs = None,
+    token_ids: Annotated[
+        list[str] | None,
+        typer.Option(help="Instead of INPUT: .parquet with lists of token ids in 'tokens' or 'input_ids'."),
+    ] = None,
+    vocab_size: Annotated[
+        int | None, typer.Option(help="How many token ids there are; else the highest of --token-ids and one.")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="text, or paper: the published memory, for small corpora.")] = "text",
+    composition: Annotated[str, typer.Option(help="Preset paper: jlt or product.")] = "jlt",
     tokenizer: Annotated[str, typer.Option(help="auto (train a BPE), bytes, or a tokenizer.json.")] = "auto",
     target_recall: Annotated[
         float, typer.Option(help="Next-token recall to plan for, of what the text allows.")
     ] = 0.99,
-    dim: Annotated[int, typer.Option(help="Rows and columns of a bank.")] = 256,
+    dim: Annotated[
+        int | None,
+        typer.Option(help="Rows and columns of a bank, else 256; of the paper's matrix, else from --target-recall."),
+    ] = None,
     heads: Annotated[int, typer.Option(help="Windows grow by this factor from layer to layer.")] = 4,
     layers: Annotated[int, typer.Option(help="Layers of windows.")] = 3,
     banks: Annotated[int | None, typer.Option(help="Number of banks; else from --target-recall.")] = None,
@@ -45,11 +67,15 @@ def build_command(
     from memo_dist.errors import ConfigError
     from pipelines.plan import CorpusOptions
 
-    if preset != "text":
-        raise ConfigError(f"--preset is {preset!r}; this version builds 'text'")
+    if bool(inputs) == bool(token_ids):
+        raise ConfigError("give either INPUT or --token-ids, one of the two")
     options = BuildOptions(
         corpus=CorpusOptions(include, exclude, errors, text_key, id_key, limit),
+        preset=preset,
+        composition=composition,
         tokenizer=tokenizer,
+        token_ids=bool(token_ids),
+        vocab_size=vocab_size,
         target_recall=target_recall,
         inner_dim=dim,
         num_heads=heads,
@@ -69,7 +95,7 @@ def build_command(
         def on_progress(progress: Progress) -> None:
             line.update(progress.units_done / progress.units, progress.tokens)
 
-        summary = build(inputs, out, options, on_plan, on_progress)
+        summary = build(inputs or token_ids or [], out, options, on_plan, on_progress)
     if as_json:
         print_json(asdict(summary))
         return
@@ -91,12 +117,19 @@ def build_command(
 
 def _plan_rows(corpus: "CorpusPlan", plan: MemoryPlan) -> dict[str, str]:
     config = plan.config
+    if config.preset == "paper":
+        shape = f"one matrix of {config.key_dim:,} x {config.inner_dim:,} float32 cells, {config.num_heads} heads"
+        recall = f"{plan.recall:.3f} of random tokens, by the capacity law; of real text about a fifth (docs/paper.md)"
+    else:
+        shape = f"{config.num_banks:,} banks of {config.inner_dim} x {config.inner_dim} int16 cells"
+        recall = f"{plan.recall:.3f} of what the text allows, by the capacity law"
+    unit = "token ids" if corpus.units[0].spans[0].source.format == "token ids" else "text"
     return {
-        "corpus": f"{corpus.files:,} files, {show_bytes(corpus.text_bytes)} of text, {len(corpus.units):,} units",
+        "corpus": f"{corpus.files:,} files, {show_bytes(corpus.text_bytes)} of {unit}, {len(corpus.units):,} units",
         "tokens": f"about {plan.tokens:,} of a vocabulary of {config.vocab_size:,}",
-        "banks": f"{config.num_banks:,} of {config.inner_dim} x {config.inner_dim} int16 cells",
+        "memory": shape,
         "parameters": f"{config.num_parameters:,}, {plan.parameters_per_token:.0f} a token",
-        "recall": f"{plan.recall:.3f} of what the text allows, by the capacity law",
+        "recall": recall,
         "disk": show_bytes(plan.disk_bytes),
         "peak memory": (
             f"{show_bytes(plan.peak_bytes)}: {plan.shards} shards of {show_bytes(plan.shard_bytes)}, "

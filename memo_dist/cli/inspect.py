@@ -1,8 +1,9 @@
 """memo-dist inspect: what a memory holds."""
 
+from memo_dist.capacity import predicted_recall
 from memo_dist.cli.options import AsJson, ConfigFile, MemoryPath
 from memo_dist.cli.output import print_json, print_table
-from memo_dist.planning import predicted_recall, show_bytes
+from memo_dist.planning import show_bytes
 from memo_dist.stored import StoredMemory
 
 
@@ -23,6 +24,7 @@ def inspect_command(memory: MemoryPath, as_json: AsJson = False, settings: Confi
         "vocab_size": config.vocab_size,
         "seed": config.seed,
         "preset": config.preset,
+        **({"composition": config.composition, "key_dim": config.key_dim} if config.preset == "paper" else {}),
         "tokenizer": manifest.tokenizer_hash,
         "shards": len(manifest.shards),
         "bytes_on_disk": size,

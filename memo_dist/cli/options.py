@@ -52,6 +52,10 @@ Inputs = Annotated[
     list[str],
     typer.Argument(metavar="INPUT...", help="Files, directories, globs or URLs: .txt .md .rst .py .jsonl .parquet."),
 ]
+OptionalInputs = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="INPUT...", help="Files, directories, globs or URLs: .txt .md .rst .py .jsonl .parquet."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Include = Annotated[str | None, typer.Option(help="Only files of a directory that match this glob.")]
 Exclude = Annotated[str | None, typer.Option(help="No files of a directory that match this glob.")]

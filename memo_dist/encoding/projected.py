@@ -27,7 +27,7 @@ from memo_dist.config import MemoryConfig
 from memo_dist.encoding.protocol import Cues, Reader, filled_windows
 from memo_dist.encoding.segments import Segment, lay_out, query_lines
 
-_CHUNK = 1 << 12  # positions encoded at a time: 64 MiB of float32 vectors at d=4096
+ENCODED_AT_ONCE = 1 << 12  # positions encoded at a time: 64 MiB of float32 vectors at d=4096
 _PAD = 64  # the codebook's rows are a multiple of this, for decoding
 
 
@@ -68,7 +68,7 @@ class ProjectedEncoder:
         """The cue after each context; see protocol.Encoder."""
         line, known = query_lines(contexts, self.config)
         filled = filled_windows(known, self.config, at_start)
-        step = max(1, _CHUNK // line.shape[1])
+        step = max(1, ENCODED_AT_ONCE // line.shape[1])
         keys = [np.zeros((0, self._width), np.float32)]
         for first in range(0, len(line), step):
             part = line[first : first + step]
@@ -78,7 +78,7 @@ class ProjectedEncoder:
 
     def targets(self, segments: list[Segment]) -> Iterator[tuple[Cues, Array]]:
         """(cues, next tokens) of every position of the segments, in order, chunk by chunk."""
-        for chunk in lay_out(segments, self.config, _CHUNK):
+        for chunk in lay_out(segments, self.config, ENCODED_AT_ONCE):
             at = np.flatnonzero(chunk.known >= 0)
             filled = filled_windows(chunk.known[at], self.config, True)
             yield Cues(self._keys(chunk.line, at, filled), filled), chunk.line[at]

@@ -1,0 +1,128 @@
+"""Token ids: corpora that are tokenized already, one document a row of a parquet file.
+
+Covers: planning such a corpus, reading its rows into segments. Does not cover: text (reading.py, tokenizing.py).
+
+A file has a column of lists of whole numbers, `tokens` or `input_ids`, and perhaps one of ids. There is no tokenizer:
+the memory is one of bare token ids.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from memo_dist.batches import BatchInfo, make_batch
+from memo_dist.encoding.segments import Segment
+from memo_dist.errors import InputError
+from pipelines.plan import CorpusOptions, CorpusPlan, Unit, cut_into_units
+from pipelines.reading import Span, row_id
+from pipelines.sources import TOKEN_IDS, Source, list_sources
+
+COLUMNS = ("tokens", "input_ids")
+_TOKEN_BYTES = 4
+_LARGEST = 2**31 - 1
+_NOTHING = np.zeros(0, np.uint32)
+
+
+@dataclass(frozen=True)
+class TokenIds:
+    """What a scan found: `documents` without empty ones; `vocab_size`, the highest id and one."""
+
+    tokens: int
+    documents: int
+    vocab_size: int
+
+
+def plan_token_ids(paths: list[str], options: CorpusOptions) -> tuple[CorpusPlan, TokenIds]:
+    """Find, scan and cut a corpus of token ids.
+
+    Raises:
+        InputError: a file is missing, no parquet, has no column of token ids, or an id is out of range.
+    """
+    sources, tokens, documents, highest, left = [], 0, 0, -1, options.limit
+    for source in list_sources(paths, options.include, options.exclude):
+        if source.format != "parquet":
+            raise InputError(f"{source.name} is no .parquet file; --token-ids takes parquet with a list of ids a row")
+        rows = count = 0
+        for lists in _lists(source, 0, left):
+            rows += len(lists)
+            lengths = pc.list_value_length(lists)
+            count += pc.sum(lengths).as_py() or 0
+            documents += pc.sum(pc.greater(lengths, 0)).as_py() or 0
+            ends = pc.min_max(lists.flatten()).as_py()
+            if ends["min"] is not None:
+                _require_ids(source, int(ends["min"]), int(ends["max"]))
+                highest = max(highest, int(ends["max"]))
+        sources.append(replace(source, format=TOKEN_IDS, size=_TOKEN_BYTES * count, rows=rows))
+        tokens += count
+        left = None if left is None else left - rows
+    if not tokens:
+        raise InputError(f"{', '.join(paths)} hold no token ids at all")
+    spans = [Span(source, 0, source.rows) for source in sources if source.rows]
+    return cut_into_units(spans, options), TokenIds(tokens, documents, highest + 1)
+
+
+def token_id_batch(unit: Unit, options: CorpusOptions) -> pa.Table:
+    """Read one unit into a batch: every row is a whole document.
+
+    Raises:
+        InputError: a file changed since it was planned.
+    """
+    content, empty = hashlib.blake2b(digest_size=16), 0
+    segments: list[tuple[str, Segment]] = []
+    for span in unit.spans:
+        place = span.start
+        for lists in _lists(span.source, span.start, span.stop - span.start, options.id_key):
+            for name, row in zip(lists.field("id").to_pylist(), lists.field("tokens"), strict=True):
+                ids = row.values.to_numpy(zero_copy_only=False).astype(np.int64) if row.is_valid else _NOTHING
+                if len(ids):
+                    _require_ids(span.source, int(ids.min()), int(ids.max()))
+                    content.update(ids.tobytes())
+                    segments.append((row_id(name, f"{span.source.name}#{place}"), _whole(ids)))
+                empty += not len(ids)
+                place += 1
+    info = BatchInfo(unit.batch_id, unit.describe(), content.hexdigest(), "", empty=empty)
+    return make_batch(segments, info)
+
+
+def _whole(ids: np.ndarray) -> Segment:
+    return Segment(0, _NOTHING, ids.astype(np.uint32), ends=True)
+
+
+def _require_ids(source: Source, lowest: int, highest: int) -> None:
+    if lowest < 0 or highest > _LARGEST:
+        raise InputError(f"{source.name} has token ids from {lowest} to {highest}; expected 0 to {_LARGEST}")
+
+
+def _lists(source: Source, start: int, count: int | None, id_key: str | None = None) -> Iterator[pa.Array]:
+    """The lists of rows [start, start + count), group by group; with `id_key`, structs of id and tokens."""
+    with source.open() as handle, pq.ParquetFile(handle) as file:
+        names = file.schema_arrow.names
+        column = next((name for name in COLUMNS if name in names), None)
+        if column is None:
+            raise InputError(f"{source.name}: expected a column {' or '.join(COLUMNS)} of token ids, found {names}")
+        kind = file.schema_arrow.field(column).type
+        if not _is_list(kind) or not pa.types.is_integer(kind.value_type):
+            raise InputError(f"{source.name}: column {column!r} is {kind}; expected lists of whole numbers")
+        at, stop = 0, file.metadata.num_rows if count is None else start + count
+        for group in range(file.num_row_groups):
+            rows = file.metadata.row_group(group).num_rows
+            low, high = max(at, start), min(at + rows, stop)
+            if low < high:
+                wanted = [column, *([id_key] if id_key in names else [])]
+                table = file.read_row_group(group, wanted).slice(low - at, high - low).combine_chunks()
+                lists = table.column(column).combine_chunks()
+                if id_key is None:
+                    yield lists
+                else:
+                    ids = table.column(id_key).combine_chunks() if id_key in names else pa.nulls(len(lists))
+                    yield pa.StructArray.from_arrays([ids, lists], ["id", "tokens"])
+            at += rows
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
