@@ -10,8 +10,11 @@ relative to the best that any context of that length allows. Near a document's b
 D documents and T tokens, a share (h^(m+1) - h^m) D / T of the tokens has m layers (h D / T has none but the first), and
 the rest all L. The plan counts L associations a token, though text repeats itself (2.4 to 2.7 were measured).
 
-In the paper's one matrix all L layers of all T tokens meet: L keys are read, each with noise L T / P from P parameters,
-so the signal is L / sqrt(L L T / P) = sqrt(P / T) whatever L is. That holds for random tokens; text repeats itself.
+In the paper's one matrix all L layers of all T tokens meet: L keys are read, each with noise L T c / P from P
+parameters, so the signal is L / sqrt(L L T c / P) = sqrt(P / (T c)) whatever L is. c = 1 + d_k / d, because keys that
+project the same d-vectors to d_k numbers keep the vectors' own overlap; c = 1 for keys drawn by themselves. Norms of
+Gaussian keys and values vary, so the signal has a variance of its own, (2 / d + 2 c / key_dim) times its square. All
+this is for random tokens; text repeats itself.
 """
 
 import math
@@ -26,11 +29,11 @@ from memo_dist.errors import ConfigError
 _DIM_STEP = 64
 
 
-def top_recall(signal: float, vocab_size: int) -> float:
-    """P(a score of N(signal, 1) is above V scores of N(0, 1)) = E_z[ Phi(signal + z)^V ]."""
+def top_recall(signal: float, vocab_size: int, deviation: float = 1.0) -> float:
+    """P(a score of N(signal, deviation^2) is above V scores of N(0, 1)) = E_z[ Phi(signal + deviation z)^V ]."""
     z = np.linspace(-8, 8, 3201)
     weights = np.exp(-z * z / 2)
-    return float(np.sum(weights * np.exp(vocab_size * log_ndtr(signal + z))) / np.sum(weights))
+    return float(np.sum(weights * np.exp(vocab_size * log_ndtr(signal + deviation * z))) / np.sum(weights))
 
 
 def layer_recall(load: float, layers: int, inner_dim: int, vocab_size: int) -> float:
@@ -41,7 +44,7 @@ def layer_recall(load: float, layers: int, inner_dim: int, vocab_size: int) -> f
 def predicted_recall(config: MemoryConfig, associations: float, tokens: int, documents: int) -> float:
     """The capacity law for a whole corpus: recall relative to its ceiling; for the paper's memory, of random tokens."""
     if config.preset == "paper":
-        return top_recall(math.sqrt(config.num_parameters / max(tokens, 1)), config.vocab_size)
+        return _paper_recall(config, max(tokens, 1))
     load = associations / config.num_banks
     total, left = 0.0, 1.0
     for layers, window in enumerate(config.windows[1:], start=1):
@@ -49,6 +52,13 @@ def predicted_recall(config: MemoryConfig, associations: float, tokens: int, doc
         total += share * layer_recall(load, layers, config.inner_dim, config.vocab_size)
         left -= share
     return total + left * layer_recall(load, config.num_layers, config.inner_dim, config.vocab_size)
+
+
+def _paper_recall(config: MemoryConfig, tokens: int) -> float:
+    shared = 0.0 if config.composition == "direct" else config.bank_shape[0] / config.inner_dim
+    signal = math.sqrt(config.num_parameters / (tokens * (1 + shared)))
+    relative = 2 / config.inner_dim + 2 / config.num_parameters * config.inner_dim * (1 + shared)
+    return top_recall(signal, config.vocab_size, math.sqrt(1 + relative * signal**2))
 
 
 def with_banks_for(config: MemoryConfig, target_recall: float, tokens: int, documents: int) -> MemoryConfig:

@@ -23,7 +23,7 @@ _RANGES = {
 MAX_CONTEXT = 4096
 MAX_TEXT_DIM = 4096
 PRESETS = ("text", "paper")
-COMPOSITIONS = ("jlt", "product")
+COMPOSITIONS = ("jlt", "product", "direct")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class MemoryConfig:
         num_layers: L.
         seed: names the family of codes. Memories with different seeds cannot be merged.
         preset: "text" (hash codes, masked values, distinct associations) or "paper" (Gaussian codes, one matrix).
-        composition: paper only: how a window's encoding is made of its children, "jlt" or "product".
+        composition: paper only: how a window's encoding is made of its children, "jlt" or "product"; "direct", for one
+            layer, draws each token's part of a key by itself instead of projecting its vector.
         key_dim: paper only: rows of the matrix, h d_k.
 
     Raises:
@@ -85,6 +86,8 @@ class MemoryConfig:
     def _check_paper(self) -> None:
         if self.composition not in COMPOSITIONS:
             raise ConfigError(f"composition is {self.composition!r}; expected one of {', '.join(COMPOSITIONS)}")
+        if self.composition == "direct" and self.num_layers > 1:
+            raise ConfigError(f"composition 'direct' has one layer, not {self.num_layers}; take jlt or product")
         if not isinstance(self.key_dim, int) or not self.num_heads <= self.key_dim or self.key_dim % self.num_heads:
             raise ConfigError(f"key_dim is {self.key_dim!r}; expected a multiple of num_heads={self.num_heads}")
         if self.num_banks != self.num_heads:

@@ -1,11 +1,14 @@
 """The memory, written a second time as plainly as possible: Python integers, dictionaries, int64 matrices, loops.
 
-It shares no code with memo_dist. Tests hold every optimised, sharded or stored path against it.
+It shares no arithmetic with memo_dist. Tests hold every optimised, sharded or stored path against it.
 """
 
 from collections import Counter
 
 import numpy as np
+
+from memo_dist.codes import gaussian
+from memo_dist.config import MemoryConfig
 
 MASK = 2**64 - 1
 GOLDEN = 0x9E3779B97F4A7C15
@@ -72,3 +75,46 @@ class ReferenceMemory:
             if count > 0:
                 cells[self.bank(name)] += np.outer(self.signs(name, 0), self.value(token) * self.signs(name, 1))
         return cells
+
+
+def reference_matrix(config: MemoryConfig, documents: dict[str, list[int]]) -> np.ndarray:
+    """The paper's matrix (docs/design.md, section 2.1), one position and one layer at a time, in float64.
+
+    Only the random draws are those of memo_dist.
+    """
+    dim, heads, width = config.inner_dim, config.num_heads, (config.key_dim or 0) // config.num_heads
+    tokens = gaussian(config.seed, 0, "E", (config.vocab_size + 2, dim), 1 / dim).astype(float)
+    end, begin = config.vocab_size, config.vocab_size + 1
+
+    def encoding(line: list[int], layer: int) -> np.ndarray:
+        """x_layer of the last h^layer tokens of a line."""
+        if layer == 0:
+            return tokens[line[-1]]
+        stride = heads ** (layer - 1)
+        children = [encoding(line[: len(line) - (heads - 1 - j) * stride], layer - 1) for j in range(heads)]
+        if config.composition == "product":
+            product = np.prod([np.sqrt(dim) * child for child in children], axis=0)
+            return np.asarray(product / np.linalg.norm(product))
+        maps = [gaussian(config.seed, layer - 1, f"P_{j}", (dim, dim), 1 / (dim * heads)) for j in range(heads)]
+        return np.asarray(
+            sum(child @ projection.astype(float) for child, projection in zip(children, maps, strict=True))
+        )
+
+    matrix = np.zeros((heads * width, dim))
+    for document in documents.values():
+        line = [*document, end]
+        for place, target in enumerate(line):
+            for layer in range(config.num_layers):
+                if layer and place < heads ** (layer + 1):
+                    continue
+                seen = [begin] * heads + line[:place]
+                weights = gaussian(config.seed, layer, "W_V", (dim, width), 1 / width).astype(float)
+                stride = heads**layer
+                children = [seen[: len(seen) - (heads - 1 - j) * stride] for j in range(heads)]
+                if config.composition == "direct":
+                    table = gaussian(config.seed, 0, "K", (config.vocab_size + 2, width), 1 / width).astype(float)
+                    parts = [table[child[-1]] for child in children]
+                else:
+                    parts = [encoding(child, layer) @ weights for child in children]
+                matrix += np.outer(np.concatenate(parts) / np.sqrt(heads), tokens[target])
+    return matrix

@@ -8,6 +8,7 @@ Covers: token vectors, compositions `jlt` and `product`, the keys of all layers 
     x_l(t)   = normalised elementwise product of the same h children                     composition product
     k_l(t)   = concat_j( x_l(t - (h-1-j) h^l) W_l ) / sqrt(h),  W_l ~ N(0, 1/d_k)        key of the window of h^(l+1)
     q(t)     = sum of k_l(t) over the layers whose window is full
+With `direct`, one layer, x_0 W_0 is drawn by itself, N(0, 1/d_k) for each token: the published single-layer runs.
 W_l is one matrix for all heads, so x_l W_l is computed once a position and copied to h places. The last layer's
 encoding serves its key alone: there x_L W_L = sum_j x_(L-1)(..) (P_j W_L) with P_j W_L multiplied beforehand, a quarter
 (1/h) of the arithmetic. Factors of a product are scaled to unit variance first: their product neither underflows nor
@@ -51,7 +52,10 @@ class ProjectedEncoder:
         self.vectors[:rows] = to_device(token_vectors(config), xp)
         last = config.num_layers - 1
         self._compose: list[Array] = []
-        self._readout = [to_device(_value_map(config, 0), xp)]  # (d, d_k), or (d, h d_k) for the last layer of jlt
+        direct = config.composition == "direct"
+        self._parts = to_device(_key_parts(config), xp) if direct else None
+        # (d, d_k), or (d, h d_k) for the last layer of jlt
+        self._readout = [] if direct else [to_device(_value_map(config, 0), xp)]
         for layer in range(1, config.num_layers):
             weights = to_device(_value_map(config, layer), xp)
             if config.composition == "product":
@@ -95,7 +99,8 @@ class ProjectedEncoder:
         """Summed keys of the windows that end just before `ends` (t,) of a line (m,); (t, columns of the heads)."""
         xp, config = self.xp, self.config
         heads, width = config.num_heads, config.bank_shape[0]
-        encodings = self.vectors[to_device(np.where(line < 0, config.vocab_size + 1, line), xp)]
+        tokens = to_device(np.where(line < 0, config.vocab_size + 1, line), xp)
+        encodings = self.vectors[tokens] if self._parts is None else self._parts[tokens]
         keys = xp.zeros((len(ends), self._width), np.float32)
         stride = 1
         for layer in range(config.num_layers):
@@ -104,7 +109,7 @@ class ProjectedEncoder:
             both = last and layer > 0 and config.composition == "jlt"
             if layer and not both:
                 encodings = self._composed(encodings, layer, stride // heads)
-            heads_input = encodings @ self._readout[layer]
+            heads_input = encodings @ self._readout[layer] if self._parts is None else encodings
             if both:
                 heads_input = _shifted_sum(heads_input, heads, stride // heads)
             full = np.flatnonzero(filled[:, layer])
@@ -139,6 +144,12 @@ class ProjectedEncoder:
 def token_vectors(config: MemoryConfig) -> np.ndarray:
     """E, (V + 2, d) float32: tokens, "end of document", "before the document"."""
     return gaussian(config.seed, 0, "E", (config.vocab_size + 2, config.inner_dim), 1 / config.inner_dim)
+
+
+def _key_parts(config: MemoryConfig) -> np.ndarray:
+    """What every token puts into a key, (V + 2, d_k), if drawn by itself."""
+    width = config.bank_shape[0]
+    return gaussian(config.seed, 0, "K", (config.vocab_size + 2, width), 1 / width)
 
 
 def _value_map(config: MemoryConfig, layer: int) -> np.ndarray:
