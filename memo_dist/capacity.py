@@ -11,10 +11,11 @@ D documents and T tokens, a share (h^(m+1) - h^m) D / T of the tokens has m laye
 the rest all L. The plan counts L associations a token, though text repeats itself (2.4 to 2.7 were measured).
 
 In the paper's one matrix all L layers of all T tokens meet: L keys are read, each with noise L T c / P from P
-parameters, so the signal is L / sqrt(L L T c / P) = sqrt(P / (T c)) whatever L is. c = 1 + d_k / d, because keys that
-project the same d-vectors to d_k numbers keep the vectors' own overlap; c = 1 for keys drawn by themselves. Norms of
-Gaussian keys and values vary, so the signal has a variance of its own, (2 / d + 2 c / key_dim) times its square. All
-this is for random tokens; text repeats itself.
+parameters, so the signal is L / sqrt(L L T c / P) = sqrt(P / (T c)) whatever L is. c is a product of two: 1 + d_k / d,
+because keys that project the same d-vectors to d_k numbers keep the vectors' own overlap (1 for keys drawn by
+themselves), and 1 + d / V, because a token that was memorized T / V times meets its own value each time. Norms of
+Gaussian keys and values vary, so the signal has a variance of its own, (2 / d + 2 (1 + d_k / d) / key_dim) times its
+square. All this is for random tokens; text repeats itself.
 """
 
 import math
@@ -56,7 +57,8 @@ def predicted_recall(config: MemoryConfig, associations: float, tokens: int, doc
 
 def _paper_recall(config: MemoryConfig, tokens: int) -> float:
     shared = 0.0 if config.composition == "direct" else config.bank_shape[0] / config.inner_dim
-    signal = math.sqrt(config.num_parameters / (tokens * (1 + shared)))
+    repeated = config.inner_dim / config.vocab_size
+    signal = math.sqrt(config.num_parameters / (tokens * (1 + shared) * (1 + repeated)))
     relative = 2 / config.inner_dim + 2 / config.num_parameters * config.inner_dim * (1 + shared)
     return top_recall(signal, config.vocab_size, math.sqrt(1 + relative * signal**2))
 
