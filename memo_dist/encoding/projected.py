@@ -48,8 +48,9 @@ class ProjectedEncoder:
         self.config, self.xp = config, xp
         self.heads = range(config.num_heads) if heads is None else heads
         rows = config.vocab_size + 2
-        self.vectors = xp.zeros((-(-rows // _PAD) * _PAD, config.inner_dim), np.float32)
-        self.vectors[:rows] = to_device(token_vectors(config), xp)
+        host = np.zeros((-(-rows // _PAD) * _PAD, config.inner_dim), np.float32)
+        gaussian(config.seed, 0, "E", (rows, config.inner_dim), 1 / config.inner_dim, out=host[:rows])
+        self.vectors = to_device(host, xp)
         last = config.num_layers - 1
         self._compose: list[Array] = []
         direct = config.composition == "direct"
@@ -141,11 +142,6 @@ class ProjectedEncoder:
         return result
 
 
-def token_vectors(config: MemoryConfig) -> np.ndarray:
-    """E, (V + 2, d) float32: tokens, "end of document", "before the document"."""
-    return gaussian(config.seed, 0, "E", (config.vocab_size + 2, config.inner_dim), 1 / config.inner_dim)
-
-
 def _key_parts(config: MemoryConfig) -> np.ndarray:
     """What every token puts into a key, (V + 2, d_k), if drawn by itself."""
     width = config.bank_shape[0]
@@ -171,6 +167,19 @@ def _shifted_sum(rows: Array, heads: int, stride: int) -> Array:
     for j in range(heads):
         result[len(rows) - count :] += rows[j * stride : j * stride + count, j * width : (j + 1) * width]
     return result
+
+
+def arithmetic(config: MemoryConfig) -> int:
+    """Floating-point operations that memorizing one position needs: maps between layers, keys, and C += q^T E."""
+    rows, dim, heads = config.bank_shape[0] * config.num_heads, config.inner_dim, config.num_heads
+    width, layers = config.bank_shape[0], config.num_layers
+    if config.composition == "direct":
+        return 2 * rows * dim
+    if config.composition == "product":
+        return 2 * (layers * dim * width + rows * dim)
+    last = dim * heads * width if layers > 1 else 0
+    others = (layers - 1 if layers > 1 else 1) * dim * width
+    return 2 * (max(0, layers - 2) * heads * dim * dim + others + last + rows * dim)
 
 
 def codes_digest(config: MemoryConfig) -> str:
