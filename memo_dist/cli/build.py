@@ -104,7 +104,7 @@ def build_command(
         "memory": f"{summary.out} ({show_bytes(summary.bytes_on_disk)})",
         "documents": f"{summary.documents:,}",
         "tokens": f"{summary.tokens:,}",
-        "associations": f"{summary.associations:,} distinct",
+        "associations": f"{summary.associations:,}{' distinct' if preset == 'text' else ''}",
         "digest": summary.digest,
         "time": f"{seconds:.1f} s ({', '.join(f'{k} {v:.1f}' for k, v in summary.seconds.items())})",
         "peak memory": f"{show_bytes(summary.peak_bytes)} of {show_bytes(summary.planned_peak_bytes)} planned",

@@ -14,21 +14,24 @@ from memo_dist.cli.options import (
     Exclude,
     IdKey,
     Include,
-    Inputs,
     Limit,
     MemoryPath,
+    OptionalInputs,
     TextKey,
 )
 from memo_dist.cli.output import print_json, print_table
 from memo_dist.cli.recall import reader_for
-from memo_dist.errors import InputError
+from memo_dist.errors import ConfigError, InputError
 from memo_dist.evaluation import evaluate
 from memo_dist.stored import StoredMemory
 
 
 def evaluate_command(
     memory: MemoryPath,
-    inputs: Inputs,
+    inputs: OptionalInputs = None,
+    token_ids: Annotated[
+        list[str] | None, typer.Option(help="Instead of INPUT, as for build, for a memory of bare token ids.")
+    ] = None,
     unseen: Annotated[list[str] | None, typer.Option(help="Text that was not memorized; may be given again.")] = None,
     sample: Annotated[int, typer.Option(min=1, help="Positions to ask.")] = 5000,
     prompts: Annotated[int, typer.Option(min=0, help="Prompts of each length to continue by 50 tokens.")] = 200,
@@ -46,19 +49,24 @@ def evaluate_command(
     """Measure a memory on the corpus it was built from; give the same corpus flags as to build."""
     from pipelines.batching import stream_batches
     from pipelines.plan import CorpusOptions, plan_corpus
+    from pipelines.token_ids import plan_token_ids
 
     options = CorpusOptions(include, exclude, errors, text_key, id_key, limit)
     with StoredMemory(memory) as stored:
         tokenizer = stored.tokenizer
-        if tokenizer is None:
-            raise InputError(f"{memory} is a memory of bare token ids; it cannot be evaluated on text")
+        if bool(inputs) == bool(token_ids):
+            raise ConfigError("give either INPUT or --token-ids, one of the two")
+        if tokenizer is None and not token_ids:
+            raise InputError(f"{memory} is a memory of bare token ids; evaluate it on --token-ids, not on text")
+        if tokenizer is not None and token_ids:
+            raise InputError(f"{memory} is a memory of text; evaluate it on INPUT, not on --token-ids")
         length = stored.config.context_length
 
         def batches(names: list[str], chosen: CorpusOptions) -> Callable[[], Iterable[pa.Table]]:
-            plan = plan_corpus(names, chosen)
+            plan = plan_token_ids(names, chosen)[0] if token_ids else plan_corpus(names, chosen)
             return lambda: stream_batches(plan, tokenizer, length)
 
-        memorized = batches(inputs, options)
+        memorized = batches(inputs or token_ids or [], options)
         other = batches(unseen, CorpusOptions(None, None, errors, text_key, id_key)) if unseen else None
         with reader_for(stored, address, shards) as reader:
             result = evaluate(
