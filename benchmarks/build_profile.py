@@ -19,7 +19,8 @@ import ray
 from rich.console import Console
 from rich.table import Table
 
-from cluster.build import BuildOptions, build
+from cluster.build import build
+from cluster.prepare import BuildOptions
 from cluster.session import local_cpus, ray_session
 from pipelines.plan import CorpusOptions, plan_corpus
 from pipelines.tokenizing import choose_tokenizer

@@ -1,13 +1,14 @@
-"""The build: corpus -> plan -> shards -> memory directory. Reads top to bottom.
+"""The build: corpus -> plan -> shards -> checkpoints -> memory directory. Reads top to bottom.
 
-Covers: one build from nothing, on a local or a given Ray cluster. Does not cover: resuming one.
+Covers: one build, from nothing or from where a stopped one left off, on a local or a given Ray cluster; lost processes
+and nodes. Does not cover: what is fixed before it starts (prepare.py), the directory that it grows in (workspace.py).
 """
 
-import math
 import shutil
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,54 +17,37 @@ import ray
 
 from cluster.actor import peak_resident_bytes
 from cluster.feed import Feed
-from cluster.placement import place_shards, wait_until_ready
-from cluster.session import STORE_BYTES, local_cpus, ray_session
+from cluster.placement import Placed, place_shards, release, wait_until_ready
+from cluster.prepare import BuildOptions, Prepared, prepare
+from cluster.session import ClusterError, ray_session, unwrapped
+from cluster.signals import StopRequest, stop_on_sigterm
 from cluster.watch import MemoryWatch
+from cluster.workspace import Workspace, unfinished_statement
 from memo_dist.backend import array_module
-from memo_dist.capacity import with_banks_for, with_dim_for
-from memo_dist.config import MemoryConfig
-from memo_dist.errors import ConfigError, StorageError
-from memo_dist.planning import MemoryPlan, plan_memory, require_budget, show_bytes
-from memo_dist.stored import refuse_existing, shard_file, staged_output, write_contents
+from memo_dist.errors import MemoError, StorageError
+from memo_dist.manifest import Manifest
+from memo_dist.planning import MemoryPlan, require_budget, show_bytes
+from memo_dist.stored import refuse_existing
 from pipelines.batching import delayed_batches
-from pipelines.plan import CorpusOptions, CorpusPlan, plan_corpus
-from pipelines.token_ids import plan_token_ids
-from pipelines.tokenizing import TokenizerChoice, choose_tokenizer
+from pipelines.plan import CorpusPlan
 
 _MAX_WINDOW = 32
 _MEMORY_SHARE = 0.85  # of what is available, if no budget is given
+_LOSSES = 3  # lost processes or nodes without a checkpoint in between, after which a build gives up
 
 
-@dataclass(frozen=True)
-class BuildOptions:
-    """What the command line gives; see `memo-dist build --help`. None: chosen from the corpus or the machine.
+class StoppedError(MemoError, RuntimeError):
+    """The build was asked to stop, and can go on from its checkpoint. The exit code is EX_TEMPFAIL of sysexits.h."""
 
-    `token_ids`: the inputs are parquet files of token ids, and `vocab_size` may say how many there are.
-    """
-
-    corpus: CorpusOptions = field(default_factory=CorpusOptions)
-    preset: str = "text"
-    composition: str = "jlt"
-    tokenizer: str = "auto"
-    token_ids: bool = False
-    vocab_size: int | None = None
-    target_recall: float = 0.99
-    inner_dim: int | None = None
-    num_heads: int = 4
-    num_layers: int = 3
-    num_banks: int | None = None
-    seed: int = 0
-    shards: int | None = None
-    device: str = "cpu"
-    address: str | None = None
-    memory_budget: int | None = None
+    exit_code = 75
 
 
 @dataclass
 class Progress:
-    """How far a build is; handed to the caller after every unit."""
+    """How far a build is; handed to the caller after every unit. `units_before` were done by earlier attempts."""
 
     units: int
+    units_before: int = 0
     units_done: int = 0
     tokens: int = 0
     documents: int = 0
@@ -74,7 +58,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class BuildSummary:
-    """What was built, and what it took."""
+    """What was built, and what it took. `checkpoints` and `losses` are those of this attempt."""
 
     out: str
     digest: str
@@ -84,6 +68,9 @@ class BuildSummary:
     skipped: int
     replaced: int
     empty: int
+    units_before: int
+    checkpoints: int
+    losses: int
     bytes_on_disk: int
     seconds: dict[str, float]
     peak_bytes: int
@@ -94,7 +81,7 @@ class BuildSummary:
 
 
 class Clock:
-    """Seconds by stage, in the order in which stages end."""
+    """Seconds by stage, in the order in which stages end; a stage entered again adds up."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -102,7 +89,7 @@ class Clock:
 
     def lap(self, stage: str) -> None:
         now = time.perf_counter()
-        self.seconds[stage] = now - self._last
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
         self._last = now
 
 
@@ -113,60 +100,30 @@ def build(
     on_plan: Callable[[CorpusPlan, MemoryPlan], None] = lambda corpus, plan: None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> BuildSummary:
-    """Memorize a corpus into a new memory directory.
+    """Memorize a corpus into a new memory directory; goes on where a stopped build of the same left off.
 
     Raises:
-        MemoError: the inputs, settings, budget or disk do not allow it; nothing is left behind.
+        StoppedError: SIGTERM came; what was done is kept.
+        MemoError: the inputs, settings, budget or disk do not allow it. The last checkpoint is kept if there is one;
+            otherwise nothing is left behind.
     """
     clock = Clock()
     refuse_existing(out)
     array_module(options.device)
-    if not 0 < options.target_recall < 1:
-        raise ConfigError(f"--target-recall is {options.target_recall}; expected between 0 and 1, such as 0.99")
-    corpus, choice = _measure(inputs, options, clock)
-    plan = plan_build(corpus, choice, options)
-    on_plan(corpus, plan)
+    prepared = prepare(inputs, out, options, unfinished_statement(out))
+    clock.lap("prepare")
+    plan = prepared.plan
+    on_plan(prepared.corpus, plan)
     available = int(psutil.virtual_memory().available * _MEMORY_SHARE)
     require_budget(plan, available if options.memory_budget is None else options.memory_budget)
-    with staged_output(out) as staging, MemoryWatch() as watch:
-        _require_disk(staging, plan)
+    workspace = Workspace(out, prepared.statement, prepared.choice.tokenizer)
+    with _kept_or_removed(workspace), stop_on_sigterm() as stop, MemoryWatch() as watch:
+        _require_disk(workspace.path, plan)
         with ray_session(options.address, plan.workers):
-            shards = place_shards(
-                plan.config,
-                plan.shards,
-                choice.tokenizer.hash if choice.tokenizer else "",
-                plan.shard_bytes,
-                plan.buffer,
-                plan.max_associations,
-                plan.associations // plan.shards,
-                _device(options.device, plan.shards),
-                by_memory=options.address is not None,
-            )
-            graphs = delayed_batches(corpus, ray.put(choice.tokenizer), plan.config.context_length)
-            feed = Feed(graphs, shards, window=_window(corpus, plan))
-            feed.fill()
-            wait_until_ready(shards)
-            clock.lap("start")
-            progress = Progress(len(corpus.units))
-            for answers in feed:
-                progress.units_done += 1
-                progress.tokens += sum(a.tokens for a in answers)
-                progress.documents += sum(a.documents for a in answers)
-                progress.skipped += answers[0].skipped
-                progress.replaced += answers[0].replaced
-                progress.empty += answers[0].empty
-                on_progress(progress)
-            ray.get([s.actor.flush.remote() for s in shards])
-            clock.lap("memorize")
-            targets = [str((staging / shard_file(index)).absolute()) for index in range(plan.shards)]
-            written = ray.get([s.actor.write.remote(target) for s, target in zip(shards, targets, strict=True)])
-            shard_peaks = ray.get([s.actor.peak_bytes.remote() for s in shards])
-            clock.lap("write")
-        source: dict[str, Any] = {"inputs": inputs, "files": corpus.files, "units": len(corpus.units)}
-        manifest = write_contents(
-            staging, plan.config, choice.tokenizer, written, progress.tokens, progress.documents, [source]
-        )
-        size = sum(file.stat().st_size for file in staging.iterdir())
+            run = _Run(prepared, options, workspace, clock, stop, on_progress)
+            manifest = run.to_the_end(inputs)
+        size = sum(file.stat().st_size for file in workspace.path.iterdir())
+        workspace.publish()
     clock.lap("stop")
     return BuildSummary(
         out=str(out),
@@ -174,73 +131,165 @@ def build(
         tokens=manifest.tokens,
         documents=manifest.documents,
         associations=manifest.associations,
-        skipped=progress.skipped,
-        replaced=progress.replaced,
-        empty=progress.empty,
+        skipped=run.progress.skipped,
+        replaced=run.progress.replaced,
+        empty=run.progress.empty,
+        units_before=run.units_before,
+        checkpoints=run.checkpoints,
+        losses=run.losses,
         bytes_on_disk=size,
         seconds={stage: round(seconds, 3) for stage, seconds in clock.seconds.items()},
         peak_bytes=watch.peak_bytes,
         planned_peak_bytes=plan.peak_bytes,
-        shard_peak_bytes=shard_peaks,
+        shard_peak_bytes=run.shard_peaks,
         driver_peak_bytes=peak_resident_bytes(),
         ray_bytes=watch.ray_bytes,
     )
 
 
-def _measure(inputs: list[str], options: BuildOptions, clock: Clock) -> tuple[CorpusPlan, TokenizerChoice]:
-    """The corpus in units, its tokenizer, and how many tokens it has."""
-    if options.token_ids:
-        corpus, found = plan_token_ids(inputs, options.corpus)
-        size = found.vocab_size if options.vocab_size is None else options.vocab_size
-        if size < found.vocab_size:
-            raise ConfigError(f"--vocab-size is {size}, but the highest token id is {found.vocab_size - 1}")
-        clock.lap("plan")
-        return corpus, TokenizerChoice(None, size, 0, found.tokens, found.documents)
-    if options.vocab_size is not None:
-        raise ConfigError("--vocab-size belongs to --token-ids; text has as many tokens as its tokenizer")
-    corpus = plan_corpus(inputs, options.corpus)
-    clock.lap("plan")
-    choice = choose_tokenizer(corpus, options.tokenizer)
-    clock.lap("tokenizer")
-    return corpus, choice
+@contextmanager
+def _kept_or_removed(workspace: Workspace) -> Iterator[None]:
+    """After a failure: keep the checkpoint and say so, or leave nothing."""
+    try:
+        yield
+    except BaseException as error:
+        if fenced := workspace.fenced():
+            raise fenced from error
+        if workspace.abandon():
+            error.add_note("What was done up to the last checkpoint is kept; the same command goes on from there.")
+        raise
 
 
-def plan_build(corpus: CorpusPlan, choice: TokenizerChoice, options: BuildOptions) -> MemoryPlan:
-    """The size of everything, from the corpus and the options."""
-    workers = local_cpus()
-    config = choose_config(choice, options)
-    shards = min(workers, config.num_banks) if options.shards is None else options.shards
-    return plan_memory(config, choice.tokens, choice.documents, shards, workers, corpus.largest_unit, STORE_BYTES)
+class _Run:
+    """The work of a build, attempt by attempt: each starts shards from the last checkpoint and feeds what it lacks."""
 
+    def __init__(
+        self,
+        prepared: Prepared,
+        options: BuildOptions,
+        workspace: Workspace,
+        clock: Clock,
+        stop: StopRequest,
+        on_progress: Callable[[Progress], None],
+    ) -> None:
+        self.prepared, self.options, self.workspace = prepared, options, workspace
+        self.clock, self.stop, self.on_progress = clock, stop, on_progress
+        self.progress = Progress(len(prepared.corpus.units))
+        self.units_before = self.checkpoints = self.losses = 0
+        self.shard_peaks: list[int] = []
+        self._first = True
 
-def choose_config(choice: TokenizerChoice, options: BuildOptions) -> MemoryConfig:
-    """The memory's shape: as asked for, else as large as the capacity law says.
+    def to_the_end(self, inputs: list[str]) -> Manifest:
+        """Run until every unit is in a checkpoint, starting again when a process or node is lost."""
+        fruitless = 0
+        while True:
+            before = self.checkpoints
+            try:
+                with unwrapped():
+                    return self._attempt(inputs)
+            except ClusterError:
+                self.losses += 1
+                fruitless = 0 if self.checkpoints > before else fruitless + 1
+                if fruitless >= _LOSSES:
+                    raise
 
-    Raises:
-        ConfigError: a setting is out of range, belongs to another preset, or the memory would be too large.
-    """
-    if options.preset == "paper":
-        if options.num_banks is not None:
-            raise ConfigError("--banks belongs to the preset 'text'; the preset 'paper' has one matrix: give --dim")
-        heads, layers = options.num_heads, options.num_layers
-        smallest = math.lcm(heads, 16)
-        config = MemoryConfig.paper(
-            choice.vocab_size, options.inner_dim or smallest, heads, layers, options.composition, seed=options.seed
+    def _attempt(self, inputs: list[str]) -> Manifest:
+        applied = self._recall_progress()
+        placed = self._place()
+        try:
+            tokenizer = ray.put(self.prepared.choice.tokenizer)
+            corpus, plan = self.prepared.corpus, self.prepared.plan
+            left = [unit for unit in corpus.units if unit.batch_id not in applied]
+            graphs = delayed_batches(left, corpus.options, tokenizer, plan.config.context_length)
+            feed = Feed(graphs, placed, window=_window(corpus, plan))
+            feed.fill()
+            wait_until_ready(placed)
+            self.clock.lap("start")
+            manifest = self._memorize(feed, placed, inputs)
+            self.shard_peaks = ray.get([one.actor.peak_bytes.remote() for one in placed])
+            return manifest
+        finally:
+            release(placed)
+
+    def _memorize(self, feed: Feed, placed: list[Placed], inputs: list[str]) -> Manifest:
+        due = time.monotonic() + self.options.checkpoint_every
+        for answers in feed:
+            self._count(answers)
+            if feed.unfinished and (self.stop.requested or time.monotonic() >= due):
+                for late in feed.drain():
+                    self._count(late)
+                self.clock.lap("memorize")
+                self._checkpoint(placed, inputs)
+                due = time.monotonic() + self.options.checkpoint_every
+                if self.stop.requested:
+                    raise StoppedError(
+                        f"stopped as asked, with {self.progress.units_done} of {self.progress.units} units done"
+                    )
+        self.clock.lap("memorize")
+        return self._checkpoint(placed, inputs)
+
+    def _count(self, answers: list[Any]) -> None:
+        progress = self.progress
+        progress.units_done += 1
+        progress.tokens += sum(a.tokens for a in answers)
+        progress.documents += sum(a.documents for a in answers)
+        progress.skipped += answers[0].skipped
+        progress.replaced += answers[0].replaced
+        progress.empty += answers[0].empty
+        self.on_progress(progress)
+
+    def _checkpoint(self, placed: list[Placed], inputs: list[str]) -> Manifest:
+        """Have every shard write a file, then make the files the checkpoint. No batch is under way."""
+        targets = [str((self.workspace.path / name).absolute()) for name in self.workspace.shard_files(len(placed))]
+        written = ray.get([one.actor.write.remote(target) for one, target in zip(placed, targets, strict=True)])
+        progress = self.progress
+        source: dict[str, Any] = {
+            "inputs": inputs,
+            "files": self.prepared.corpus.files,
+            "units": progress.units,
+            "units_done": progress.units_done,
+            "skipped": progress.skipped,
+            "replaced": progress.replaced,
+            "empty": progress.empty,
+        }
+        manifest = self.workspace.commit(
+            self.prepared.plan.config, written, progress.tokens, progress.documents, source
         )
-        return config if options.inner_dim else with_dim_for(config, options.target_recall, choice.tokens)
-    if options.preset != "text":
-        raise ConfigError(f"--preset is {options.preset!r}; expected text or paper")
-    config = MemoryConfig.text(
-        num_banks=1 if options.num_banks is None else options.num_banks,
-        vocab_size=choice.vocab_size,
-        inner_dim=256 if options.inner_dim is None else options.inner_dim,
-        num_heads=options.num_heads,
-        num_layers=options.num_layers,
-        seed=options.seed,
-    )
-    if options.num_banks is not None:
-        return config
-    return with_banks_for(config, options.target_recall, choice.tokens, choice.documents)
+        self.checkpoints += 1
+        self.clock.lap("write")
+        return manifest
+
+    def _recall_progress(self) -> set[str]:
+        """Start counting from the last checkpoint; returns the batch ids that it holds."""
+        self.progress = Progress(len(self.prepared.corpus.units))
+        if not self.workspace.resumable:
+            return set()
+        with self.workspace.stored() as stored:
+            manifest, applied = stored.manifest, stored.applied()
+        source = manifest.sources[0]
+        self.progress.units_done = self.progress.units_before = source["units_done"]
+        self.progress.tokens, self.progress.documents = manifest.tokens, manifest.documents
+        for name in ("skipped", "replaced", "empty"):
+            setattr(self.progress, name, source[name])
+        if self._first:
+            self.units_before, self._first = source["units_done"], False
+        return applied
+
+    def _place(self) -> list[Placed]:
+        self._first = False
+        plan, tokenizer = self.prepared.plan, self.prepared.choice.tokenizer
+        return place_shards(
+            plan.config,
+            plan.shards,
+            tokenizer.hash if tokenizer else "",
+            plan.shard_bytes,
+            plan.buffer,
+            plan.max_associations,
+            plan.associations // plan.shards,
+            _device(self.options.device, plan.shards),
+            path=str(self.workspace.path.absolute()) if self.workspace.resumable else None,
+            by_memory=self.options.address is not None,
+        )
 
 
 def _device(asked: str, shards: int) -> str:

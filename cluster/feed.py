@@ -30,6 +30,7 @@ class Feed:
         self._graphs = enumerate(graphs)
         self._shards = shards
         self._window = window
+        self._exhausted = False
         self._waiting: dict[Any, int] = {}  # reference of an answer -> unit
         self._answers: dict[int, list[Applied]] = {}
 
@@ -38,17 +39,31 @@ class Feed:
         while len(self._answers) < self._window:
             unit, graph = next(self._graphs, (None, None))
             if unit is None:
+                self._exhausted = True
                 return
             batch = _submit(graph)
             self._answers[unit] = []
             self._waiting |= {placed.actor.memorize.remote(batch): unit for placed in self._shards}
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether a unit may be left that is not answered by all shards."""
+        return bool(self._waiting) or not self._exhausted
+
     def __iter__(self) -> Iterator[list[Applied]]:
         """The answers of all shards to a unit, unit by unit, in the order in which they are complete."""
-        while True:
+        while self.unfinished:
             self.fill()
-            if not self._waiting:
-                return
+            yield from self._next()
+
+    def drain(self) -> Iterator[list[Applied]]:
+        """The answers to the units under way, starting no other."""
+        while self._waiting:
+            yield from self._next()
+
+    def _next(self) -> Iterator[list[Applied]]:
+        """Wait for one answer more, and give what is complete with it."""
+        if self._waiting:
             done, _ = ray.wait(list(self._waiting), num_returns=1)
             for reference in done:
                 unit = self._waiting.pop(reference)

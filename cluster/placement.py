@@ -1,7 +1,7 @@
 """Placement: which actors own which banks, and where they run.
 
-Covers: equal bank ranges, resources, waiting until actors are up. Does not cover: restarts (a lost shard ends the
-build; nothing is published).
+Covers: equal bank ranges, resources, waiting until actors are up. Does not cover: restarts: a lost actor has lost its
+state, so the build starts all shards again from its last checkpoint (build.py).
 """
 
 import itertools
@@ -66,6 +66,12 @@ def place_shards(
         actor = remote.remote(spec, path)
         placed.append(Placed(actor, banks, actor.ready.remote()))
     return placed
+
+
+def release(placed: list[Placed]) -> None:
+    """End the actors and give their memory back."""
+    for one in placed:
+        ray.kill(one.actor)
 
 
 def wait_until_ready(placed: list[Placed]) -> None:

@@ -187,3 +187,21 @@ def parse_bytes(text: str) -> int:
     if not 1 <= size < 2**63:
         raise ConfigError(f"{text!r} is not a size; expected at least 1 byte and less than 2**63")
     return int(size)
+
+
+def parse_seconds(text: str) -> float:
+    """ "60s" -> 60.0; also ms, m, h, and plain seconds.
+
+    Raises:
+        ConfigError: it is no time above 0.
+    """
+    units = {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0, "min": 60.0, "h": 3600.0}
+    stripped = str(text).strip().lower()
+    number = stripped.rstrip("minsh ")
+    try:
+        seconds = float(number) * units[stripped[len(number) :].strip()]
+    except (ValueError, KeyError) as error:
+        raise ConfigError(f"{text!r} is not a time; expected a number with a unit, such as 60s or 10m") from error
+    if not 0 < seconds < float("inf"):
+        raise ConfigError(f"{text!r} is not a time above 0, such as 60s or 10m")
+    return seconds

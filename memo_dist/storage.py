@@ -178,6 +178,11 @@ class ShardFile:
                 raise DamagedMemoryError(f"{self.path}: bank {bank} does not match its digest; restore the file")
         return cells
 
+    def applied(self) -> set[str]:
+        """Ids of the batches that are in this shard's matrices."""
+        with _damage(self.path):
+            return {row.tobytes().hex() for row in self._file["applied"][:]}
+
     def verify(self) -> None:
         """Check the whole file against the manifest."""
         if file_digest(self.path) != self.record.blake2b:
@@ -221,11 +226,10 @@ class ShardFile:
         shard.contents.restore(banks, bounds, held, cells, self.record.associations)
         with _damage(self.path):
             registry = DocumentRegistry.from_array(self._file["documents"][:])
-            applied = self._file["applied"][:]
         for key, record in registry.items():
             if shard.owns_document(key):
                 shard.registry.add(key, record)
-        shard.applied |= {row.tobytes().hex() for row in applied}
+        shard.applied |= self.applied()
 
     def _ledger_bounds(self, entries: Entries, banks: range) -> list[int]:
         edges = [bank_edge(bank, self.config.num_banks) for bank in range(banks.start, banks.stop + 1)]

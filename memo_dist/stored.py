@@ -153,6 +153,14 @@ class StoredMemory:
         """Answer cues; see encoding.protocol.Reader."""
         return read_cells(self.config, cues, self._bank)
 
+    def applied(self) -> set[str]:
+        """Ids of the batches that are in the matrices of every shard.
+
+        Raises:
+            DamagedMemoryError: a file cannot be read.
+        """
+        return set.intersection(*(shard.applied() for shard in self.shards))
+
     def verify(self) -> None:
         """Check every byte: files against the manifest, banks and ledgers against their digests and the memory's.
 

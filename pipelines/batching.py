@@ -4,7 +4,7 @@ Covers: one unit to one batch, and a stream of batches in one process. Does not 
 `unit_batch` as Dask tasks on Ray (cluster/feed.py).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 import numpy as np
@@ -70,21 +70,24 @@ def _context(reading: Reading, passage: Passage, tokenizer: Tokenizer, length: i
         count *= 4
 
 
-def delayed_batches(plan: CorpusPlan, tokenizer: object, context_length: int) -> Iterator[object]:
+def delayed_batches(
+    units: Iterable[Unit], options: CorpusOptions, tokenizer: object, context_length: int
+) -> Iterator[object]:
     """One Dask graph per unit, not yet run, in input order.
 
     Args:
         tokenizer: a Tokenizer, or whatever the scheduler turns into one for its tasks (a Ray ObjectRef).
     """
-    for unit in plan.units:
+    for unit in units:
         # partial: Dask would look through the unit's dataclasses for graphs
-        yield delayed(partial(unit_batch, unit, plan.options), pure=False)(tokenizer, context_length)
+        yield delayed(partial(unit_batch, unit, options), pure=False)(tokenizer, context_length)
 
 
 def stream_batches(plan: CorpusPlan, tokenizer: Tokenizer | None, context_length: int) -> Iterator[pa.Table]:
     """The batches of a corpus, in order, made by threads of this process; a few are in memory at a time."""
     waiting: list[object] = []
-    for graph in delayed_batches(plan, delayed(tokenizer, pure=False, traverse=False), context_length):
+    wrapped = delayed(tokenizer, pure=False, traverse=False)
+    for graph in delayed_batches(plan.units, plan.options, wrapped, context_length):
         waiting.append(graph)
         if len(waiting) == _WINDOW:
             yield from compute(*waiting, scheduler="threads")

@@ -124,6 +124,24 @@ def list_sources(inputs: list[str], include: str | None = None, exclude: str | N
     return list(sources.values())
 
 
+def source_stamp(source: Source) -> list[str | int]:
+    """What changes when a source's file does: its bytes, and when it was written or its entity tag.
+
+    Raises:
+        InputError: the file cannot be asked.
+    """
+    try:
+        if "://" not in source.url:
+            facts = os.stat(source.url)
+            return [facts.st_size, str(facts.st_mtime_ns)]
+        system, path = fsspec.core.url_to_fs(source.url)
+        known = system.info(path)
+    except Exception as error:  # every file system raises its own classes
+        raise InputError(f"{source.name} cannot be looked at: {error}") from error
+    mark = next((known[name] for name in ("ETag", "etag", "mtime", "LastModified", "updated") if known.get(name)), "")
+    return [known.get("size") or 0, str(mark)]
+
+
 def describe_formats() -> str:
     """The endings that can be read, for messages."""
     plain = " ".join((*TEXT_SUFFIXES, ".jsonl"))

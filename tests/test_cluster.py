@@ -15,7 +15,8 @@ import numpy as np
 import psutil
 import pytest
 
-from cluster.build import BuildOptions, BuildSummary, build
+from cluster.build import BuildSummary, build
+from cluster.prepare import BuildOptions
 from cluster.recall import cluster_reader
 from cluster.session import ClusterError
 from memo_dist import Memory, MemoryConfig, Tokenizer

@@ -8,8 +8,9 @@ import pyarrow.parquet
 import pytest
 import ray
 
-from cluster.build import BuildOptions, build
+from cluster.build import build
 from cluster.placement import Placed, place_shards
+from cluster.prepare import BuildOptions
 from cluster.recall import ClusterReader
 from memo_dist import Memory, MemoryConfig
 from memo_dist.experiments.random_tokens import random_batch, sequence_segments, sequences_with_decoys

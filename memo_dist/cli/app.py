@@ -51,15 +51,16 @@ def main(arguments: list[str] | None = None) -> int:
         return result if isinstance(result, int) else 0
     except Exception as error:  # the outermost place: everything becomes a message and an exit code
         return _report(error, invocation.as_json)
-    except (KeyboardInterrupt, SystemExit):  # Ray's own SIGTERM handler exits
-        print("memo-dist: interrupted; nothing was published", file=sys.stderr)
+    except (KeyboardInterrupt, SystemExit) as error:  # Ray's own SIGTERM handler exits
+        notes = " ".join(getattr(error, "__notes__", ["Nothing was published."]))
+        print(f"memo-dist: interrupted. {notes}", file=sys.stderr)
         return 130
 
 
 def _report(error: Exception, as_json: bool) -> int:
     code, message = 1, f"unexpected {type(error).__name__}: {error}"
     if isinstance(error, MemoError):
-        code, message = error.exit_code, str(error)
+        code, message = error.exit_code, " ".join([str(error), *getattr(error, "__notes__", [])])
     elif hasattr(error, "format_message"):  # click's and typer's usage errors
         code, message = 2, error.format_message()
     else:

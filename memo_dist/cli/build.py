@@ -19,7 +19,7 @@ from memo_dist.cli.options import (
     TextKey,
 )
 from memo_dist.cli.output import ProgressLine, print_json, print_table
-from memo_dist.planning import MemoryPlan, parse_bytes, show_bytes
+from memo_dist.planning import MemoryPlan, parse_bytes, parse_seconds, show_bytes
 
 if TYPE_CHECKING:
     from pipelines.plan import CorpusPlan
@@ -53,6 +53,10 @@ def build_command(
     device: Annotated[str, typer.Option(help="auto, cpu or gpu.")] = "auto",
     address: Address = None,
     memory_budget: Annotated[str | None, typer.Option(help="Refuse a plan beyond this, such as 4GB.")] = None,
+    checkpoint_every: Annotated[
+        str,
+        typer.Option(help="Work that may be lost, such as 60s or 10m; a stopped build goes on by the same command."),
+    ] = "60s",
     text_key: TextKey = "text",
     id_key: IdKey = "id",
     include: Include = None,
@@ -63,7 +67,8 @@ def build_command(
     settings: ConfigFile = None,
 ) -> None:
     """Memorize a corpus: print the plan, then progress, then what was memorized."""
-    from cluster.build import BuildOptions, Progress, build
+    from cluster.build import Progress, build
+    from cluster.prepare import BuildOptions
     from memo_dist.errors import ConfigError
     from pipelines.plan import CorpusOptions
 
@@ -86,6 +91,7 @@ def build_command(
         device=device,
         address=address,
         memory_budget=None if memory_budget is None else parse_bytes(memory_budget),
+        checkpoint_every=parse_seconds(checkpoint_every),
     )
     with ProgressLine("memorizing") as line:
 
@@ -106,6 +112,8 @@ def build_command(
         "tokens": f"{summary.tokens:,}",
         "associations": f"{summary.associations:,}{' distinct' if preset == 'text' else ''}",
         "digest": summary.digest,
+        "attempt": f"{summary.checkpoints} checkpoints, {summary.losses} processes or nodes lost, "
+        f"{summary.units_before:,} units done before",
         "time": f"{seconds:.1f} s ({', '.join(f'{k} {v:.1f}' for k, v in summary.seconds.items())})",
         "peak memory": f"{show_bytes(summary.peak_bytes)} of {show_bytes(summary.planned_peak_bytes)} planned",
     }

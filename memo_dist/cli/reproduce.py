@@ -38,6 +38,8 @@ def layers_command(
     settings: ConfigFile = None,
 ) -> None:
     """Recall of random tokens, batch after batch, with and without decoys."""
+    if composition not in ("jlt", "product"):
+        raise ConfigError(f"--composition is {composition!r}; expected jlt or product")
     runs = [
         LayersRun(preset, dim, layer, decoy, seed, vocab_size, composition)
         for seed in range(seeds)
@@ -47,7 +49,7 @@ def layers_command(
         for preset in _presets(presets)
     ]
     for run in runs:
-        run.config()  # refuses what cannot be run before anything is
+        _require_possible(run)
     rows = RowFile(_directory(out) / "layers-runs.csv", LayersRow)
     _require_same(rows, {"vocab_size": vocab_size, "composition": composition, "sequences": sequences})
     with ProgressLine("layers", "rows") as line:
@@ -147,7 +149,19 @@ def _show_capacity(table: list[dict[str, Any]]) -> None:
     print_rows("Pairs held at 90% recall", columns, table)
 
 
+def _require_possible(run: LayersRun) -> None:
+    """Refuse what cannot be run before anything is."""
+    try:
+        run.config()
+    except ConfigError as error:
+        raise ConfigError(
+            f"--dims {run.inner_dim} --layers {run.num_layers} --presets {run.preset} cannot be run: {error}"
+        ) from error
+
+
 def _directory(out: Path) -> Path:
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"--out {out} is a file; expected a directory, there or to be made")
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
     return out
@@ -164,8 +178,8 @@ def _numbers(text: str, name: str, least: int = 1) -> list[int]:
 
 
 def _presets(text: str) -> list[str]:
-    names = text.split(",")
-    if not names or set(names) - set(PRESETS):
+    names = [name.strip() for name in str(text).split(",")]
+    if set(names) - set(PRESETS):
         raise ConfigError(f"--presets is {text!r}; expected {' or '.join(PRESETS)}, or both with a comma")
     return names
 

@@ -1,0 +1,35 @@
+"""SIGTERM as a request to stop after what is under way, instead of an end in the middle of it.
+
+Covers: the handler, for the main thread. Does not cover: what stopping means (build.py).
+"""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass
+class StopRequest:
+    """`requested` becomes True when SIGTERM comes."""
+
+    requested: bool = False
+
+
+@contextmanager
+def stop_on_sigterm() -> Iterator[StopRequest]:
+    """Take SIGTERM as a request while the block runs; outside the main thread there is nothing to take."""
+    request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+
+    def note(signum: int, frame: object) -> None:
+        request.requested = True
+
+    before = signal.signal(signal.SIGTERM, note)
+    try:
+        yield request
+    finally:
+        signal.signal(signal.SIGTERM, before)

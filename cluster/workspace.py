@@ -1,0 +1,220 @@
+"""Workspace: the directory in which a build grows until it is published, and from which a stopped one goes on.
+
+Covers: what is being built, checkpoints, fencing of overlapping attempts, publishing. Does not cover: running a build
+(build.py).
+
+`.NAME.memo.building/` holds `build.json` (the statement of what is built), `attempt` (the token of the newest attempt),
+`tokenizer.json`, shard files and, after the first checkpoint, `manifest.json`: from then on it is a whole memory of the
+units that are done. Shard files carry their generation and attempt in their names and are never changed; the manifest
+replaced by rename is the checkpoint, and the files that it no longer lists are removed after it. Whoever claims the
+workspace last owns it: an older attempt finds another token and can commit and publish nothing.
+"""
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from memo_dist.config import MemoryConfig
+from memo_dist.durable import sync_directory, write_text, writing
+from memo_dist.errors import ConfigError, DamagedMemoryError, MemoError
+from memo_dist.manifest import MANIFEST_FILE, Manifest
+from memo_dist.storage import ShardRecord
+from memo_dist.stored import StoredMemory, refuse_existing, write_contents
+from memo_dist.tokenizer import Tokenizer
+
+STATEMENT_FILE = "build.json"
+_ATTEMPT_FILE = "attempt"
+Written = list[tuple[ShardRecord, np.ndarray]]
+
+
+class FencedError(MemoError, RuntimeError):
+    """A newer attempt on the same output took over."""
+
+    exit_code = 1
+
+
+def workspace_path(out: Path) -> Path:
+    """Where a build of `out` grows: beside it, so that publishing is a rename."""
+    return out.with_name(f".{out.name}.building")
+
+
+def unfinished_statement(out: Path) -> dict[str, Any] | None:
+    """The statement of a stopped build of `out` that has a checkpoint; None if there is nothing to go on from.
+
+    Raises:
+        DamagedMemoryError: there is one and it cannot be read.
+    """
+    path = workspace_path(out)
+    if not (path / MANIFEST_FILE).exists() or not (path / STATEMENT_FILE).exists():
+        return None
+    try:
+        statement: dict[str, Any] = json.loads((path / STATEMENT_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DamagedMemoryError(
+            f"{path / STATEMENT_FILE}, left by a stopped build, cannot be read ({error}); remove {path} to start anew"
+        ) from error
+    return statement
+
+
+def require_same(ours: dict[str, Any], theirs: dict[str, Any], out: Path) -> None:
+    """Refuse to go on with a build of something else.
+
+    Args:
+        ours, theirs: statements; values may be tables of a level more, whose differences are named.
+
+    Raises:
+        ConfigError: naming the first thing that differs.
+    """
+    for name in sorted({*ours, *theirs}):
+        mine, other = ours.get(name), theirs.get(name)
+        if mine == other:
+            continue
+        what = name
+        if isinstance(mine, dict) and isinstance(other, dict):
+            key = next(k for k in sorted({*mine, *other}) if mine.get(k) != other.get(k))
+            what, mine, other = f"{name}: {key}", mine.get(key, "not there"), other.get(key, "not there")
+        raise ConfigError(
+            f"a stopped build of {out} is to be continued, but {what} differs: it is {mine} now and was {other}. "
+            f"Restore it, or remove {workspace_path(out)} to start anew"
+        )
+
+
+class Workspace:
+    """One attempt's hold on the directory of a build.
+
+    Args:
+        out: the memory to be published.
+        statement: what is built; kept for the attempts to come.
+        tokenizer: written at once; None for token ids.
+
+    Attributes:
+        path: the directory.
+        generation: number of the last checkpoint, 0 before the first.
+
+    Raises:
+        OutputExistsError: `out` exists. StorageError: the directory cannot be made.
+    """
+
+    def __init__(self, out: Path, statement: dict[str, Any], tokenizer: Tokenizer | None) -> None:
+        refuse_existing(out)
+        self.out, self.path = out, workspace_path(out)
+        self._tokenizer = tokenizer
+        self._token = secrets.token_hex(4)
+        self._made = [parent for parent in out.absolute().parents if not parent.exists()]
+        with writing(out):
+            self.path.mkdir(parents=True, exist_ok=True)
+            with self._locked():
+                write_text(self.path / STATEMENT_FILE, json.dumps(statement, indent=1) + "\n")
+                write_text(self.path / _ATTEMPT_FILE, self._token)
+        self.generation = self._last_generation()
+
+    @property
+    def resumable(self) -> bool:
+        """Whether there is a checkpoint."""
+        return (self.path / MANIFEST_FILE).exists()
+
+    def stored(self) -> StoredMemory:
+        """The last checkpoint as a memory."""
+        return StoredMemory(self.path)
+
+    def shard_files(self, count: int) -> list[str]:
+        """Names for the next checkpoint's shard files."""
+        return [f"shard-{index:05d}.g{self.generation + 1:04d}-{self._token}.h5" for index in range(count)]
+
+    def commit(
+        self, config: MemoryConfig, written: Written, tokens: int, documents: int, source: dict[str, Any]
+    ) -> Manifest:
+        """Make shard files that are written the checkpoint, durably; then remove those of the one before.
+
+        Raises:
+            FencedError: a newer attempt owns the workspace; nothing is changed.
+            StorageError: the manifest cannot be written; the checkpoint before stays.
+        """
+        with self._owned():
+            manifest = write_contents(self.path, config, self._tokenizer, written, tokens, documents, [source])
+            self.generation += 1
+            self._sweep(manifest)
+        return manifest
+
+    def publish(self) -> None:
+        """Rename the workspace to the output.
+
+        Raises:
+            FencedError: a newer attempt owns the workspace.
+            OutputExistsError: the output appeared meanwhile.
+        """
+        with self._owned():
+            refuse_existing(self.out)
+            with writing(self.out):
+                sync_directory(self.path)
+                self.path.rename(self.out)
+                sync_directory(self.out.parent)
+                for name in (_ATTEMPT_FILE, STATEMENT_FILE):
+                    (self.out / name).unlink(missing_ok=True)
+
+    def abandon(self) -> bool:
+        """After a failure: remove the workspace if it holds no checkpoint and is still ours. Whether one is kept."""
+        if not self._ours():
+            return False
+        if self.resumable:
+            with suppress(OSError, MemoError):
+                self._sweep(Manifest.read(self.path))
+            return True
+        shutil.rmtree(self.path, ignore_errors=True)
+        for parent in self._made:
+            with suppress(OSError):  # somebody else uses it by now
+                parent.rmdir()
+        return False
+
+    def fenced(self) -> FencedError | None:
+        """The error to raise if a newer attempt has taken over, whatever went wrong here because of it."""
+        if self._ours():
+            return None
+        return FencedError(
+            f"another attempt to build {self.out} was started after this one and goes on with it; this one stops and "
+            "has published nothing"
+        )
+
+    def _ours(self) -> bool:
+        try:
+            return (self.path / _ATTEMPT_FILE).read_text() == self._token
+        except OSError:  # published by the other attempt
+            return False
+
+    @contextmanager
+    def _owned(self) -> Iterator[None]:
+        """Hold the lock, and the workspace."""
+        try:
+            with self._locked():
+                if error := self.fenced():
+                    raise error
+                yield
+        except FileNotFoundError as error:  # the other attempt has published: the directory is gone
+            raise self.fenced() or error from error
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        handle = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    def _last_generation(self) -> int:
+        numbers = [int(p.name.split(".g")[1][:4]) for p in self.path.glob("shard-*.g*.h5")]
+        return max(numbers, default=0)
+
+    def _sweep(self, manifest: Manifest) -> None:
+        kept = {record.file for record in manifest.shards}
+        for file in self.path.glob("shard-*"):
+            if file.name not in kept:
+                file.unlink(missing_ok=True)
