@@ -1,59 +1,32 @@
 """The build: corpus -> plan -> shards -> checkpoints -> memory directory. Reads top to bottom.
 
-Covers: one build, from nothing or from where a stopped one left off, on a local or a given Ray cluster; lost processes
-and nodes. Does not cover: what is fixed before it starts (prepare.py), the directory that it grows in (workspace.py).
+Covers: one build, from nothing or from where a stopped one left off, on a local or a given Ray cluster. Does not cover:
+what is fixed before it starts (prepare.py), feeding shards and lost processes (run.py), the directory that it grows in
+(workspace.py).
 """
 
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
-import ray
 
 from cluster.actor import peak_resident_bytes
-from cluster.feed import Feed
-from cluster.placement import Placed, place_shards, release, wait_until_ready
-from cluster.prepare import BuildOptions, Prepared, prepare
-from cluster.session import ClusterError, ray_session, unwrapped
-from cluster.signals import StopRequest, stop_on_sigterm
+from cluster.prepare import BuildOptions, prepare
+from cluster.run import Clock, Progress, Run
+from cluster.session import ray_session
+from cluster.signals import stop_on_sigterm
 from cluster.watch import MemoryWatch
 from cluster.workspace import Workspace, unfinished_statement
 from memo_dist.backend import array_module
-from memo_dist.errors import MemoError, StorageError
-from memo_dist.manifest import Manifest
+from memo_dist.errors import StorageError
 from memo_dist.planning import MemoryPlan, require_budget, show_bytes
 from memo_dist.stored import refuse_existing
-from pipelines.batching import delayed_batches
 from pipelines.plan import CorpusPlan
 
-_MAX_WINDOW = 32
 _MEMORY_SHARE = 0.85  # of what is available, if no budget is given
-_LOSSES = 3  # lost processes or nodes without a checkpoint in between, after which a build gives up
-
-
-class StoppedError(MemoError, RuntimeError):
-    """The build was asked to stop, and can go on from its checkpoint. The exit code is EX_TEMPFAIL of sysexits.h."""
-
-    exit_code = 75
-
-
-@dataclass
-class Progress:
-    """How far a build is; handed to the caller after every unit. `units_before` were done by earlier attempts."""
-
-    units: int
-    units_before: int = 0
-    units_done: int = 0
-    tokens: int = 0
-    documents: int = 0
-    skipped: int = 0
-    replaced: int = 0
-    empty: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,19 +51,6 @@ class BuildSummary:
     shard_peak_bytes: list[int]
     driver_peak_bytes: int
     ray_bytes: int
-
-
-class Clock:
-    """Seconds by stage, in the order in which stages end; a stage entered again adds up."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, stage: str) -> None:
-        now = time.perf_counter()
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
-        self._last = now
 
 
 def build(
@@ -120,7 +80,7 @@ def build(
     with _kept_or_removed(workspace), stop_on_sigterm() as stop, MemoryWatch() as watch:
         _require_disk(workspace.path, plan)
         with ray_session(options.address, plan.workers):
-            run = _Run(prepared, options, workspace, clock, stop, on_progress)
+            run = Run(prepared, options, workspace, clock, stop, on_progress)
             manifest = run.to_the_end(inputs)
         size = sum(file.stat().st_size for file in workspace.path.iterdir())
         workspace.publish()
@@ -155,155 +115,13 @@ def _kept_or_removed(workspace: Workspace) -> Iterator[None]:
     except BaseException as error:
         if fenced := workspace.fenced():
             raise fenced from error
-        if workspace.abandon():
-            error.add_note("What was done up to the last checkpoint is kept; the same command goes on from there.")
+        kept = workspace.abandon()
+        error.add_note(
+            "What was done up to the last checkpoint is kept; the same command goes on from there."
+            if kept
+            else "Nothing was published."
+        )
         raise
-
-
-class _Run:
-    """The work of a build, attempt by attempt: each starts shards from the last checkpoint and feeds what it lacks."""
-
-    def __init__(
-        self,
-        prepared: Prepared,
-        options: BuildOptions,
-        workspace: Workspace,
-        clock: Clock,
-        stop: StopRequest,
-        on_progress: Callable[[Progress], None],
-    ) -> None:
-        self.prepared, self.options, self.workspace = prepared, options, workspace
-        self.clock, self.stop, self.on_progress = clock, stop, on_progress
-        self.progress = Progress(len(prepared.corpus.units))
-        self.units_before = self.checkpoints = self.losses = 0
-        self.shard_peaks: list[int] = []
-        self._first = True
-
-    def to_the_end(self, inputs: list[str]) -> Manifest:
-        """Run until every unit is in a checkpoint, starting again when a process or node is lost."""
-        fruitless = 0
-        while True:
-            before = self.checkpoints
-            try:
-                with unwrapped():
-                    return self._attempt(inputs)
-            except ClusterError:
-                self.losses += 1
-                fruitless = 0 if self.checkpoints > before else fruitless + 1
-                if fruitless >= _LOSSES:
-                    raise
-
-    def _attempt(self, inputs: list[str]) -> Manifest:
-        applied = self._recall_progress()
-        placed = self._place()
-        try:
-            tokenizer = ray.put(self.prepared.choice.tokenizer)
-            corpus, plan = self.prepared.corpus, self.prepared.plan
-            left = [unit for unit in corpus.units if unit.batch_id not in applied]
-            graphs = delayed_batches(left, corpus.options, tokenizer, plan.config.context_length)
-            feed = Feed(graphs, placed, window=_window(corpus, plan))
-            feed.fill()
-            wait_until_ready(placed)
-            self.clock.lap("start")
-            manifest = self._memorize(feed, placed, inputs)
-            self.shard_peaks = ray.get([one.actor.peak_bytes.remote() for one in placed])
-            return manifest
-        finally:
-            release(placed)
-
-    def _memorize(self, feed: Feed, placed: list[Placed], inputs: list[str]) -> Manifest:
-        due = time.monotonic() + self.options.checkpoint_every
-        for answers in feed:
-            self._count(answers)
-            if feed.unfinished and (self.stop.requested or time.monotonic() >= due):
-                for late in feed.drain():
-                    self._count(late)
-                self.clock.lap("memorize")
-                self._checkpoint(placed, inputs)
-                due = time.monotonic() + self.options.checkpoint_every
-                if self.stop.requested:
-                    raise StoppedError(
-                        f"stopped as asked, with {self.progress.units_done} of {self.progress.units} units done"
-                    )
-        self.clock.lap("memorize")
-        return self._checkpoint(placed, inputs)
-
-    def _count(self, answers: list[Any]) -> None:
-        progress = self.progress
-        progress.units_done += 1
-        progress.tokens += sum(a.tokens for a in answers)
-        progress.documents += sum(a.documents for a in answers)
-        progress.skipped += answers[0].skipped
-        progress.replaced += answers[0].replaced
-        progress.empty += answers[0].empty
-        self.on_progress(progress)
-
-    def _checkpoint(self, placed: list[Placed], inputs: list[str]) -> Manifest:
-        """Have every shard write a file, then make the files the checkpoint. No batch is under way."""
-        targets = [str((self.workspace.path / name).absolute()) for name in self.workspace.shard_files(len(placed))]
-        written = ray.get([one.actor.write.remote(target) for one, target in zip(placed, targets, strict=True)])
-        progress = self.progress
-        source: dict[str, Any] = {
-            "inputs": inputs,
-            "files": self.prepared.corpus.files,
-            "units": progress.units,
-            "units_done": progress.units_done,
-            "skipped": progress.skipped,
-            "replaced": progress.replaced,
-            "empty": progress.empty,
-        }
-        manifest = self.workspace.commit(
-            self.prepared.plan.config, written, progress.tokens, progress.documents, source
-        )
-        self.checkpoints += 1
-        self.clock.lap("write")
-        return manifest
-
-    def _recall_progress(self) -> set[str]:
-        """Start counting from the last checkpoint; returns the batch ids that it holds."""
-        self.progress = Progress(len(self.prepared.corpus.units))
-        if not self.workspace.resumable:
-            return set()
-        with self.workspace.stored() as stored:
-            manifest, applied = stored.manifest, stored.applied()
-        source = manifest.sources[0]
-        self.progress.units_done = self.progress.units_before = source["units_done"]
-        self.progress.tokens, self.progress.documents = manifest.tokens, manifest.documents
-        for name in ("skipped", "replaced", "empty"):
-            setattr(self.progress, name, source[name])
-        if self._first:
-            self.units_before, self._first = source["units_done"], False
-        return applied
-
-    def _place(self) -> list[Placed]:
-        self._first = False
-        plan, tokenizer = self.prepared.plan, self.prepared.choice.tokenizer
-        return place_shards(
-            plan.config,
-            plan.shards,
-            tokenizer.hash if tokenizer else "",
-            plan.shard_bytes,
-            plan.buffer,
-            plan.max_associations,
-            plan.associations // plan.shards,
-            _device(self.options.device, plan.shards),
-            path=str(self.workspace.path.absolute()) if self.workspace.resumable else None,
-            by_memory=self.options.address is not None,
-        )
-
-
-def _device(asked: str, shards: int) -> str:
-    """ "auto" is "gpu" where CuPy finds one here and the cluster has one for every shard."""
-    if asked != "auto":
-        return asked
-    enough = ray.cluster_resources().get("GPU", 0) >= shards
-    return "gpu" if enough and array_module("auto").__name__ == "cupy" else "cpu"
-
-
-def _window(corpus: CorpusPlan, plan: MemoryPlan) -> int:
-    """Units under way: enough that workers go on while shards merge, in a quarter of the object store."""
-    batch = 4 * max(1, corpus.largest_unit * plan.tokens // max(corpus.text_bytes, 1))
-    return max(2 * plan.workers, min(_MAX_WINDOW, plan.store_bytes // 4 // batch))
 
 
 def _require_disk(directory: Path, plan: MemoryPlan) -> None:

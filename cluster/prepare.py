@@ -107,10 +107,15 @@ def _found(corpus: CorpusPlan) -> dict[str, Any]:
 def _measure(inputs: list[str], options: BuildOptions, workspace: Path | None) -> tuple[CorpusPlan, TokenizerChoice]:
     """The corpus in units, its tokenizer, and how many tokens it has; a stopped build's tokenizer is read again."""
     if options.token_ids:
+        if options.tokenizer != "auto":
+            raise ConfigError(f"--tokenizer {options.tokenizer} belongs to text; --token-ids are tokenized already")
         corpus, found = plan_token_ids(inputs, options.corpus)
         size = found.vocab_size if options.vocab_size is None else options.vocab_size
         if size < found.vocab_size:
-            raise ConfigError(f"--vocab-size is {size}, but the highest token id is {found.vocab_size - 1}")
+            raise ConfigError(
+                f"--vocab-size is {size}, but the highest token id is {found.vocab_size - 1}; give at least "
+                f"{found.vocab_size}, or leave it out"
+            )
         return corpus, TokenizerChoice(None, size, 0, found.tokens, found.documents)
     if options.vocab_size is not None:
         raise ConfigError("--vocab-size belongs to --token-ids; text has as many tokens as its tokenizer")

@@ -6,12 +6,20 @@ Covers: ray.init and ray.shutdown, errors from remote code. Does not cover: what
 import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import (
+    NodeDiedError,
+    ObjectLostError,
+    RayActorError,
+    RaySystemError,
+    RayTaskError,
+    WorkerCrashedError,
+)
 
 from memo_dist.errors import ConfigError, MemoError
 from memo_dist.planning import MIB
@@ -57,7 +65,7 @@ def ray_session(address: str | None, workers: int = 1) -> Iterator[None]:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, handler)  # ray.init puts its own in place
     try:
-        with unwrapped():
+        with unwrapped(), redirect_stdout(sys.stderr):  # Ray reports lost nodes on stdout, which belongs to results
             yield
     finally:
         ray.shutdown()
@@ -77,6 +85,8 @@ def unwrapped() -> Iterator[None]:
         raise
     except RayActorError as error:
         raise ClusterError(f"a shard's process died: {error}. Nothing was published; run the command again") from error
+    except (ObjectLostError, WorkerCrashedError, NodeDiedError, RaySystemError) as error:
+        raise ClusterError(f"a node was lost: {error}. Nothing was published; run the command again") from error
 
 
 def local_cpus() -> int:

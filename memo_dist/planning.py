@@ -101,7 +101,7 @@ def plan_memory(
     banks = -(-config.num_banks // shards)
     buffer = min(MAX_BUFFER, max(MIN_BUFFER, owned // 4)) if owned else 0
     in_shard = banks * config.bank_bytes + owned * LEDGER_BYTES + int(1.1 * buffer * _PENDING_BYTES) + documents * 400
-    in_shard += encoder_bytes(config)
+    in_shard += encoder_bytes(config) if config.preset == "paper" else (config.vocab_size + 1) * config.inner_dim // 8
     shard_bytes = PROCESS_BYTES + in_shard + _MERGE_BYTES
     driver_bytes = PROCESS_BYTES + 300 * MIB  # the tokenizer's sample, and training on it
     worker_bytes = PROCESS_BYTES + 12 * unit_bytes

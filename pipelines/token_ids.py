@@ -45,18 +45,17 @@ def plan_token_ids(paths: list[str], options: CorpusOptions) -> tuple[CorpusPlan
     """
     sources, tokens, documents, highest, left = [], 0, 0, -1, options.limit
     for source in list_sources(paths, options.include, options.exclude):
+        if left == 0:
+            break
         if source.format != "parquet":
             raise InputError(f"{source.name} is no .parquet file; --token-ids takes parquet with a list of ids a row")
         rows = count = 0
         for lists in _lists(source, 0, left):
-            rows += len(lists)
+            highest = max(highest, _highest_id(source, lists, rows))
             lengths = pc.list_value_length(lists)
             count += pc.sum(lengths).as_py() or 0
             documents += pc.sum(pc.greater(lengths, 0)).as_py() or 0
-            ends = pc.min_max(lists.flatten()).as_py()
-            if ends["min"] is not None:
-                _require_ids(source, int(ends["min"]), int(ends["max"]))
-                highest = max(highest, int(ends["max"]))
+            rows += len(lists)
         sources.append(replace(source, format=TOKEN_IDS, size=_TOKEN_BYTES * count, rows=rows))
         tokens += count
         left = None if left is None else left - rows
@@ -77,14 +76,19 @@ def token_id_batch(unit: Unit, options: CorpusOptions) -> pa.Table:
     for span in unit.spans:
         place = span.start
         for lists in _lists(span.source, span.start, span.stop - span.start, options.id_key):
+            _highest_id(span.source, lists.field("tokens"), place)
             for name, row in zip(lists.field("id").to_pylist(), lists.field("tokens"), strict=True):
                 ids = row.values.to_numpy(zero_copy_only=False).astype(np.int64) if row.is_valid else _NOTHING
                 if len(ids):
-                    _require_ids(span.source, int(ids.min()), int(ids.max()))
                     content.update(ids.tobytes())
                     segments.append((row_id(name, f"{span.source.name}#{place}"), _whole(ids)))
                 empty += not len(ids)
                 place += 1
+        if place < span.stop:
+            raise InputError(
+                f"{span.source.name} had {span.source.rows} rows and now has {place}; keep the corpus unchanged during "
+                "a build"
+            )
     info = BatchInfo(unit.batch_id, unit.describe(), content.hexdigest(), "", empty=empty)
     return make_batch(segments, info)
 
@@ -93,21 +97,42 @@ def _whole(ids: np.ndarray) -> Segment:
     return Segment(0, _NOTHING, ids.astype(np.uint32), ends=True)
 
 
-def _require_ids(source: Source, lowest: int, highest: int) -> None:
-    if lowest < 0 or highest > _LARGEST:
-        raise InputError(f"{source.name} has token ids from {lowest} to {highest}; expected 0 to {_LARGEST}")
+def _highest_id(source: Source, lists: pa.Array, first: int) -> int:
+    """The highest id in lists of which the first is row `first`; -1 if there is none.
+
+    Raises:
+        InputError: an id is null or out of range; the row is named.
+    """
+    ids = lists.flatten()
+    if _valid(ids):
+        return -1 if not len(ids) else int(pc.max(ids).as_py())
+    place, row = next((i, r.values) for i, r in enumerate(lists, first) if r.is_valid and not _valid(r.values))
+    if row.null_count:
+        raise InputError(f"{source.name} row {place} has a null among its token ids; remove it or give it an id")
+    ends = pc.min_max(row).as_py()
+    raise InputError(
+        f"{source.name} row {place} has token ids from {ends['min']} to {ends['max']}; expected 0 to {_LARGEST}"
+    )
+
+
+def _valid(ids: pa.Array) -> bool:
+    ends = pc.min_max(ids).as_py()
+    return not ids.null_count and (not len(ids) or (ends["min"] >= 0 and ends["max"] <= _LARGEST))
 
 
 def _lists(source: Source, start: int, count: int | None, id_key: str | None = None) -> Iterator[pa.Array]:
     """The lists of rows [start, start + count), group by group; with `id_key`, structs of id and tokens."""
     with source.open() as handle, pq.ParquetFile(handle) as file:
         names = file.schema_arrow.names
-        column = next((name for name in COLUMNS if name in names), None)
-        if column is None:
+        found = [name for name in COLUMNS if name in names]
+        if not found:
             raise InputError(f"{source.name}: expected a column {' or '.join(COLUMNS)} of token ids, found {names}")
-        kind = file.schema_arrow.field(column).type
-        if not _is_list(kind) or not pa.types.is_integer(kind.value_type):
-            raise InputError(f"{source.name}: column {column!r} is {kind}; expected lists of whole numbers")
+        kinds = {name: file.schema_arrow.field(name).type for name in found}
+        column = next((name for name in found if _holds_ids(kinds[name])), None)
+        if column is None:
+            raise InputError(
+                f"{source.name}: column {found[0]!r} is {kinds[found[0]]}; expected lists of whole numbers"
+            )
         at, stop = 0, file.metadata.num_rows if count is None else start + count
         for group in range(file.num_row_groups):
             rows = file.metadata.row_group(group).num_rows
@@ -124,5 +149,6 @@ def _lists(source: Source, start: int, count: int | None, id_key: str | None = N
             at += rows
 
 
-def _is_list(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+def _holds_ids(kind: pa.DataType) -> bool:
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return bool(is_list and pa.types.is_integer(kind.value_type))

@@ -13,8 +13,9 @@ import numpy as np
 import psutil
 import pytest
 
-from cluster.build import BuildSummary, Progress, build
+from cluster.build import BuildSummary, build
 from cluster.prepare import BuildOptions
+from cluster.run import Progress
 from cluster.workspace import FencedError, Workspace, workspace_path
 from memo_dist import Memory, MemoryConfig, Tokenizer
 from memo_dist.errors import ConfigError, OutputExistsError, StorageError
@@ -39,7 +40,7 @@ class InterruptionError(Exception):
 @pytest.fixture(autouse=True)
 def few_units_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that checkpoints come often in a corpus of 40 units."""
-    monkeypatch.setattr("cluster.build._MAX_WINDOW", 4)
+    monkeypatch.setattr("cluster.run._MAX_WINDOW", 4)
 
 
 @pytest.fixture
@@ -177,11 +178,11 @@ def test_sigterm_drains_and_exits_75(corpus: Path, tmp_path: Path, truth: str) -
     out = tmp_path / "m.memo"
     words = [str(corpus), "--out", str(out), "--tokenizer", "bytes", "--banks", "40", "--dim", "64", "--shards", "2"]
     code = (
-        "import sys, time, cluster.build as b, pipelines.plan\n"
+        "import sys, time, cluster.run as b, pipelines.plan\n"
         "pipelines.plan.MIN_UNIT_BYTES = 1500\n"
-        "count = b._Run._count\n"
+        "count = b.Run._count\n"
         "def slow(self, answers):\n    count(self, answers); print('unit', flush=True); time.sleep(0.2)\n"
-        "b._Run._count, b._MAX_WINDOW = slow, 4\n"
+        "b.Run._count, b._MAX_WINDOW = slow, 4\n"
         "from memo_dist.cli.app import entry\nentry()"
     )
     command = [sys.executable, "-c", code, "build", *words]

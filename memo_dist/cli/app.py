@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:  # the outermost place: everything becomes a message and an exit code
         return _report(error, invocation.as_json)
     except (KeyboardInterrupt, SystemExit) as error:  # Ray's own SIGTERM handler exits
-        notes = " ".join(getattr(error, "__notes__", ["Nothing was published."]))
+        notes = " ".join(getattr(error, "__notes__", []))
         print(f"memo-dist: interrupted. {notes}", file=sys.stderr)
         return 130
 

@@ -67,8 +67,9 @@ def build_command(
     settings: ConfigFile = None,
 ) -> None:
     """Memorize a corpus: print the plan, then progress, then what was memorized."""
-    from cluster.build import Progress, build
+    from cluster.build import build
     from cluster.prepare import BuildOptions
+    from cluster.run import Progress
     from memo_dist.errors import ConfigError
     from pipelines.plan import CorpusOptions
 

@@ -33,7 +33,7 @@ def layers_command(
     presets: Presets = "paper,text",
     sequences: Annotated[int, typer.Option(min=1, max=SEQUENCES, help="Sequences of a batch that are scored.")] = 4,
     composition: Annotated[str, typer.Option(help="jlt or product; published is jlt.")] = "jlt",
-    vocab_size: Annotated[int, typer.Option(min=2, help="Different tokens.")] = VOCABULARY,
+    vocab_size: Annotated[int, typer.Option(min=2, max=2**31, help="Different tokens.")] = VOCABULARY,
     as_json: AsJson = False,
     settings: ConfigFile = None,
 ) -> None:

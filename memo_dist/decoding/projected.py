@@ -32,7 +32,7 @@ class ProjectedCleanup:
         self._codebook = to_host(self.encoder.vectors)
 
     def rank(self, reads: np.ndarray, filled: np.ndarray, top_k: int = 1) -> Candidates:
-        """Rank tokens by score; see Cleanup. Equal scores go to the lower id."""
+        """Rank tokens by score; see Cleanup. Which of equal scores comes first is not said."""
         rows = max(1, SCORES_AT_ONCE // len(self._codebook))
         parts = [self._rank(reads[i : i + rows, 0], filled[i : i + rows], top_k) for i in range(0, len(reads), rows)]
         return joined(parts, 1, top_k)

@@ -15,13 +15,14 @@ import pyarrow.parquet
 
 from memo_dist.durable import writing
 from memo_dist.experiments.capacity import BATCH, CapacityRow
-from memo_dist.experiments.layers import LayersRow
+from memo_dist.experiments.layers import VOCABULARY, LayersRow
 from memo_dist.experiments.published import CAPACITY_KEYS, LAYER_KEYS, published_capacity, published_layers
 
 
 def layers_table(rows: Sequence[LayersRow]) -> list[dict[str, Any]]:
     """One line a (preset, inner_dim, num_layers, decoys, iteration): means over seeds, their standard deviation (None
-    for one seed), the published recall, and by how much ours is above it (mean of first and last batch)."""
+    for one seed), the published recall, and by how much ours is above it (mean of first and last batch); what was
+    measured with another vocabulary than the published has neither."""
     groups: dict[tuple[Any, ...], list[LayersRow]] = defaultdict(list)
     for row in rows:
         groups[(row.preset, *(getattr(row, key) for key in LAYER_KEYS))].append(row)
@@ -41,7 +42,7 @@ def layers_table(rows: Sequence[LayersRow]) -> list[dict[str, Any]]:
             "recall_last": float(last.mean()),
             "recall_last_sd": _spread(last),
         }
-        theirs = known.get(key[1:])
+        theirs = known.get(key[1:]) if group[0].vocab_size == VOCABULARY else None
         line["published_first"] = theirs["recall_first_batch"] if theirs else None
         line["published_last"] = theirs["recall_last_batch"] if theirs else None
         ours = (line["recall_first"] + line["recall_last"]) / 2
@@ -84,6 +85,9 @@ def write_table(table: list[dict[str, Any]], out: Path, name: str) -> list[Path]
         StorageError: they cannot be written.
     """
     arrow = pa.Table.from_pylist(table)
+    # a column without any figure has no type yet
+    types = [pa.field(f.name, pa.float64() if pa.types.is_null(f.type) else f.type) for f in arrow.schema]
+    arrow = arrow.cast(pa.schema(types))
     paths = [out / f"{name}.csv", out / f"{name}.parquet"]
     with writing(paths[0]):
         pyarrow.csv.write_csv(arrow, paths[0])

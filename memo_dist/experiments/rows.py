@@ -32,23 +32,27 @@ class RowFile(Generic[Row]):
         self.rows: list[Row] = self._read() if path.exists() else []
 
     def _read(self) -> list[Row]:
-        data = self.path.read_bytes()
+        try:
+            data = self.path.read_bytes()
+        except OSError as error:
+            raise InputError(f"{self.path} cannot be read: {error}. Choose another --out") from error
         whole = data[: data.rfind(b"\n") + 1]  # a killed run may leave half a line
+        first, *lines = data.decode("utf-8", "replace").splitlines() or [""]
+        header = ",".join(self._types)
+        if first != header if whole else not header.startswith(first):
+            raise InputError(f"{self.path} has the columns {first!r}; expected {header!r}. Choose another --out")
+        kept = lines if len(whole) == len(data) else lines[:-1]
+        rows = [self._parse(line, number) for number, line in enumerate(kept, start=2)]
         if len(whole) < len(data):
             with writing(self.path):
                 os.truncate(self.path, len(whole))
-        lines = list(csv.reader(whole.decode("utf-8", "replace").splitlines()))
-        if lines and lines[0] != list(self._types):
-            raise InputError(
-                f"{self.path} has the columns {lines[0]}; expected {list(self._types)}. Choose another --out"
-            )
-        return [self._parse(line, number) for number, line in enumerate(lines[1:], start=2)]
+        return rows
 
-    def _parse(self, line: list[str], number: int) -> Row:
+    def _parse(self, line: str, number: int) -> Row:
         try:
-            values = zip(self._types.items(), line, strict=True)
+            values = zip(self._types.items(), next(csv.reader([line])), strict=True)
             return self._kind(**{name: _convert(kind, text) for (name, kind), text in values})
-        except ValueError as error:
+        except (ValueError, csv.Error) as error:
             raise InputError(f"{self.path} line {number} is not a row ({error}); remove the line") from error
 
     def append(self, row: Row) -> None:

@@ -1,0 +1,129 @@
+"""Builds on a cluster of three nodes whose processes and nodes are killed at random moments, 40 seeded runs.
+
+Every run ends with the digest of a memory that was never disturbed. A run is named by its seed: what is killed (an
+actor, a worker, the driver, a node), when, and whether twice follow from it.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from cluster.workspace import workspace_path
+from memo_dist import Memory, MemoryConfig, Tokenizer
+from memo_dist.stored import StoredMemory
+
+pytestmark = pytest.mark.slow
+DRIVER = Path(__file__).with_name("chaos_driver.py")
+VICTIMS = ("actor", "worker", "driver", "node")
+RUNS = 40
+ATTEMPTS = 5  # of the same command, for a run with at most two kills
+
+
+class Nodes:
+    """A Ray cluster of a head, where drivers run, and two nodes that come and go."""
+
+    def __init__(self) -> None:
+        from ray.cluster_utils import Cluster
+
+        head = {"num_cpus": 2, "memory": 4 * 10**9, "object_store_memory": 10**8, "include_dashboard": False}
+        self._cluster = Cluster(initialize_head=True, head_node_args=head)
+        self._others: list[Any] = []
+        self.replenish()
+
+    @property
+    def address(self) -> str:
+        return str(self._cluster.address)
+
+    def replenish(self) -> None:
+        """Bring lost nodes back."""
+        while len(self._others) < 2:
+            self._others.append(self._cluster.add_node(num_cpus=1, memory=4 * 10**9, object_store_memory=10**8))
+
+    def lose_one(self) -> None:
+        self._cluster.remove_node(self._others.pop(), allow_graceful=False)
+
+    def kill_process(self, words: tuple[str, ...]) -> bool:
+        """Kill -9 one process of the cluster whose name begins with any of the words."""
+        for process in psutil.Process().children(recursive=True):
+            try:
+                if process.name().startswith(words):
+                    os.kill(process.pid, signal.SIGKILL)
+                    return True
+            except (psutil.Error, ProcessLookupError):  # it ended meanwhile
+                continue
+        return False
+
+    def shut_down(self) -> None:
+        self._cluster.shutdown()
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Nodes]:
+    nodes = Nodes()
+    yield nodes
+    nodes.shut_down()
+
+
+@pytest.fixture(scope="module")
+def truth(text_corpus: Path) -> str:
+    memory = Memory(MemoryConfig.text(40, 256, inner_dim=64), Tokenizer.bytes())
+    for path in text_corpus.iterdir():
+        memory.memorize(path.name, np.frombuffer(path.read_bytes(), np.uint8))
+    return memory.digest()
+
+
+def kill(victim: str, driver: subprocess.Popen[str], nodes: Nodes) -> None:
+    if victim == "driver":
+        driver.kill()
+    elif victim == "node":
+        nodes.lose_one()
+    else:
+        nodes.kill_process(("ray::ShardActor",) if victim == "actor" else ("ray::dask", "ray::IDLE", "ray::unit"))
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("seed", range(RUNS))
+def test_a_disturbed_build_ends_as_an_undisturbed_one(
+    seed: int, nodes: Nodes, text_corpus: Path, truth: str, tmp_path: Path
+) -> None:
+    draws = np.random.default_rng(seed)
+    out = tmp_path / "m.memo"
+    # after so many units of 40, and a moment more: checkpoints come every few units, so some kills meet one
+    plan = [
+        (VICTIMS[(seed + turn) % 4], int(draws.integers(0, 30)), float(draws.uniform(0, 0.3)))
+        for turn in range(1 + seed // 4 % 2)
+    ]
+    print(f"seed {seed}: kill {plan}")
+    for _ in range(ATTEMPTS):
+        shards = int(draws.integers(1, 4))
+        command = [sys.executable, str(DRIVER), nodes.address, str(text_corpus), str(out), str(shards)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as driver:
+            assert driver.stdout is not None
+            while plan and driver.poll() is None:
+                victim, units, delay = plan.pop(0)
+                for _ in range(units):
+                    driver.stdout.readline()
+                time.sleep(delay)
+                kill(victim, driver, nodes)
+            output, errors = driver.communicate(timeout=200)
+        nodes.replenish()
+        if driver.returncode == 0:
+            break
+        print(f"seed {seed}: exit {driver.returncode} {errors[-2000:]}")
+    assert driver.returncode == 0, f"seed {seed} never finished"
+    digest, losses, before = output.splitlines()[-1].split()
+    print(f"seed {seed}: {losses} losses met in the last attempt, {before} units done before it")
+    assert digest == truth, f"seed {seed}"
+    assert not workspace_path(out).exists()
+    with StoredMemory(out) as stored:
+        stored.verify()
+        assert stored.manifest.digest == truth
