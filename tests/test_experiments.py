@@ -155,7 +155,7 @@ def test_rows_of_a_run_follow_from_the_run_alone() -> None:
 
 
 @pytest.mark.parametrize("preset", ["paper", "text"])
-def test_capacity_is_the_last_thousand_that_is_recalled(monkeypatch: pytest.MonkeyPatch, preset: str) -> None:
+def test_capacity_is_the_thousand_at_which_recall_falls(monkeypatch: pytest.MonkeyPatch, preset: str) -> None:
     run = CapacityRun(preset, 4, 128, 512, 0, vocab_size=3000)
     assert run.config().num_parameters == 65_536
     asked: dict[int, float] = {}
@@ -169,8 +169,8 @@ def test_capacity_is_the_last_thousand_that_is_recalled(monkeypatch: pytest.Monk
     row = run_capacity(run, 500)
     assert run.made(row)
     assert row.pairs_at_90 % 1000 == 0
-    assert row.recall == asked.get(row.pairs_at_90, 1.0) >= 0.9 > row.recall_beyond == asked[row.pairs_at_90 + 1000]
-    assert 0 < row.pairs_at_90 < 0.05 * row.parameters
+    assert row.recall_before == asked.get(row.pairs_at_90 - 1000, 1.0) >= 0.9 > row.recall == asked[row.pairs_at_90]
+    assert 1000 < row.pairs_at_90 < 0.05 * row.parameters + 1000
     assert replace(run_capacity(run, 500), seconds=row.seconds) == row
 
 

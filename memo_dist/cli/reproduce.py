@@ -146,7 +146,7 @@ def _show_capacity(table: list[dict[str, Any]]) -> None:
         "published": "published",
         "difference_share": "above",
     }
-    print_rows("Pairs held at 90% recall", columns, table)
+    print_rows("Pairs stored when recall falls below 90%", columns, table)
 
 
 def _require_possible(run: LayersRun) -> None:

@@ -2,8 +2,9 @@
 
 Covers: one run; the same with the preset text. Does not cover: tables and plots (report.py, plots.py).
 
-Published: pairs go in by batches of 1,000 until fewer than 90% are recalled. Here the largest such number of batches is
-found by bisection, each probe a new memory: recall falls as pairs are added. Keys are drawn by themselves, `direct`:
+Published: pairs go in by batches of 1,000 until fewer than 90% are recalled; that number of pairs is reported, the last
+batch included (the smallest rows say 1,000, of which a third is recalled). Here it is found by bisection, each probe a
+new memory: recall falls as pairs are added. Keys are drawn by themselves, `direct`:
 where W_V projects the token's own vector, keys overlap more (memo_dist/capacity.py), and the published .0305 a
 parameter at every ratio of key_dim to value_dim is not reached.
 """
@@ -26,7 +27,8 @@ _MOST = 0.08  # pairs a parameter that no memory of this kind holds at 90%
 
 @dataclass(frozen=True)
 class CapacityRow:
-    """What a run gave: `pairs_at_90`, a multiple of 1,000, and recall with so many pairs and with 1,000 more."""
+    """What a run gave: `pairs_at_90`, the multiple of 1,000 at which recall has fallen below 90%, recall with so many
+    pairs, and with 1,000 fewer."""
 
     preset: str
     num_heads: int
@@ -37,7 +39,7 @@ class CapacityRow:
     parameters: int
     pairs_at_90: int
     recall: float
-    recall_beyond: float
+    recall_before: float
     scored: int
     seconds: float
 
@@ -93,9 +95,9 @@ def run_capacity(run: CapacityRun, scored: int) -> CapacityRow:
         seed=run.seed,
         vocab_size=run.vocab_size,
         parameters=config.num_parameters,
-        pairs_at_90=enough * BATCH,
-        recall=recall_at(enough),
-        recall_beyond=recall_at(too_many),
+        pairs_at_90=too_many * BATCH,
+        recall=recall_at(too_many),
+        recall_before=recall_at(enough),
         scored=scored,
         seconds=round(time.perf_counter() - began, 3),
     )

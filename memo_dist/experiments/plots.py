@@ -66,7 +66,7 @@ def _draw_run(panel: Any, lines: list[dict[str, Any]], color: str, preset: str) 
 
 
 def plot_capacity(table: list[dict[str, Any]], out: Path) -> list[Path]:
-    """Pairs held at 90% recall against parameters, both logarithmic; the line is what the capacity law says."""
+    """Pairs stored when recall falls below 90%, against parameters, both logarithmic; the line is the law."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 4.5), layout="constrained")
@@ -84,7 +84,7 @@ def plot_capacity(table: list[dict[str, Any]], out: Path) -> list[Path]:
     panel.plot([p for p, _ in published], [pairs for _, pairs in published], "kx", label="published")
     ends = np.array([min(line["parameters"] for line in table), max(line["parameters"] for line in table)])
     panel.plot(ends, 0.0308 * ends, color="grey", linewidth=1, label="capacity law, .0308 a parameter")
-    panel.set(xscale="log", yscale="log", xlabel="parameters", ylabel="pairs held at 90% recall")
+    panel.set(xscale="log", yscale="log", xlabel="parameters", ylabel="pairs stored when recall falls below 90%")
     panel.set_ylim(bottom=300)
     panel.legend(fontsize=8)
     return _save(figure, out, "capacity")
