@@ -60,8 +60,8 @@ class ShardActor:
     def ready(self) -> bool:
         return True
 
-    def memorize(self, batch: pa.Table) -> Applied:
-        return self._shard.memorize_batch(batch)
+    def memorize(self, batch: pa.Table, sign: int = 1) -> Applied:
+        return self._shard.memorize_batch(batch, sign)
 
     def flush(self) -> None:
         self._shard.flush()

@@ -26,7 +26,7 @@ from memo_dist.planning import MemoryPlan, require_budget, show_bytes
 from memo_dist.stored import refuse_existing
 from pipelines.plan import CorpusPlan
 
-_MEMORY_SHARE = 0.85  # of what is available, if no budget is given
+MEMORY_SHARE = 0.85  # of what is available, if no budget is given
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,10 @@ def build(
     clock.lap("prepare")
     plan = prepared.plan
     on_plan(prepared.corpus, plan)
-    available = int(psutil.virtual_memory().available * _MEMORY_SHARE)
+    available = int(psutil.virtual_memory().available * MEMORY_SHARE)
     require_budget(plan, available if options.memory_budget is None else options.memory_budget)
     workspace = Workspace(out, prepared.statement, prepared.choice.tokenizer)
-    with _kept_or_removed(workspace), stop_on_sigterm() as stop, MemoryWatch() as watch:
+    with kept_or_removed(workspace), stop_on_sigterm() as stop, MemoryWatch() as watch:
         _require_disk(workspace.path, plan)
         with ray_session(options.address, plan.workers):
             run = Run(prepared, options, workspace, clock, stop, on_progress)
@@ -108,7 +108,7 @@ def build(
 
 
 @contextmanager
-def _kept_or_removed(workspace: Workspace) -> Iterator[None]:
+def kept_or_removed(workspace: Workspace) -> Iterator[None]:
     """After a failure: keep the checkpoint and say so, or leave nothing."""
     try:
         yield

@@ -24,12 +24,13 @@ class Feed:
         graphs: one `Delayed` a unit, each giving a batch.
         shards: actors with `memorize(batch) -> Applied`.
         window: units under way at a time.
+        sign: -1 to forget the batches.
     """
 
-    def __init__(self, graphs: Iterable[Any], shards: list[Placed], window: int) -> None:
+    def __init__(self, graphs: Iterable[Any], shards: list[Placed], window: int, sign: int = 1) -> None:
         self._graphs = enumerate(graphs)
         self._shards = shards
-        self._window = window
+        self._window, self._sign = window, sign
         self._exhausted = False
         self._waiting: dict[Any, int] = {}  # reference of an answer -> unit
         self._answers: dict[int, list[Applied]] = {}
@@ -43,7 +44,7 @@ class Feed:
                 return
             batch = _submit(graph)
             self._answers[unit] = []
-            self._waiting |= {placed.actor.memorize.remote(batch): unit for placed in self._shards}
+            self._waiting |= {placed.actor.memorize.remote(batch, self._sign): unit for placed in self._shards}
 
     @property
     def unfinished(self) -> bool:

@@ -81,7 +81,7 @@ def prepare(inputs: list[str], out: Path, options: BuildOptions, stopped: dict[s
     if stopped is not None:
         require_same(asked, {name: stopped.get(name) for name in asked}, out)
     corpus, choice = _measure(inputs, options, None if stopped is None else workspace_path(out))
-    found = _found(corpus)
+    found = found_sources(corpus)
     if stopped is not None:
         require_same(found, {name: stopped.get(name) for name in found}, out)
         config = MemoryConfig.from_dict(stopped["config"])
@@ -89,7 +89,7 @@ def prepare(inputs: list[str], out: Path, options: BuildOptions, stopped: dict[s
     else:
         config = choose_config(choice, options)
     counts = {"config": config.to_dict(), "tokens": choice.tokens, "documents": choice.documents}
-    return Prepared(corpus, choice, _plan(config, corpus, choice, options), {**asked, **found, **counts})
+    return Prepared(corpus, choice, plan_for(config, corpus, choice, options.shards), {**asked, **found, **counts})
 
 
 def _asked(inputs: list[str], options: BuildOptions) -> dict[str, Any]:
@@ -98,7 +98,8 @@ def _asked(inputs: list[str], options: BuildOptions) -> dict[str, Any]:
     return {"inputs": inputs, "settings": {**settings, **corpus}}
 
 
-def _found(corpus: CorpusPlan) -> dict[str, Any]:
+def found_sources(corpus: CorpusPlan) -> dict[str, Any]:
+    """The part of a statement that changes when a source does."""
     sources = {span.source.url: span.source for unit in corpus.units for span in unit.spans}
     units = hashlib.blake2b("".join(unit.batch_id for unit in corpus.units).encode(), digest_size=16)
     return {"sources": {s.name: source_stamp(s) for s in sources.values()}, "units": units.hexdigest()}
@@ -126,9 +127,10 @@ def _measure(inputs: list[str], options: BuildOptions, workspace: Path | None) -
     return corpus, choose_tokenizer(corpus, options.tokenizer)
 
 
-def _plan(config: MemoryConfig, corpus: CorpusPlan, choice: TokenizerChoice, options: BuildOptions) -> MemoryPlan:
+def plan_for(config: MemoryConfig, corpus: CorpusPlan, choice: TokenizerChoice, shards: int | None) -> MemoryPlan:
+    """What a run will take; as many shards as processors if None."""
     workers = local_cpus()
-    shards = min(workers, config.num_banks) if options.shards is None else options.shards
+    shards = min(workers, config.num_banks) if shards is None else shards
     return plan_memory(config, choice.tokens, choice.documents, shards, workers, corpus.largest_unit, STORE_BYTES)
 
 

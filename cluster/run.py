@@ -7,13 +7,14 @@ the directory (workspace.py), one unit's way to the shards (feed.py).
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Protocol
 
 import ray
 
 from cluster.feed import Feed
 from cluster.placement import Placed, place_shards, release, wait_until_ready
-from cluster.prepare import BuildOptions, Prepared
+from cluster.prepare import Prepared
 from cluster.session import ClusterError, unwrapped
 from cluster.signals import StopRequest
 from cluster.workspace import Workspace
@@ -21,7 +22,7 @@ from memo_dist.backend import array_module
 from memo_dist.errors import MemoError
 from memo_dist.manifest import Manifest
 from memo_dist.planning import MemoryPlan
-from pipelines.batching import delayed_batches
+from pipelines.batching import EVERYTHING, Selection, delayed_batches
 from pipelines.plan import CorpusPlan
 
 _MAX_WINDOW = 32
@@ -61,6 +62,37 @@ class Clock:
         self._last = now
 
 
+class RunOptions(Protocol):
+    """What a run needs of the options of a build or a change."""
+
+    @property
+    def device(self) -> str: ...
+    @property
+    def address(self) -> str | None: ...
+    @property
+    def checkpoint_every(self) -> float: ...
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a run does with the documents of its units.
+
+    Attributes:
+        action: for the journal.
+        sign: 1 memorizes, -1 forgets.
+        base: the manifest of the memory that is changed; None for a new one.
+        selection: the documents taken.
+    """
+
+    action: str = "build"
+    sign: int = 1
+    base: Manifest | None = None
+    selection: Selection = EVERYTHING
+
+
+BUILD = Task()
+
+
 class Run:
     """Every attempt starts shards from the last checkpoint and feeds what that lacks.
 
@@ -73,12 +105,14 @@ class Run:
     def __init__(
         self,
         prepared: Prepared,
-        options: BuildOptions,
+        options: RunOptions,
         workspace: Workspace,
         clock: Clock,
         stop: StopRequest,
         on_progress: Callable[[Progress], None],
+        task: Task = BUILD,
     ) -> None:
+        self.task = task
         self.prepared, self.options, self.workspace = prepared, options, workspace
         self.clock, self.stop, self.on_progress = clock, stop, on_progress
         self.progress = Progress(len(prepared.corpus.units))
@@ -107,8 +141,9 @@ class Run:
             tokenizer = ray.put(self.prepared.choice.tokenizer)
             corpus, plan = self.prepared.corpus, self.prepared.plan
             left = [unit for unit in corpus.units if unit.batch_id not in applied]
-            graphs = delayed_batches(left, corpus.options, tokenizer, plan.config.context_length)
-            feed = Feed(graphs, placed, window=_window(corpus, plan))
+            selection = ray.put(self.task.selection)
+            graphs = delayed_batches(left, corpus.options, tokenizer, plan.config.context_length, selection)
+            feed = Feed(graphs, placed, _window(corpus, plan), self.task.sign)
             feed.fill()
             wait_until_ready(placed)
             self.clock.lap("start")
@@ -138,8 +173,8 @@ class Run:
     def _count(self, answers: list[Any]) -> None:
         progress = self.progress
         progress.units_done += 1
-        progress.tokens += sum(a.tokens for a in answers)
-        progress.documents += sum(a.documents for a in answers)
+        progress.tokens += self.task.sign * sum(a.tokens for a in answers)
+        progress.documents += self.task.sign * sum(a.documents for a in answers)
         progress.skipped += answers[0].skipped
         progress.replaced += answers[0].replaced
         progress.empty += answers[0].empty
@@ -150,7 +185,9 @@ class Run:
         targets = [str((self.workspace.path / name).absolute()) for name in self.workspace.shard_files(len(placed))]
         written = ray.get([one.actor.write.remote(target) for one, target in zip(placed, targets, strict=True)])
         progress = self.progress
-        source: dict[str, Any] = {
+        entry: dict[str, Any] = {
+            "action": self.task.action,
+            "when": datetime.now(UTC).isoformat(timespec="seconds"),
             "inputs": inputs,
             "files": self.prepared.corpus.files,
             "units": progress.units,
@@ -159,8 +196,9 @@ class Run:
             "replaced": progress.replaced,
             "empty": progress.empty,
         }
+        journal = [*(self.task.base.sources if self.task.base else []), entry]
         manifest = self.workspace.commit(
-            self.prepared.plan.config, written, progress.tokens, progress.documents, source
+            self.prepared.plan.config, written, progress.tokens, progress.documents, journal
         )
         self.checkpoints += 1
         self.clock.lap("write")
@@ -170,10 +208,12 @@ class Run:
         """Start counting from the last checkpoint; returns the batch ids that it holds."""
         self.progress = Progress(len(self.prepared.corpus.units))
         if not self.workspace.resumable:
+            if self.task.base is not None:
+                self.progress.tokens, self.progress.documents = self.task.base.tokens, self.task.base.documents
             return set()
         with self.workspace.stored() as stored:
             manifest, applied = stored.manifest, stored.applied()
-        source = manifest.sources[0]
+        source = manifest.sources[-1]
         self.progress.units_done = self.progress.units_before = source["units_done"]
         self.progress.tokens, self.progress.documents = manifest.tokens, manifest.documents
         for name in ("skipped", "replaced", "empty"):
@@ -194,9 +234,15 @@ class Run:
             plan.max_associations,
             plan.associations // plan.shards,
             _device(self.options.device, plan.shards),
-            path=str(self.workspace.path.absolute()) if self.workspace.resumable else None,
+            path=self._begins_from(),
             by_memory=self.options.address is not None,
         )
+
+    def _begins_from(self) -> str | None:
+        """The memory that shards are filled from: the last checkpoint, else the one that is changed, else none."""
+        if self.workspace.resumable:
+            return str(self.workspace.path.absolute())
+        return str(self.workspace.out.absolute()) if self.task.base is not None else None
 
 
 def _device(asked: str, shards: int) -> str:

@@ -25,6 +25,7 @@ import numpy as np
 from memo_dist.config import MemoryConfig
 from memo_dist.durable import sync_directory, write_text, writing
 from memo_dist.errors import ConfigError, DamagedMemoryError, MemoError
+from memo_dist.generations import replace_generation
 from memo_dist.manifest import MANIFEST_FILE, Manifest
 from memo_dist.storage import ShardRecord
 from memo_dist.stored import StoredMemory, refuse_existing, write_contents
@@ -91,7 +92,7 @@ class Workspace:
     """One attempt's hold on the directory of a build.
 
     Args:
-        out: the memory to be published.
+        out: the memory to be published; with `replaces`, a memory that is there, of which a new generation is made.
         statement: what is built; kept for the attempts to come.
         tokenizer: written at once; None for token ids.
 
@@ -103,15 +104,20 @@ class Workspace:
         OutputExistsError: `out` exists. StorageError: the directory cannot be made.
     """
 
-    def __init__(self, out: Path, statement: dict[str, Any], tokenizer: Tokenizer | None) -> None:
-        refuse_existing(out)
-        self.out, self.path = out, workspace_path(out)
+    def __init__(
+        self, out: Path, statement: dict[str, Any], tokenizer: Tokenizer | None, replaces: Manifest | None = None
+    ) -> None:
+        self.out, self.path, self._replaces = out, workspace_path(out), replaces
+        if replaces is None:
+            refuse_existing(out)
         self._tokenizer = tokenizer
         self._token = secrets.token_hex(4)
         self._made = [parent for parent in out.absolute().parents if not parent.exists()]
         with writing(out):
             self.path.mkdir(parents=True, exist_ok=True)
             with self._locked():
+                if unfinished_statement(out) is None:  # a checkpoint of nobody knows what
+                    (self.path / MANIFEST_FILE).unlink(missing_ok=True)
                 write_text(self.path / STATEMENT_FILE, json.dumps(statement, indent=1) + "\n")
                 write_text(self.path / _ATTEMPT_FILE, self._token)
         self.generation = self._last_generation()
@@ -130,7 +136,7 @@ class Workspace:
         return [f"shard-{index:05d}.g{self.generation + 1:04d}-{self._token}.h5" for index in range(count)]
 
     def commit(
-        self, config: MemoryConfig, written: Written, tokens: int, documents: int, source: dict[str, Any]
+        self, config: MemoryConfig, written: Written, tokens: int, documents: int, journal: list[dict[str, Any]]
     ) -> Manifest:
         """Make shard files that are written the checkpoint, durably; then remove those of the one before.
 
@@ -139,19 +145,23 @@ class Workspace:
             StorageError: the manifest cannot be written; the checkpoint before stays.
         """
         with self._owned():
-            manifest = write_contents(self.path, config, self._tokenizer, written, tokens, documents, [source])
+            manifest = write_contents(self.path, config, self._tokenizer, written, tokens, documents, journal)
             self.generation += 1
             self._sweep(manifest)
         return manifest
 
     def publish(self) -> None:
-        """Rename the workspace to the output.
+        """Rename the workspace to the output; or make it the output's new generation.
 
         Raises:
             FencedError: a newer attempt owns the workspace.
-            OutputExistsError: the output appeared meanwhile.
+            OutputExistsError: the output appeared meanwhile. ConfigError: the memory was changed meanwhile.
         """
         with self._owned():
+            if self._replaces is not None:
+                replace_generation(self.out, self._replaces, self.path)
+                shutil.rmtree(self.path)
+                return
             refuse_existing(self.out)
             with writing(self.out):
                 sync_directory(self.path)

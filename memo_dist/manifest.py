@@ -29,7 +29,7 @@ class Manifest:
         digest: over config, tokenizer, matrices and ledger (shard.memory_digest).
         tokens, documents: memorized, repeats included; associations: distinct ones.
         shards: in bank order, covering every bank once.
-        sources: what was memorized, as the user named it: {"inputs": [...], "units": n, ...}, one entry an addition.
+        sources: the journal: one entry a build, addition, forgetting or merge: {"action", "when", "inputs", ...}.
     """
 
     config: MemoryConfig
@@ -63,17 +63,17 @@ class Manifest:
             write_text(path, self.to_json())
 
     @classmethod
-    def read(cls, directory: Path) -> "Manifest":
+    def read(cls, directory: Path, name: str = MANIFEST_FILE) -> "Manifest":
         """Read and check a manifest.
 
         Raises:
             DamagedMemoryError: it is missing, altered, of another version, or does not cover every bank.
         """
-        path = directory / MANIFEST_FILE
+        path = directory / name
         if not directory.exists():
             raise DamagedMemoryError(f"{directory} does not exist; expected a memory directory made by memo-dist build")
         if not path.is_file():
-            raise DamagedMemoryError(f"{directory} has no {MANIFEST_FILE}, so it is not a finished memory")
+            raise DamagedMemoryError(f"{directory} has no {name}, so it is not a finished memory")
         try:
             body = json.loads(path.read_text(encoding="utf-8"))
             kind, version, checksum = body["type"], body["version"], body.pop("checksum")

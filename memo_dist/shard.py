@@ -69,8 +69,11 @@ class Shard:
         """Whether this shard keeps the record of the document with this key."""
         return self.low <= key < self.high
 
-    def memorize_batch(self, table: pa.Table) -> Applied:
+    def memorize_batch(self, table: pa.Table, sign: int = 1) -> Applied:
         """Take in a batch of the Arrow contract; one whose batch_id was applied before changes nothing.
+
+        Args:
+            sign: -1 forgets what the batch holds, also only once; that it was memorized is the caller's to know.
 
         Raises:
             TokenizerError: the batch was made with another tokenizer.
@@ -80,7 +83,7 @@ class Shard:
         info = self._info(table)
         if info.batch_id in self.applied:
             return Applied(info.batch_id, False, 0, 0, 0, 0, 0)
-        counts = self.add_segments(list(read_batch(table, self.config)))
+        counts = self.add_segments(list(read_batch(table, self.config)), sign)
         self.applied.add(info.batch_id)
         return Applied(info.batch_id, True, *counts, info.skipped, info.replaced, info.empty)
 

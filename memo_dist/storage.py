@@ -178,6 +178,12 @@ class ShardFile:
                 raise DamagedMemoryError(f"{self.path}: bank {bank} does not match its digest; restore the file")
         return cells
 
+    def documents(self) -> np.ndarray:
+        """Records of this shard's documents, (n, 4) uint64."""
+        with _damage(self.path):
+            rows: np.ndarray = self._file["documents"][:]
+        return rows
+
     def applied(self) -> set[str]:
         """Ids of the batches that are in this shard's matrices."""
         with _damage(self.path):
@@ -224,8 +230,7 @@ class ShardFile:
         cells = (self.cells(bank) for bank in banks)
         held = entries.slice(bounds[0], bounds[-1])
         shard.contents.restore(banks, bounds, held, cells, self.record.associations)
-        with _damage(self.path):
-            registry = DocumentRegistry.from_array(self._file["documents"][:])
+        registry = DocumentRegistry.from_array(self.documents())
         for key, record in registry.items():
             if shard.owns_document(key):
                 shard.registry.add(key, record)

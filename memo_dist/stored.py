@@ -153,6 +153,15 @@ class StoredMemory:
         """Answer cues; see encoding.protocol.Reader."""
         return read_cells(self.config, cues, self._bank)
 
+    def documents(self) -> np.ndarray:
+        """Records of all documents, (n, 4) uint64, sorted by key; see DocumentRegistry.to_array.
+
+        Raises:
+            DamagedMemoryError: a file cannot be read.
+        """
+        rows = np.concatenate([shard.documents() for shard in self.shards])
+        return rows[np.argsort(rows[:, 0])]
+
     def applied(self) -> set[str]:
         """Ids of the batches that are in the matrices of every shard.
 

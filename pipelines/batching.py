@@ -5,6 +5,7 @@ Covers: one unit to one batch, and a stream of batches in one process. Does not 
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -12,7 +13,9 @@ import pyarrow as pa
 from dask.base import compute
 from dask.delayed import delayed
 
-from memo_dist.batches import BatchInfo, make_batch
+from memo_dist.batches import BatchInfo, make_batch, read_batch
+from memo_dist.config import MemoryConfig
+from memo_dist.documents import DocumentRegistry, document_key, record_of
 from memo_dist.encoding.segments import Segment
 from memo_dist.tokenizer import Tokenizer
 from pipelines.plan import CorpusOptions, CorpusPlan, Unit
@@ -23,20 +26,43 @@ _NOTHING = np.zeros(0, np.uint32)
 _WINDOW = 4  # units tokenized at a time in one process
 
 
-def unit_batch(unit: Unit, options: CorpusOptions, tokenizer: Tokenizer | None, context_length: int) -> pa.Table:
+@dataclass(frozen=True)
+class Selection:
+    """Documents by key: those among `keys` (n,) uint64, sorted, or, without `inside`, all others."""
+
+    keys: np.ndarray
+    inside: bool
+
+    def takes(self, document_id: str) -> bool:
+        key = np.uint64(document_key(document_id))
+        at = int(np.searchsorted(self.keys, key))
+        return (at < len(self.keys) and self.keys[at] == key) == self.inside
+
+
+EVERYTHING = Selection(np.zeros(0, np.uint64), inside=False)
+
+
+def unit_batch(
+    unit: Unit,
+    options: CorpusOptions,
+    tokenizer: Tokenizer | None,
+    context_length: int,
+    selection: Selection = EVERYTHING,
+) -> pa.Table:
     """Read, tokenize and pack one unit.
 
     Args:
         tokenizer: None for a corpus of token ids.
+        selection: the documents to take; others leave no trace in the batch.
         context_length: h^L, the tokens of left context that a segment carries.
 
     Raises:
         InputError: something in the unit cannot be read; it is named.
     """
     if tokenizer is None:
-        return token_id_batch(unit, options)
+        return token_id_batch(unit, options, selection.takes)
     reading = options.reading()
-    passages = [passage for span in unit.spans for passage in reading.passages(span)]
+    passages = [p for span in unit.spans for p in reading.passages(span) if selection.takes(p.document_id)]
     encoded = iter(tokenizer.encode([text for passage in passages for text in passage.pieces]))
     segments = []
     for passage in passages:
@@ -70,24 +96,49 @@ def _context(reading: Reading, passage: Passage, tokenizer: Tokenizer, length: i
         count *= 4
 
 
+def unit_records(unit: Unit, options: CorpusOptions, tokenizer: Tokenizer | None, config: MemoryConfig) -> np.ndarray:
+    """What one unit holds of which documents: (n, 4) uint64 rows as `DocumentRegistry.to_array` gives them."""
+    registry = DocumentRegistry()
+    for name, segment in read_batch(unit_batch(unit, options, tokenizer, config.context_length), config):
+        key = document_key(name)
+        registry.add(key, record_of(key, segment, config.end_of_document))
+    return registry.to_array()
+
+
+def delayed_records(
+    units: Iterable[Unit], options: CorpusOptions, tokenizer: object, config: MemoryConfig
+) -> Iterator[object]:
+    """One Dask graph per unit for `unit_records`."""
+    for unit in units:
+        yield delayed(partial(_records, unit, options, config), pure=False)(tokenizer)
+
+
+def _records(unit: Unit, options: CorpusOptions, config: MemoryConfig, tokenizer: Tokenizer | None) -> np.ndarray:
+    return unit_records(unit, options, tokenizer, config)
+
+
 def delayed_batches(
-    units: Iterable[Unit], options: CorpusOptions, tokenizer: object, context_length: int
+    units: Iterable[Unit],
+    options: CorpusOptions,
+    tokenizer: object,
+    context_length: int,
+    selection: object = EVERYTHING,
 ) -> Iterator[object]:
     """One Dask graph per unit, not yet run, in input order.
 
     Args:
-        tokenizer: a Tokenizer, or whatever the scheduler turns into one for its tasks (a Ray ObjectRef).
+        tokenizer, selection: as for `unit_batch`, or what the scheduler turns into them for its tasks (Ray ObjectRefs).
     """
     for unit in units:
         # partial: Dask would look through the unit's dataclasses for graphs
-        yield delayed(partial(unit_batch, unit, options), pure=False)(tokenizer, context_length)
+        yield delayed(partial(unit_batch, unit, options), pure=False)(tokenizer, context_length, selection)
 
 
 def stream_batches(plan: CorpusPlan, tokenizer: Tokenizer | None, context_length: int) -> Iterator[pa.Table]:
     """The batches of a corpus, in order, made by threads of this process; a few are in memory at a time."""
     waiting: list[object] = []
-    wrapped = delayed(tokenizer, pure=False, traverse=False)
-    for graph in delayed_batches(plan.units, plan.options, wrapped, context_length):
+    wrapped, everything = (delayed(item, pure=False, traverse=False) for item in (tokenizer, EVERYTHING))
+    for graph in delayed_batches(plan.units, plan.options, wrapped, context_length, everything):
         waiting.append(graph)
         if len(waiting) == _WINDOW:
             yield from compute(*waiting, scheduler="threads")

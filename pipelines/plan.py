@@ -53,14 +53,16 @@ class CorpusOptions:
 
 @dataclass(frozen=True)
 class Unit:
-    """What one task reads and makes one batch of."""
+    """What one task reads and makes one batch of; `operation` tells two uses of the same text apart, "" for a build."""
 
     spans: tuple[Span, ...]
+    operation: str = ""
 
     @property
     def batch_id(self) -> str:
-        """Hash of the spans: names, formats, ranges."""
+        """Hash of the spans: names, formats, ranges; and of the operation."""
         words = [f"{s.source.format}\0{s.describe()}\0{s.source.size}" for s in self.spans]
+        words += [self.operation] if self.operation else []
         return hashlib.blake2b("\n".join(words).encode(), digest_size=16).hexdigest()
 
     def describe(self) -> str:
@@ -81,6 +83,11 @@ class CorpusPlan:
     def largest_unit(self) -> int:
         """Bytes of the largest unit."""
         return max(sum(span_bytes(s) for s in unit.spans) for unit in self.units)
+
+
+def for_operation(plan: CorpusPlan, operation: str) -> CorpusPlan:
+    """The same units, under ids of their own."""
+    return replace(plan, units=tuple(replace(unit, operation=operation) for unit in plan.units))
 
 
 def plan_corpus(inputs: list[str], options: CorpusOptions) -> CorpusPlan:

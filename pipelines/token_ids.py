@@ -7,7 +7,7 @@ the memory is one of bare token ids.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -65,7 +65,7 @@ def plan_token_ids(paths: list[str], options: CorpusOptions) -> tuple[CorpusPlan
     return cut_into_units(spans, options), TokenIds(tokens, documents, highest + 1)
 
 
-def token_id_batch(unit: Unit, options: CorpusOptions) -> pa.Table:
+def token_id_batch(unit: Unit, options: CorpusOptions, takes: Callable[[str], bool]) -> pa.Table:
     """Read one unit into a batch: every row is a whole document.
 
     Raises:
@@ -79,9 +79,10 @@ def token_id_batch(unit: Unit, options: CorpusOptions) -> pa.Table:
             _highest_id(span.source, lists.field("tokens"), place)
             for name, row in zip(lists.field("id").to_pylist(), lists.field("tokens"), strict=True):
                 ids = row.values.to_numpy(zero_copy_only=False).astype(np.int64) if row.is_valid else _NOTHING
-                if len(ids):
+                document = row_id(name, f"{span.source.name}#{place}")
+                if len(ids) and takes(document):
                     content.update(ids.tobytes())
-                    segments.append((row_id(name, f"{span.source.name}#{place}"), _whole(ids)))
+                    segments.append((document, _whole(ids)))
                 empty += not len(ids)
                 place += 1
         if place < span.stop:

@@ -1,0 +1,255 @@
+"""Changing a memory that is there: add documents, forget documents.
+
+Covers: which documents a change takes, and its run into a new generation of the memory. Does not cover: two memories
+(combine.py), feeding and checkpoints (run.py, as for a build), replacing the old generation (memo_dist/generations.py).
+
+add     takes the documents whose id the memory does not hold yet; the others are counted.
+forget  reads the input twice: first to find which of its documents the memory holds with just this text, then to take
+        those out. What the memory does not hold, or holds otherwise, is counted and left.
+A stopped change goes on by the same command, as a build does.
+"""
+
+import glob
+import hashlib
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import ray
+from dask.base import compute
+from ray.util.dask import ray_dask_get
+
+from cluster.build import MEMORY_SHARE, kept_or_removed
+from cluster.prepare import Prepared, found_sources, plan_for
+from cluster.run import Clock, Progress, Run, Task
+from cluster.session import ray_session
+from cluster.signals import stop_on_sigterm
+from cluster.workspace import Workspace, require_same, unfinished_statement, workspace_path
+from memo_dist.documents import DocumentRegistry, document_key
+from memo_dist.errors import ConfigError, InputError
+from memo_dist.manifest import TOKENIZER_FILE, Manifest
+from memo_dist.planning import require_budget
+from memo_dist.stored import StoredMemory
+from pipelines.batching import Selection, delayed_records
+from pipelines.plan import CorpusOptions, CorpusPlan, for_operation, plan_corpus
+from pipelines.token_ids import plan_token_ids
+from pipelines.tokenizing import TokenizerChoice, choose_tokenizer
+
+_READ_AT_ONCE = 8  # units whose records are under way
+
+
+@dataclass(frozen=True)
+class ChangeOptions:
+    """What the command line gives; see `memo-dist add --help`. None: chosen from the machine."""
+
+    corpus: CorpusOptions = field(default_factory=CorpusOptions)
+    token_ids: bool = False
+    documents: tuple[str, ...] = ()
+    shards: int | None = None
+    device: str = "cpu"
+    address: str | None = None
+    memory_budget: int | None = None
+    checkpoint_every: float = 60.0
+
+
+@dataclass(frozen=True)
+class ChangeSummary:
+    """What a change did. `unchanged` documents were left: held already (add), or not held with this text (forget)."""
+
+    memory: str
+    digest: str
+    changed: int
+    unchanged: int
+    tokens: int
+    documents: int
+    associations: int
+    checkpoints: int
+    seconds: dict[str, float]
+
+
+def add(
+    memory: Path,
+    inputs: list[str],
+    options: ChangeOptions,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> ChangeSummary:
+    """Memorize more documents.
+
+    Raises:
+        MemoError: as for a build; the memory is what it was.
+    """
+    return _change("add", 1, memory, inputs, options, on_progress)
+
+
+def forget(
+    memory: Path,
+    inputs: list[str],
+    options: ChangeOptions,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> ChangeSummary:
+    """Take documents out, exactly; `options.documents` names some of the inputs' documents, () means all of them.
+
+    Raises:
+        MemoError: as for a build; the memory is what it was.
+    """
+    return _change("forget", -1, memory, inputs, options, on_progress)
+
+
+def _change(
+    action: str,
+    sign: int,
+    memory: Path,
+    inputs: list[str],
+    options: ChangeOptions,
+    on_progress: Callable[[Progress], None],
+) -> ChangeSummary:
+    clock = Clock()
+    with StoredMemory(memory) as stored:
+        base, held, tokenizer = stored.manifest, stored.documents(), stored.tokenizer
+    if (tokenizer is None) != options.token_ids:
+        wanted = "--token-ids: it is a memory of bare token ids" if tokenizer is None else "text, not --token-ids"
+        raise InputError(f"{memory} takes {wanted}")
+    operation = _operation(action, base)
+    corpus, choice = _measure(memory, inputs, options, operation)
+    prepared = _prepared(action, operation, base, inputs, corpus, choice, options, memory)
+    require_budget(prepared.plan, options.memory_budget or int(psutil.virtual_memory().available * MEMORY_SHARE))
+    clock.lap("prepare")
+    with ray_session(options.address, prepared.plan.workers):
+        records = _records(prepared, base)
+        selection, unchanged = _select(action, records, held, options.documents)
+        clock.lap("compare")
+        if not len(selection.keys):
+            return _summary(memory, base, 0, unchanged, 0, clock)
+        workspace = Workspace(memory, prepared.statement, tokenizer, replaces=base)
+        with kept_or_removed(workspace), stop_on_sigterm() as stop:
+            task = Task(action, sign, base, selection)
+            run = Run(prepared, options, workspace, clock, stop, on_progress, task)
+            manifest = run.to_the_end(inputs)
+            workspace.publish()
+    clock.lap("stop")
+    return _summary(memory, manifest, len(selection.keys), unchanged, run.checkpoints, clock)
+
+
+def _summary(
+    memory: Path, manifest: Manifest, changed: int, unchanged: int, checkpoints: int, clock: Clock
+) -> ChangeSummary:
+    return ChangeSummary(
+        memory=str(memory),
+        digest=manifest.digest,
+        changed=changed,
+        unchanged=unchanged,
+        tokens=manifest.tokens,
+        documents=manifest.documents,
+        associations=manifest.associations,
+        checkpoints=checkpoints,
+        seconds={stage: round(seconds, 3) for stage, seconds in clock.seconds.items()},
+    )
+
+
+def _operation(action: str, base: Manifest) -> str:
+    """A name for this change of this generation, so that a text can be added, forgotten and added again."""
+    return hashlib.blake2b(f"{action}\n{base.to_json()}".encode(), digest_size=16).hexdigest()
+
+
+def _measure(
+    memory: Path, inputs: list[str], options: ChangeOptions, operation: str
+) -> tuple[CorpusPlan, TokenizerChoice]:
+    if options.token_ids:
+        corpus, found = plan_token_ids(inputs, options.corpus)
+        choice = TokenizerChoice(None, found.vocab_size, 0, found.tokens, found.documents)
+    else:
+        corpus = plan_corpus(inputs, options.corpus)
+        choice = choose_tokenizer(corpus, str(memory / TOKENIZER_FILE))
+    return for_operation(corpus, operation), choice
+
+
+def _prepared(
+    action: str,
+    operation: str,
+    base: Manifest,
+    inputs: list[str],
+    corpus: CorpusPlan,
+    choice: TokenizerChoice,
+    options: ChangeOptions,
+    memory: Path,
+) -> Prepared:
+    if choice.vocab_size > base.config.vocab_size:
+        raise ConfigError(
+            f"the highest token id is {choice.vocab_size - 1}; {memory} has a vocabulary of {base.config.vocab_size}"
+        )
+    whole = TokenizerChoice(
+        choice.tokenizer,
+        base.config.vocab_size,
+        0,
+        base.tokens + (choice.tokens if action == "add" else 0),
+        base.documents + choice.documents,
+    )
+    statement: dict[str, Any] = {
+        "action": action,
+        "generation": operation,
+        "inputs": inputs,
+        "documents": list(options.documents),
+        **found_sources(corpus),
+    }
+    stopped = unfinished_statement(memory)
+    if stopped is not None and stopped.get("generation") == operation:
+        require_same(statement, stopped, memory)
+    elif stopped is not None:  # of a generation that is no more
+        shutil.rmtree(workspace_path(memory))
+    return Prepared(corpus, whole, plan_for(base.config, corpus, whole, options.shards), statement)
+
+
+def _records(prepared: Prepared, base: Manifest) -> DocumentRegistry:
+    """What the inputs hold of which documents, from one pass over them."""
+    registry = DocumentRegistry()
+    tokenizer = ray.put(prepared.choice.tokenizer)
+    graphs = delayed_records(prepared.corpus.units, prepared.corpus.options, tokenizer, base.config)
+    while window := list(islice(graphs, _READ_AT_ONCE)):
+        for rows in compute(*window, scheduler=ray_dask_get):
+            for key, record in DocumentRegistry.from_array(rows).items():
+                registry.add(key, record)
+    return registry
+
+
+def _select(action: str, records: DocumentRegistry, held: np.ndarray, names: tuple[str, ...]) -> tuple[Selection, int]:
+    """The documents to take, and how many are left."""
+    known = DocumentRegistry.from_array(held)
+    wanted = {document_key(name) for name in names}
+    taken, left = [], 0
+    for key, record in records.items():
+        if wanted and key not in wanted:
+            continue
+        fits = known.get(key) is None if action == "add" else known.get(key) == record
+        left += not fits
+        if fits:
+            taken.append(key)
+    missing = len(wanted - {key for key, _ in records.items()})
+    return Selection(np.array(sorted(taken), np.uint64), inside=True), left + missing
+
+
+def sources_of(memory: Path, documents: list[str]) -> tuple[list[str] | None, list[str] | None]:
+    """Where the journal says that documents may have come from: (inputs, token id files), one of them None.
+
+    A document that is a file is read from the file of that name; rows are looked for in everything that was memorized.
+
+    Raises:
+        InputError: the journal names nothing.
+    """
+    manifest = Manifest.read(memory)
+    named = [name for entry in manifest.sources if entry.get("action") != "forget" for name in entry.get("inputs", [])]
+    if not named:
+        raise InputError(f"the journal of {memory} names no sources; give INPUT, the text of {', '.join(documents)}")
+    if manifest.tokenizer_hash and all(Path(document).is_file() for document in documents):
+        return documents, None
+    there = [name for name in dict.fromkeys(named) if "://" in name or glob.has_magic(name) or Path(name).exists()]
+    if not there:
+        raise InputError(
+            f"what {memory} was made from is gone ({', '.join(dict.fromkeys(named))}); give INPUT, the text of "
+            f"{', '.join(documents)}"
+        )
+    return (there, None) if manifest.tokenizer_hash else (None, there)

@@ -1,0 +1,81 @@
+"""Generations: replacing what a memory directory holds by something newer, and taking that back.
+
+Covers: publishing over an existing memory, `undo`. Does not cover: making the new generation (cluster), new memories
+(stored.py).
+
+A memory has a manifest and, from its first change on, the manifest before it, `manifest.previous.json`. Shard files of
+both are kept and never changed; those of older ones are removed once the new manifest is durable. Replacing the
+manifest by rename is the change: before it the old memory is whole, after it the new one.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+from memo_dist.durable import sync_directory, write_text, writing
+from memo_dist.errors import ConfigError, NotMemorizedError
+from memo_dist.manifest import MANIFEST_FILE, Manifest
+
+PREVIOUS_FILE = "manifest.previous.json"
+
+
+def replace_generation(memory: Path, expected: Manifest, newer: Path) -> None:
+    """Make the memory in directory `newer` the next generation of `memory`.
+
+    Args:
+        expected: the manifest that the new generation was made from.
+
+    Raises:
+        ConfigError: the memory was changed meanwhile; it is left as it is.
+        StorageError: the disk does not allow it; the memory is left as it is.
+    """
+    current = Manifest.read(memory)
+    if current.to_json() != expected.to_json():
+        raise ConfigError(f"{memory} was changed by another command meanwhile; run this one again")
+    manifest = Manifest.read(newer)
+    with writing(memory):
+        for record in manifest.shards:
+            _link(newer / record.file, memory / record.file)
+        sync_directory(memory)
+        write_text(memory / PREVIOUS_FILE, (memory / MANIFEST_FILE).read_text(encoding="utf-8"))
+        manifest.write(memory)
+        sync_directory(memory)
+    _sweep(memory)
+
+
+def undo(memory: Path) -> Manifest:
+    """Go back to the generation before the last change; returns the manifest that is current now.
+
+    Raises:
+        NotMemorizedError: there is none: nothing was changed, or the last change was taken back already.
+        DamagedMemoryError: its manifest cannot be read. StorageError: the disk does not allow it.
+    """
+    previous = memory / PREVIOUS_FILE
+    Manifest.read(memory)
+    if not previous.exists():
+        raise NotMemorizedError(f"{memory} keeps no earlier generation to go back to; nothing changed")
+    manifest = Manifest.read(memory, PREVIOUS_FILE)
+    with writing(memory):
+        previous.rename(memory / MANIFEST_FILE)
+        sync_directory(memory)
+    _sweep(memory)
+    return manifest
+
+
+def _link(source: Path, target: Path) -> None:
+    target.unlink(missing_ok=True)  # of an attempt that ended before its manifest was written
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without links
+        shutil.copy2(source, target)
+        with open(target, "rb+") as handle:
+            os.fsync(handle.fileno())
+
+
+def _sweep(memory: Path) -> None:
+    kept = {record.file for record in Manifest.read(memory).shards}
+    if (memory / PREVIOUS_FILE).exists():
+        kept |= {record.file for record in Manifest.read(memory, PREVIOUS_FILE).shards}
+    for file in memory.glob("shard-*"):
+        if file.name not in kept:
+            file.unlink(missing_ok=True)
