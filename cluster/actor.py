@@ -81,6 +81,12 @@ class ShardActor:
                 file.load_into(part)
                 self._shard.merge(part)
 
+    def absorb(self, path: str) -> None:
+        """Take what a memory directory of any number of banks holds for the banks owned here, from its ledgers."""
+        with StoredMemory(path) as stored:
+            for file in stored.shards:
+                self._shard.absorb(file.entries(), file.documents(), file.applied())
+
     def retrieve(self, part: np.ndarray) -> np.ndarray:
         return self._shard.retrieve(part)
 

@@ -20,6 +20,7 @@ from memo_dist.contents import DEFAULT_BUFFER, contents_for
 from memo_dist.documents import DocumentRegistry, document_key, record_of
 from memo_dist.encoding.segments import Segment
 from memo_dist.errors import NotMemorizedError, TokenizerError
+from memo_dist.ledger import Entries
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,18 @@ class Shard:
             self.registry.add(key, record)
         self.applied |= other.applied
 
+    def absorb(self, entries: Entries, documents: np.ndarray, applied: set[str]) -> None:
+        """Take what of another memory's ledger and documents falls to these banks, whatever its number of banks.
+
+        Args:
+            entries: sorted by name. documents: (n, 4), see DocumentRegistry.to_array.
+        """
+        self.contents.absorb(entries.slice(*_bounds(entries.names, self.low, self.high)))
+        for key, record in DocumentRegistry.from_array(documents).items():
+            if self.owns_document(key):
+                self.registry.add(key, record)
+        self.applied |= applied
+
     @property
     def num_associations(self) -> int:
         """See Contents."""
@@ -144,6 +157,12 @@ class Shard:
     def bank_digests(self) -> np.ndarray:
         """(len(banks), 2, 16) uint8: BLAKE2b of each bank's cells and of its ledger entries, both little-endian."""
         return self.contents.bank_digests()
+
+
+def _bounds(names: np.ndarray, low: int, high: int) -> tuple[int, int]:
+    """Where names from `low` to below `high` lie in a sorted array."""
+    first = int(np.searchsorted(names, np.uint64(low)))
+    return first, len(names) if high >= 2**64 else int(np.searchsorted(names, np.uint64(high)))
 
 
 def memory_digest(config: MemoryConfig, tokenizer_hash: str, bank_digests: np.ndarray) -> str:

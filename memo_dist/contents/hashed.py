@@ -95,8 +95,14 @@ class HashedContents:
         self.flush()
         other.flush()
         for part in other.entries():
-            for change in self.ledger.merge_entries(Entries(part.names, part.tokens, part.counts.astype(np.int64))):
-                self.matrices.memorize(change.added)
+            self.absorb(part)
+
+    def absorb(self, entries: Entries) -> None:
+        """Add ledger entries of these banks, given in order of names."""
+        self.flush()
+        arrays = (entries.names, entries.tokens, entries.counts.astype(np.int64))
+        for change in self.ledger.merge_entries(Entries(*(to_device(a, self.xp) for a in arrays))):
+            self.matrices.memorize(change.added)
 
     def retrieve(self, part: np.ndarray) -> np.ndarray:
         """(m,) hashes of these banks' windows -> (m, d) int32."""

@@ -20,6 +20,7 @@ from memo_dist.config import MemoryConfig
 from memo_dist.contents.protocol import Contents, array_digest
 from memo_dist.encoding.projected import ProjectedEncoder
 from memo_dist.encoding.segments import Segment
+from memo_dist.errors import ConfigError
 from memo_dist.ledger import Entries
 
 
@@ -59,6 +60,14 @@ class ProjectedContents:
         first = other.banks.start - self.banks.start
         self.cells[first : first + len(other.banks)] += other.cells
         self._associations += other.num_associations
+
+    def absorb(self, entries: Entries) -> None:
+        """There is no ledger to take anything from.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError("a memory of the preset 'paper' keeps no ledger; merge its matrices instead")
 
     def retrieve(self, part: np.ndarray) -> np.ndarray:
         """(m, rows) columns of keys -> (m, d) float32, this block's share of r."""

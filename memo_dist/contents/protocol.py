@@ -46,6 +46,10 @@ class Contents(Protocol):
         """Add what another one holds; its banks must lie within these."""
         ...
 
+    def absorb(self, entries: Entries) -> None:
+        """Add ledger entries of these banks, given in order of names; the preset paper has none and refuses."""
+        ...
+
     def retrieve(self, part: np.ndarray) -> np.ndarray:
         """Answer the part of cues that `portion` chose for these banks, (m, d) of config.vector_type."""
         ...

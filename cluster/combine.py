@@ -1,0 +1,169 @@
+"""New memories out of memories: merge several, or give one another number of banks. No corpus is needed.
+
+Covers: both, on shard actors, published atomically. Does not cover: changing a memory in place (change.py).
+
+merge   every shard takes the first memory's banks, then adds what the others' ledgers hold; cells are added only for
+        associations that are new, so shared passages count once. Preset paper: the matrices are added.
+rebank  a ledger's names keep the upper half of every window's hash, which says the bank for any number of banks: the
+        ledger alone gives the new matrices.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import ray
+
+from cluster.build import MEMORY_SHARE, kept_or_removed
+from cluster.placement import Placed, place_shards, release, wait_until_ready
+from cluster.session import STORE_BYTES, local_cpus, ray_session
+from cluster.workspace import Workspace
+from memo_dist.config import MemoryConfig
+from memo_dist.errors import ConfigError
+from memo_dist.manifest import Manifest
+from memo_dist.planning import MemoryPlan, plan_memory, require_budget
+from memo_dist.stored import StoredMemory, refuse_existing
+from memo_dist.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class CombineOptions:
+    """What the command line gives. None: chosen from the machine."""
+
+    shards: int | None = None
+    device: str = "cpu"
+    address: str | None = None
+    memory_budget: int | None = None
+
+
+def merge(memories: list[Path], out: Path, options: CombineOptions) -> Manifest:
+    """Add memories into a new one; they are not changed.
+
+    Raises:
+        ConfigError: fewer than two, or they differ in shape, seed or tokenizer, or hold documents of the same id.
+        BudgetError, StorageError: there is no room; nothing is left behind.
+    """
+    if len(memories) < 2:
+        raise ConfigError("merge takes two memories or more")
+    manifests, tokenizer = _alike(memories)
+    total = _summed(manifests)
+    with _shards(manifests[0].config, total, tokenizer, memories[0], options) as placed:
+        for memory in memories[1:]:
+            ray.get([one.actor.merge.remote(str(memory.absolute())) for one in placed])
+        entry = {"action": "merge", "memories": [str(memory) for memory in memories]}
+        return _publish(out, manifests[0].config, total, tokenizer, placed, entry)
+
+
+def rebank(memory: Path, num_banks: int, out: Path, options: CombineOptions) -> Manifest:
+    """The same associations in another number of banks, as if they had been memorized so; `memory` is not changed.
+
+    Raises:
+        ConfigError: the preset has one matrix, or the number is out of range.
+        BudgetError, StorageError: there is no room; nothing is left behind.
+    """
+    with StoredMemory(memory) as stored:
+        manifest, tokenizer = stored.manifest, stored.tokenizer
+    if manifest.config.preset != "text":
+        raise ConfigError(f"{memory} is of the preset {manifest.config.preset!r}, one matrix that has no ledger")
+    config = replace(manifest.config, num_banks=num_banks)
+    with _shards(config, manifest, tokenizer, None, options) as placed:
+        ray.get([one.actor.absorb.remote(str(memory.absolute())) for one in placed])
+        entry = {"action": "rebank", "memories": [str(memory)], "banks": [manifest.config.num_banks, num_banks]}
+        return _publish(out, config, manifest, tokenizer, placed, entry)
+
+
+def _alike(memories: list[Path]) -> tuple[list[Manifest], Tokenizer | None]:
+    """Manifests and tokenizer of memories that can be merged."""
+    manifests, documents = [], []
+    for memory in memories:
+        with StoredMemory(memory) as stored:
+            tokenizer = stored.tokenizer
+            manifests.append(stored.manifest)
+            documents.append(stored.documents()[:, 0])
+    first = {**manifests[0].config.to_dict(), "tokenizer": manifests[0].tokenizer_hash}
+    for memory, manifest in zip(memories[1:], manifests[1:], strict=True):
+        other = {**manifest.config.to_dict(), "tokenizer": manifest.tokenizer_hash}
+        for name in sorted({*first, *other}):
+            if first.get(name) != other.get(name):
+                raise ConfigError(
+                    f"{memories[0]} and {memory} cannot be merged: {name} is {first.get(name)} in the first and "
+                    f"{other.get(name)} in the second"
+                )
+    every = np.concatenate(documents)
+    if repeated := len(every) - len(np.unique(every)):
+        raise ConfigError(
+            f"{' and '.join(map(str, memories))} hold {repeated} documents of the same id, which would count twice; "
+            "forget them in one of the two first"
+        )
+    return manifests, tokenizer
+
+
+def _summed(manifests: list[Manifest]) -> Manifest:
+    return replace(
+        manifests[0],
+        tokens=sum(m.tokens for m in manifests),
+        documents=sum(m.documents for m in manifests),
+        associations=sum(m.associations for m in manifests),
+        sources=[entry for m in manifests for entry in m.sources],
+    )
+
+
+@contextmanager
+def _shards(
+    config: MemoryConfig, total: Manifest, tokenizer: Tokenizer | None, path: Path | None, options: CombineOptions
+) -> Iterator[list[Placed]]:
+    """Shards for what `total` holds, filled from `path` if there is one."""
+    plan = _plan(config, total, options)
+    require_budget(plan, options.memory_budget or int(psutil.virtual_memory().available * MEMORY_SHARE))
+    with ray_session(options.address, 1):
+        placed = place_shards(
+            config,
+            plan.shards,
+            tokenizer.hash if tokenizer else "",
+            plan.shard_bytes,
+            plan.buffer,
+            None,
+            total.associations // plan.shards,
+            options.device,
+            path=None if path is None else str(path.absolute()),
+            by_memory=options.address is not None,
+        )
+        try:
+            wait_until_ready(placed)
+            yield placed
+        finally:
+            release(placed)
+
+
+def _plan(config: MemoryConfig, total: Manifest, options: CombineOptions) -> MemoryPlan:
+    """A shard holds what it makes and, file by file, what it reads."""
+    shards = options.shards or min(local_cpus(), config.num_banks)
+    tokens = -(-total.associations // config.num_layers)
+    plan = plan_memory(config, tokens, total.documents, shards, 0, 0, STORE_BYTES)
+    largest = max(record.bytes for record in total.shards)
+    extra = 2 * largest
+    return replace(plan, shard_bytes=plan.shard_bytes + extra, peak_bytes=plan.peak_bytes + shards * extra)
+
+
+def _publish(
+    out: Path,
+    config: MemoryConfig,
+    total: Manifest,
+    tokenizer: Tokenizer | None,
+    placed: list[Placed],
+    entry: dict[str, Any],
+) -> Manifest:
+    refuse_existing(out)
+    workspace = Workspace(out, entry, tokenizer)
+    with kept_or_removed(workspace):
+        targets = [str((workspace.path / name).absolute()) for name in workspace.shard_files(len(placed))]
+        written = ray.get([one.actor.write.remote(target) for one, target in zip(placed, targets, strict=True)])
+        journal = [*total.sources, {**entry, "when": datetime.now(UTC).isoformat(timespec="seconds")}]
+        manifest = workspace.commit(config, written, total.tokens, total.documents, journal)
+        workspace.publish()
+    return manifest
