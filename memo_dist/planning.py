@@ -16,6 +16,7 @@ LEDGER_BYTES = 16  # name 8, token 4, count 4
 _PENDING_BYTES = 80  # an association in the buffer while it is sorted
 _MERGE_BYTES = 160 * MIB  # one ledger part merged, one chunk hashed, one group of codes expanded
 _MORE = "give more with --memory-budget, or build on more machines with --address"
+_SCORING_BYTES = 512 * MIB  # scores of a block of positions, and the cues of a batch
 _SLACK = 1.15  # real tokens against the estimate from a sample
 PROCESS_BYTES = 330 * MIB  # a Python process with Ray, Dask, Arrow, HDF5 and tokenizers loaded
 MAX_BUFFER, MIN_BUFFER = 1 << 22, 1 << 18
@@ -122,6 +123,21 @@ def plan_memory(
         peak_bytes=driver_bytes + shards * shard_bytes + workers * worker_bytes + store_bytes,
         disk_bytes=config.num_banks * config.bank_bytes + in_ledgers * LEDGER_BYTES + documents * 32 + 8 * MIB,
     )
+
+
+def require_experiment(config: MemoryConfig, available: int) -> None:
+    """Refuse an experiment in one process that would not fit.
+
+    Raises:
+        BudgetError: with the numbers.
+    """
+    codes = encoder_bytes(config) if config.preset == "paper" else (config.vocab_size + 1) * config.inner_dim * 4
+    needed = PROCESS_BYTES + config.num_banks * config.bank_bytes + codes + _SCORING_BYTES
+    if needed > available:
+        raise BudgetError(
+            f"the experiment would need {show_bytes(needed)}, and {show_bytes(available)} are free; take smaller "
+            "dimensions, fewer layers or a smaller vocabulary"
+        )
 
 
 def require_budget(plan: MemoryPlan, budget: int) -> None:

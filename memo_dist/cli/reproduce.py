@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
+import psutil
 import typer
 
 from memo_dist.cli.options import AsJson, ConfigFile
@@ -17,6 +18,7 @@ from memo_dist.experiments.published import published_capacity
 from memo_dist.experiments.random_tokens import SEQUENCES
 from memo_dist.experiments.report import capacity_table, layers_table, write_table
 from memo_dist.experiments.rows import RowFile
+from memo_dist.planning import require_experiment
 
 Out = Annotated[Path, typer.Option(help="Directory for tables and plots; a stopped run goes on from what is there.")]
 Seeds = Annotated[int, typer.Option(min=1, help="Runs of each row, with seeds 0, 1, ...")]
@@ -50,6 +52,7 @@ def layers_command(
     ]
     for run in runs:
         _require_possible(run)
+        require_experiment(run.config(), psutil.virtual_memory().available)
     rows = RowFile(_directory(out) / "layers-runs.csv", LayersRow)
     _require_same(rows, {"vocab_size": vocab_size, "composition": composition, "sequences": sequences})
     with ProgressLine("layers", "rows") as line:
@@ -90,6 +93,8 @@ def capacity_command(
         for count, key_dim, value_dim in shapes
         for preset in _presets(presets)
     ]
+    for run in runs:
+        require_experiment(run.config(), psutil.virtual_memory().available)
     rows = RowFile(_directory(out) / "capacity-runs.csv", CapacityRow)
     _require_same(rows, {"scored": scored})
     with ProgressLine("capacity", "rows") as line:
