@@ -126,10 +126,10 @@ def kept_or_removed(workspace: Workspace) -> Iterator[None]:
 
 def _require_disk(directory: Path, plan: MemoryPlan) -> None:
     free = _free_bytes(directory)
-    if free < plan.disk_bytes:
+    if free < 2 * plan.disk_bytes:
         raise StorageError(
-            f"{directory.parent} has {show_bytes(free)} free; the memory will take {show_bytes(plan.disk_bytes)}. "
-            "Make room or choose another --out"
+            f"{directory.parent} has {show_bytes(free)} free; the memory will take {show_bytes(plan.disk_bytes)}, and "
+            "as much again while a checkpoint is written. Make room or choose another --out"
         )
 
 

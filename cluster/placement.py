@@ -12,7 +12,7 @@ import ray
 from ray.exceptions import GetTimeoutError
 
 from cluster.actor import ShardActor, ShardSpec
-from cluster.session import ClusterError
+from cluster.session import NoRoomError
 from memo_dist.config import MemoryConfig
 
 _START_SECONDS = 180
@@ -78,12 +78,12 @@ def wait_until_ready(placed: list[Placed]) -> None:
     """Return once every shard answers.
 
     Raises:
-        ClusterError: the cluster cannot start them all.
+        NoRoomError: the cluster cannot start them all.
     """
     try:
         ray.get([p.ready for p in placed], timeout=_START_SECONDS)
     except GetTimeoutError as error:
-        raise ClusterError(
+        raise NoRoomError(
             f"the cluster did not start {len(placed)} shards within {_START_SECONDS} s; free are "
             f"{ray.available_resources()}. Give fewer --shards, or a cluster with more room"
         ) from error

@@ -15,7 +15,7 @@ import ray
 from cluster.feed import Feed
 from cluster.placement import Placed, place_shards, release, wait_until_ready
 from cluster.prepare import Prepared
-from cluster.session import ClusterError, unwrapped
+from cluster.session import ClusterError, NoRoomError, unwrapped
 from cluster.signals import StopRequest
 from cluster.workspace import Workspace
 from memo_dist.backend import array_module
@@ -128,7 +128,9 @@ class Run:
             try:
                 with unwrapped():
                     return self._attempt(inputs)
-            except ClusterError:
+            except ClusterError as error:
+                if isinstance(error, NoRoomError) and not self.losses:
+                    raise  # it was so from the start; waiting does not help
                 self.losses += 1
                 fruitless = 0 if self.checkpoints > before else fruitless + 1
                 if fruitless >= _LOSSES:

@@ -33,6 +33,10 @@ class ClusterError(MemoError, RuntimeError):
     exit_code = 1
 
 
+class NoRoomError(ClusterError):
+    """The cluster has no room for what was asked of it."""
+
+
 @contextmanager
 def ray_session(address: str | None, workers: int = 1) -> Iterator[None]:
     """Connect to the Ray cluster at `address`; None starts one on this machine and stops it at the end.

@@ -10,9 +10,7 @@ replaced by rename is the checkpoint, and the files that it no longer lists are 
 workspace last owns it: an older attempt finds another token and can commit and publish nothing.
 """
 
-import fcntl
 import json
-import os
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -25,7 +23,7 @@ import numpy as np
 from memo_dist.config import MemoryConfig
 from memo_dist.durable import sync_directory, write_text, writing
 from memo_dist.errors import ConfigError, DamagedMemoryError, MemoError
-from memo_dist.generations import replace_generation
+from memo_dist.generations import locked, replace_generation
 from memo_dist.manifest import MANIFEST_FILE, Manifest
 from memo_dist.storage import ShardRecord
 from memo_dist.stored import StoredMemory, refuse_existing, write_contents
@@ -44,7 +42,8 @@ class FencedError(MemoError, RuntimeError):
 
 def workspace_path(out: Path) -> Path:
     """Where a build of `out` grows: beside it, so that publishing is a rename."""
-    return out.with_name(f".{out.name}.building")
+    named = out if out.name else out.absolute()  # "." has no name
+    return named.with_name(f".{named.name}.building")
 
 
 def unfinished_statement(out: Path) -> dict[str, Any] | None:
@@ -115,7 +114,7 @@ class Workspace:
         self._made = [parent for parent in out.absolute().parents if not parent.exists()]
         with writing(out):
             self.path.mkdir(parents=True, exist_ok=True)
-            with self._locked():
+            with locked(self.path):
                 if unfinished_statement(out) is None:  # a checkpoint of nobody knows what
                     (self.path / MANIFEST_FILE).unlink(missing_ok=True)
                 write_text(self.path / STATEMENT_FILE, json.dumps(statement, indent=1) + "\n")
@@ -160,7 +159,7 @@ class Workspace:
         with self._owned():
             if self._replaces is not None:
                 replace_generation(self.out, self._replaces, self.path)
-                shutil.rmtree(self.path)
+                shutil.rmtree(self.path, ignore_errors=True)  # what is left is of an older generation
                 return
             refuse_existing(self.out)
             with writing(self.out):
@@ -203,21 +202,12 @@ class Workspace:
     def _owned(self) -> Iterator[None]:
         """Hold the lock, and the workspace."""
         try:
-            with self._locked():
+            with locked(self.path):
                 if error := self.fenced():
                     raise error
                 yield
         except FileNotFoundError as error:  # the other attempt has published: the directory is gone
             raise self.fenced() or error from error
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        handle = os.open(self.path, os.O_RDONLY)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(handle)
 
     def _last_generation(self) -> int:
         numbers = [int(p.name.split(".g")[1][:4]) for p in self.path.glob("shard-*.g*.h5")]
