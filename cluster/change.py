@@ -13,7 +13,7 @@ import glob
 import hashlib
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from cluster.signals import stop_on_sigterm
 from cluster.workspace import Workspace, require_same, unfinished_statement, workspace_path
 from memo_dist.documents import DocumentRegistry, document_key
 from memo_dist.errors import ConfigError, InputError
+from memo_dist.generations import require_whole
 from memo_dist.manifest import TOKENIZER_FILE, Manifest
 from memo_dist.planning import require_budget
 from memo_dist.stored import StoredMemory
@@ -94,7 +95,11 @@ def forget(
 ) -> ChangeSummary:
     """Take documents out, exactly; `options.documents` names some of the inputs' documents, () means all of them.
 
+    Without inputs, documents that are named are read again from where the journal says that they came from. One file
+    of text given for one document is that document's text, whatever the file is called.
+
     Raises:
+        InputError: a named document is held, and its text is not to be found.
         MemoError: as for a build; the memory is what it was.
     """
     return _change("forget", -1, memory, inputs, options, on_progress)
@@ -111,20 +116,28 @@ def _change(
     clock = Clock()
     with StoredMemory(memory) as stored:
         base, held, tokenizer = stored.manifest, stored.documents(), stored.tokenizer
+    if options.documents and not inputs:
+        options = replace(options, token_ids=tokenizer is None)
     if (tokenizer is None) != options.token_ids:
         wanted = "--token-ids: it is a memory of bare token ids" if tokenizer is None else "text, not --token-ids"
         raise InputError(f"{memory} takes {wanted}")
+    named = {document_key(name): name for name in options.documents}
+    if named and not np.isin(np.array(list(named), np.uint64), held[:, 0]).any():
+        return _summary(memory, base, 0, len(named), 0, clock)
     operation = _operation(action, base)
-    corpus, choice = _measure(memory, inputs, options, operation)
+    alias = options.documents[0] if inputs and len(named) == 1 else None
+    inputs = inputs or sources_of(memory, base, options.documents)
+    corpus, choice = _measure(memory, inputs, options, operation, alias)
     prepared = _prepared(action, operation, base, inputs, corpus, choice, options, memory)
     require_budget(prepared.plan, options.memory_budget or int(psutil.virtual_memory().available * MEMORY_SHARE))
     clock.lap("prepare")
     with ray_session(options.address, prepared.plan.workers):
         records = _records(prepared, base)
-        selection, unchanged = _select(action, records, held, options.documents)
+        selection, unchanged = _select(action, records, held, named)
         clock.lap("compare")
         if not len(selection.keys):
             return _summary(memory, base, 0, unchanged, 0, clock)
+        require_whole(memory, base)
         workspace = Workspace(memory, prepared.statement, tokenizer, replaces=base)
         with kept_or_removed(workspace), stop_on_sigterm() as stop:
             task = Task(action, sign, base, selection)
@@ -157,15 +170,27 @@ def _operation(action: str, base: Manifest) -> str:
 
 
 def _measure(
-    memory: Path, inputs: list[str], options: ChangeOptions, operation: str
+    memory: Path, inputs: list[str], options: ChangeOptions, operation: str, alias: str | None
 ) -> tuple[CorpusPlan, TokenizerChoice]:
+    """The corpus in units, and how much it holds; `alias` is the document that a single file of text stands for."""
     if options.token_ids:
         corpus, found = plan_token_ids(inputs, options.corpus)
         choice = TokenizerChoice(None, found.vocab_size, 0, found.tokens, found.documents)
     else:
         corpus = plan_corpus(inputs, options.corpus)
+        if alias is not None and corpus.files == 1 and corpus.units[0].spans[0].source.format == "text":
+            corpus = _renamed(corpus, alias)
         choice = choose_tokenizer(corpus, str(memory / TOKENIZER_FILE))
     return for_operation(corpus, operation), choice
+
+
+def _renamed(corpus: CorpusPlan, name: str) -> CorpusPlan:
+    """The same text as a document of another id."""
+    units = []
+    for unit in corpus.units:
+        spans = tuple(replace(span, source=replace(span.source, name=name)) for span in unit.spans)
+        units.append(replace(unit, spans=spans))
+    return replace(corpus, units=tuple(units))
 
 
 def _prepared(
@@ -191,13 +216,14 @@ def _prepared(
     )
     statement: dict[str, Any] = {
         "action": action,
-        "generation": operation,
+        "generation": _operation("", base),
         "inputs": inputs,
         "documents": list(options.documents),
+        "settings": asdict(options.corpus),
         **found_sources(corpus),
     }
     stopped = unfinished_statement(memory)
-    if stopped is not None and stopped.get("generation") == operation:
+    if stopped is not None and stopped.get("generation") == statement["generation"]:
         require_same(statement, stopped, memory)
     elif stopped is not None:  # of a generation that is no more
         shutil.rmtree(workspace_path(memory))
@@ -216,40 +242,48 @@ def _records(prepared: Prepared, base: Manifest) -> DocumentRegistry:
     return registry
 
 
-def _select(action: str, records: DocumentRegistry, held: np.ndarray, names: tuple[str, ...]) -> tuple[Selection, int]:
-    """The documents to take, and how many are left."""
+def _select(action: str, records: DocumentRegistry, held: np.ndarray, named: dict[int, str]) -> tuple[Selection, int]:
+    """The documents to take, and how many are left.
+
+    Raises:
+        InputError: a named document is held, and the inputs do not have it.
+    """
     known = DocumentRegistry.from_array(held)
-    wanted = {document_key(name) for name in names}
+    gone = [name for key, name in named.items() if known.get(key) and not records.get(key)]
+    if gone:
+        raise InputError(
+            f"{', '.join(gone)} is held, but no longer where it was looked for; give INPUT, its text (and --text-key, "
+            "--id-key and --errors as when it was memorized)"
+        )
     taken, left = [], 0
     for key, record in records.items():
-        if wanted and key not in wanted:
+        if named and key not in named:
             continue
         fits = known.get(key) is None if action == "add" else known.get(key) == record
         left += not fits
         if fits:
             taken.append(key)
-    missing = len(wanted - {key for key, _ in records.items()})
-    return Selection(np.array(sorted(taken), np.uint64), inside=True), left + missing
+    left += sum(records.get(key) is None for key in named)
+    return Selection(np.array(sorted(taken), np.uint64), inside=True), left
 
 
-def sources_of(memory: Path, documents: list[str]) -> tuple[list[str] | None, list[str] | None]:
-    """Where the journal says that documents may have come from: (inputs, token id files), one of them None.
+def sources_of(memory: Path, manifest: Manifest, documents: tuple[str, ...]) -> list[str]:
+    """Where the journal says that documents may have come from.
 
     A document that is a file is read from the file of that name; rows are looked for in everything that was memorized.
 
     Raises:
-        InputError: the journal names nothing.
+        InputError: the journal names nothing, or nothing that is still there.
     """
-    manifest = Manifest.read(memory)
-    named = [name for entry in manifest.sources if entry.get("action") != "forget" for name in entry.get("inputs", [])]
-    if not named:
-        raise InputError(f"the journal of {memory} names no sources; give INPUT, the text of {', '.join(documents)}")
+    if not documents:
+        return []
     if manifest.tokenizer_hash and all(Path(document).is_file() for document in documents):
-        return documents, None
-    there = [name for name in dict.fromkeys(named) if "://" in name or glob.has_magic(name) or Path(name).exists()]
+        return list(documents)
+    named = [name for entry in manifest.sources if entry.get("action") != "forget" for name in entry.get("inputs", [])]
+    there = [
+        name for name in dict.fromkeys(named) if "://" in name or Path(name).exists() or glob.glob(name, recursive=True)
+    ]
     if not there:
-        raise InputError(
-            f"what {memory} was made from is gone ({', '.join(dict.fromkeys(named))}); give INPUT, the text of "
-            f"{', '.join(documents)}"
-        )
-    return (there, None) if manifest.tokenizer_hash else (None, there)
+        what = f"is gone ({', '.join(dict.fromkeys(named))})" if named else "is not in its journal"
+        raise InputError(f"what {memory} was made from {what}; give INPUT, the text of {', '.join(documents)}")
+    return there

@@ -8,15 +8,20 @@ both are kept and never changed; those of older ones are removed once the new ma
 manifest by rename is the change: before it the old memory is whole, after it the new one.
 """
 
+import fcntl
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from memo_dist.durable import sync_directory, write_text, writing
 from memo_dist.errors import ConfigError, NotMemorizedError
 from memo_dist.manifest import MANIFEST_FILE, Manifest
+from memo_dist.storage import ShardFile
 
 PREVIOUS_FILE = "manifest.previous.json"
+_NEXT_FILE = "manifest.next.json"
 
 
 def replace_generation(memory: Path, expected: Manifest, newer: Path) -> None:
@@ -29,18 +34,21 @@ def replace_generation(memory: Path, expected: Manifest, newer: Path) -> None:
         ConfigError: the memory was changed meanwhile; it is left as it is.
         StorageError: the disk does not allow it; the memory is left as it is.
     """
-    current = Manifest.read(memory)
-    if current.to_json() != expected.to_json():
-        raise ConfigError(f"{memory} was changed by another command meanwhile; run this one again")
     manifest = Manifest.read(newer)
-    with writing(memory):
-        for record in manifest.shards:
-            _link(newer / record.file, memory / record.file)
-        sync_directory(memory)
-        write_text(memory / PREVIOUS_FILE, (memory / MANIFEST_FILE).read_text(encoding="utf-8"))
-        manifest.write(memory)
-        sync_directory(memory)
-    _sweep(memory)
+    with locked(memory):
+        if Manifest.read(memory).to_json() != expected.to_json():
+            raise ConfigError(f"{memory} was changed by another command meanwhile; run this one again")
+        try:
+            with writing(memory):
+                for record in manifest.shards:
+                    _link(newer / record.file, memory / record.file)
+                sync_directory(memory)
+                write_text(memory / _NEXT_FILE, manifest.to_json())
+                write_text(memory / PREVIOUS_FILE, expected.to_json())  # the last that takes room
+                (memory / _NEXT_FILE).rename(memory / MANIFEST_FILE)
+                sync_directory(memory)
+        finally:
+            _sweep(memory)
 
 
 def undo(memory: Path) -> Manifest:
@@ -48,18 +56,47 @@ def undo(memory: Path) -> Manifest:
 
     Raises:
         NotMemorizedError: there is none: nothing was changed, or the last change was taken back already.
-        DamagedMemoryError: its manifest cannot be read. StorageError: the disk does not allow it.
+        DamagedMemoryError: a file of it is missing or altered; nothing is changed.
+        StorageError: the disk does not allow it.
     """
     previous = memory / PREVIOUS_FILE
     Manifest.read(memory)
-    if not previous.exists():
-        raise NotMemorizedError(f"{memory} keeps no earlier generation to go back to; nothing changed")
-    manifest = Manifest.read(memory, PREVIOUS_FILE)
-    with writing(memory):
-        previous.rename(memory / MANIFEST_FILE)
-        sync_directory(memory)
-    _sweep(memory)
+    with locked(memory):
+        current = Manifest.read(memory)
+        manifest = Manifest.read(memory, PREVIOUS_FILE) if previous.exists() else current
+        if manifest == current:  # also after a power cut between the two renames of a change
+            raise NotMemorizedError(f"{memory} keeps no earlier generation to go back to; nothing changed")
+        require_whole(memory, manifest)
+        with writing(memory):
+            previous.rename(memory / MANIFEST_FILE)
+            sync_directory(memory)
+        _sweep(memory)
     return manifest
+
+
+def require_whole(memory: Path, manifest: Manifest) -> None:
+    """Check every byte of a generation's shard files against its manifest.
+
+    Raises:
+        DamagedMemoryError: one is missing or altered; it is named.
+    """
+    for record in manifest.shards:
+        file = ShardFile(memory / record.file, record, manifest.config, manifest.tokenizer_hash)
+        try:
+            file.verify()
+        finally:
+            file.close()
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Keep other commands that lock the same directory waiting."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _link(source: Path, target: Path) -> None:
@@ -73,6 +110,8 @@ def _link(source: Path, target: Path) -> None:
 
 
 def _sweep(memory: Path) -> None:
+    """Remove what neither generation lists."""
+    (memory / _NEXT_FILE).unlink(missing_ok=True)
     kept = {record.file for record in Manifest.read(memory).shards}
     if (memory / PREVIOUS_FILE).exists():
         kept |= {record.file for record in Manifest.read(memory, PREVIOUS_FILE).shards}

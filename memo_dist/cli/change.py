@@ -97,11 +97,10 @@ def forget_command(
     settings: ConfigFile = None,
 ) -> None:
     """Take documents out exactly; passages that other documents share stay. Unknown documents change nothing."""
-    from cluster.change import ChangeOptions, forget, sources_of
+    from cluster.change import ChangeOptions, forget
     from pipelines.plan import CorpusOptions
 
-    if document and not inputs and not token_ids:
-        inputs, token_ids = sources_of(Path(memory), document)
+    from_journal = document and not inputs and not token_ids
     options = ChangeOptions(
         CorpusOptions(include, exclude, errors, text_key, id_key, limit),
         bool(token_ids),
@@ -112,7 +111,7 @@ def forget_command(
         None if memory_budget is None else parse_bytes(memory_budget),
         parse_seconds(checkpoint_every),
     )
-    summary = _run(forget, "forgetting", memory, _one_of(inputs, token_ids), options)
+    summary = _run(forget, "forgetting", memory, [] if from_journal else _one_of(inputs, token_ids), options)
     _report(summary, as_json, "Forgotten", "not held with this text, nothing to forget")
 
 
