@@ -39,7 +39,7 @@ def plot_layers(table: list[dict[str, Any]], out: Path) -> list[Path]:
                 _draw_run(panel, lines, f"C{layers.index(layer)}", preset)
         panels[row, 0].set_ylabel("next-token recall, first batch", fontsize=8)
     handles = [
-        *(Line2D([], [], color=f"C{i}", label=f"{layer} layers") for i, layer in enumerate(layers)),
+        *(Line2D([], [], color=f"C{i}", label=f"L = {layer}") for i, layer in enumerate(layers)),
         Line2D([], [], color="black", linestyle="-", label="preset paper"),
         Line2D([], [], color="black", linestyle="--", label="preset text"),
         Line2D([], [], color="black", marker="x", linestyle="", label="published"),
