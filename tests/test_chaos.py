@@ -90,12 +90,6 @@ def kill(victim: str, driver: subprocess.Popen[str], nodes: Nodes) -> None:
         nodes.kill_process(("ray::ShardActor",) if victim == "actor" else ("ray::dask", "ray::IDLE", "ray::unit"))
 
 
-def lines_of(driver: subprocess.Popen[str], count: int) -> str:
-    """What a driver prints, until it has printed so many lines or ended."""
-    assert driver.stdout is not None
-    return "".join(driver.stdout.readline() for _ in range(count))
-
-
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", range(RUNS))
 def test_a_disturbed_build_ends_as_an_undisturbed_one(
@@ -112,19 +106,23 @@ def test_a_disturbed_build_ends_as_an_undisturbed_one(
     for _ in range(ATTEMPTS):
         shards = int(draws.integers(1, 4))
         command = [sys.executable, str(DRIVER), nodes.address, str(text_corpus), str(out), str(shards)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as driver:
-            read = ""
+        errors = tmp_path / "errors"
+        with (
+            errors.open("w") as stream,
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stream, text=True) as driver,
+        ):
+            assert driver.stdout is not None
+            output = ""
             while plan and driver.poll() is None:
                 victim, units, delay = plan.pop(0)
-                read += lines_of(driver, units)
+                output += "".join(driver.stdout.readline() for _ in range(units))
                 time.sleep(delay)
                 kill(victim, driver, nodes)
-            rest, errors = driver.communicate(timeout=200)
-            output = read + rest
+            output += driver.stdout.read()
         nodes.replenish()
         if driver.returncode == 0:
             break
-        print(f"seed {seed}: exit {driver.returncode} {errors[-2000:]}")
+        print(f"seed {seed}: exit {driver.returncode} {errors.read_text()[-2000:]}")
     assert driver.returncode == 0, f"seed {seed} never finished"
     digest, losses, before = output.splitlines()[-1].split()
     print(f"seed {seed}: {losses} losses met in the last attempt, {before} units done before it")
