@@ -37,7 +37,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         raise AssertionError("the build went on and would have started Ray")
 
     monkeypatch.setattr("cluster.build.ray_session", refuse)
-    monkeypatch.setattr("cluster.build.local_cpus", lambda: 2)
+    monkeypatch.setattr("cluster.prepare.local_cpus", lambda: 2)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "good.txt").write_text("hello world, this is a text\n" * 20)
     return tmp_path
