@@ -251,7 +251,7 @@ def test_published_recall_is_reproduced(layers: int, decoys: int, published: flo
 def test_forgetting_a_batch_of_five() -> None:
     """What is left recalls as if the first batch had never been; the first is recalled by chance."""
     config = MemoryConfig.paper(2000, 512, 4, 3)
-    segments = [sequence_segments(sequences_with_decoys(2000, 0, 0, i)[:4], i) for i in range(5)]
+    segments = [sequence_segments(sequences_with_decoys(2000, 0, 0, i)[:1], i) for i in range(5)]
     batches = [random_batch(s, f"batch {i}") for i, s in enumerate(segments)]
     memory, never = Memory(config), Memory(config)
     for batch in batches:
