@@ -181,7 +181,8 @@ def test_sigterm_drains_and_exits_75(corpus: Path, tmp_path: Path, truth: str) -
         "import sys, time, cluster.run as b, pipelines.plan\n"
         "pipelines.plan.MIN_UNIT_BYTES = 1500\n"
         "count = b.Run._count\n"
-        "def slow(self, answers):\n    count(self, answers); print('unit', file=sys.__stdout__, flush=True); time.sleep(0.2)\n"
+        "def slow(self, answers):\n"
+        "    count(self, answers); print('unit', file=sys.__stdout__, flush=True); time.sleep(0.2)\n"
         "b.Run._count, b._MAX_WINDOW = slow, 4\n"
         "from memo_dist.cli.app import entry\nentry()"
     )
