@@ -74,18 +74,10 @@ class ShardActor:
         return self._shard.forget_batch(batch)
 
     def merge(self, path: str) -> None:
-        """Add what a memory directory holds for the banks owned here."""
+        """Add what a memory directory, of any number of banks, holds for the banks owned here."""
         with StoredMemory(path) as stored:
             for file in stored.shards:
-                part = Shard(self._shard.config, self._shard.banks, self._shard.tokenizer_hash)
-                file.load_into(part)
-                self._shard.merge(part)
-
-    def absorb(self, path: str) -> None:
-        """Take what a memory directory of any number of banks holds for the banks owned here, from its ledgers."""
-        with StoredMemory(path) as stored:
-            for file in stored.shards:
-                self._shard.absorb(file.entries(), file.documents(), file.applied())
+                file.add_into(self._shard)
 
     def retrieve(self, part: np.ndarray) -> np.ndarray:
         return self._shard.retrieve(part)

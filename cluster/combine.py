@@ -72,7 +72,7 @@ def rebank(memory: Path, num_banks: int, out: Path, options: CombineOptions) -> 
         raise ConfigError(f"{memory} is of the preset {manifest.config.preset!r}, one matrix that has no ledger")
     config = replace(manifest.config, num_banks=num_banks)
     with _shards(config, manifest, tokenizer, None, options) as placed:
-        ray.get([one.actor.absorb.remote(str(memory.absolute())) for one in placed])
+        ray.get([one.actor.merge.remote(str(memory.absolute())) for one in placed])
         entry = {"action": "rebank", "memories": [str(memory)], "banks": [manifest.config.num_banks, num_banks]}
         return _publish(out, config, manifest, tokenizer, placed, entry)
 
@@ -141,12 +141,11 @@ def _shards(
 
 
 def _plan(config: MemoryConfig, total: Manifest, options: CombineOptions) -> MemoryPlan:
-    """A shard holds what it makes and, file by file, what it reads."""
+    """A shard of the preset paper holds what it makes and as much of what it adds."""
     shards = options.shards or min(local_cpus(), config.num_banks)
     tokens = -(-total.associations // config.num_layers)
     plan = plan_memory(config, tokens, total.documents, shards, 0, 0, STORE_BYTES)
-    largest = max(record.bytes for record in total.shards)
-    extra = 2 * largest
+    extra = -(-config.num_banks // shards) * config.bank_bytes if config.preset == "paper" else 0
     return replace(plan, shard_bytes=plan.shard_bytes + extra, peak_bytes=plan.peak_bytes + shards * extra)
 
 

@@ -16,7 +16,7 @@ from memo_dist.errors import ConfigError, DamagedMemoryError
 from memo_dist.storage import ShardRecord
 
 MANIFEST_TYPE = "memo-dist memory"
-MANIFEST_VERSION = 1
+MANIFEST_VERSION = 2
 MANIFEST_FILE = "manifest.json"
 TOKENIZER_FILE = "tokenizer.json"
 
@@ -75,7 +75,9 @@ class Manifest:
         if not path.is_file():
             raise DamagedMemoryError(f"{directory} has no {name}, so it is not a finished memory")
         try:
-            body = json.loads(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
+            body = json.loads(text)
+            canonical = json.dumps(body, indent=1) + "\n"
             kind, version, checksum = body["type"], body["version"], body.pop("checksum")
         except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
             raise DamagedMemoryError(f"{path} is not a manifest of a memory ({error}); restore it") from error
@@ -84,7 +86,7 @@ class Manifest:
                 f"{path} is a {kind!r} of version {version!r}; this program reads {MANIFEST_TYPE!r} "
                 f"of version {MANIFEST_VERSION}"
             )
-        if checksum != _checksum(body):
+        if text != canonical or checksum != _checksum(body):
             raise DamagedMemoryError(f"{path} was altered: its checksum does not match. Restore it from a copy")
         del body["type"], body["version"]
         try:

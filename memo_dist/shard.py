@@ -133,17 +133,9 @@ class Shard:
             self.registry.add(key, record)
         self.applied |= other.applied
 
-    def absorb(self, entries: Entries, documents: np.ndarray, applied: set[str]) -> None:
-        """Take what of another memory's ledger and documents falls to these banks, whatever its number of banks.
-
-        Args:
-            entries: sorted by name. documents: (n, 4), see DocumentRegistry.to_array.
-        """
+    def absorb(self, entries: Entries) -> None:
+        """Add what of another memory's ledger falls to these banks, whatever its number of banks; sorted by name."""
         self.contents.absorb(entries.slice(*_bounds(entries.names, self.low, self.high)))
-        for key, record in DocumentRegistry.from_array(documents).items():
-            if self.owns_document(key):
-                self.registry.add(key, record)
-        self.applied |= applied
 
     @property
     def num_associations(self) -> int:

@@ -17,9 +17,10 @@ from memo_dist.config import MemoryConfig
 from memo_dist.contents.protocol import read_cells
 from memo_dist.durable import sync_directory, write_text, writing
 from memo_dist.errors import DamagedMemoryError, OutputExistsError
-from memo_dist.manifest import TOKENIZER_FILE, Manifest
+from memo_dist.manifest import MANIFEST_FILE, TOKENIZER_FILE, Manifest
 from memo_dist.shard import memory_digest
-from memo_dist.storage import ShardFile, ShardRecord
+from memo_dist.shard_file import ShardFile
+from memo_dist.storage import ShardRecord
 from memo_dist.tokenizer import Tokenizer
 
 DEFAULT_CACHE = 1 << 29
@@ -113,6 +114,9 @@ class StoredMemory:
             ShardFile(self.path / record.file, record, self.config, self.manifest.tokenizer_hash)
             for record in self.manifest.shards
         ]
+        digests = np.concatenate([shard.digests for shard in self.shards])
+        if memory_digest(self.config, self.manifest.tokenizer_hash, digests) != self.manifest.digest:
+            raise DamagedMemoryError(f"{self.path}: the shards together do not give the digest in {MANIFEST_FILE}")
         banks = max(self.config.num_heads, cache_bytes // self.config.bank_bytes)
         self._bank = lru_cache(maxsize=banks)(self._read_bank)
 
@@ -141,7 +145,8 @@ class StoredMemory:
             tokenizer = Tokenizer.from_file(path)
         except ValueError as error:
             raise DamagedMemoryError(f"{path} cannot be read: {error}") from error
-        if tokenizer.hash != self.manifest.tokenizer_hash:
+        spelled = path.read_text(encoding="utf-8") == tokenizer.definition
+        if not spelled or tokenizer.hash != self.manifest.tokenizer_hash:
             raise DamagedMemoryError(f"{path} is not the tokenizer of this memory: restore it from a copy")
         return tokenizer
 
@@ -171,18 +176,11 @@ class StoredMemory:
         return set.intersection(*(shard.applied() for shard in self.shards))
 
     def verify(self) -> None:
-        """Check every byte: files against the manifest, banks and ledgers against their digests and the memory's.
+        """Check every byte: files against the manifest, banks and ledgers against their digests.
 
         Raises:
             DamagedMemoryError: naming the file at fault.
         """
         _ = self.tokenizer
-        digests = []
         for shard in self.shards:
             shard.verify()
-            digests.append(shard.load().bank_digests())
-        digest = memory_digest(self.config, self.manifest.tokenizer_hash, np.concatenate(digests))
-        if digest != self.manifest.digest:
-            raise DamagedMemoryError(
-                f"{self.path}: the shards together do not give the manifest's digest; they belong to different memories"
-            )

@@ -25,9 +25,11 @@ class Tokenizer:
     def __init__(self, definition: str, name: str = "tokenizer.json") -> None:
         from tokenizers import Tokenizer as Model
 
-        self.definition = definition
         try:
-            canonical = json.dumps(json.loads(definition), sort_keys=True, separators=(",", ":"))
+            parsed = json.loads(definition)
+            #: The JSON, without white space: one spelling, so that a memory can refuse any other.
+            self.definition = json.dumps(parsed, separators=(",", ":"))
+            canonical = json.dumps(parsed, sort_keys=True, separators=(",", ":"))
             self._model: Model = Model.from_str(definition)
         except Exception as error:  # tokenizers raises bare Exception
             raise TokenizerError(f"{name} is not a tokenizer of the `tokenizers` library: {error}") from error

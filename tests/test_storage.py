@@ -164,8 +164,38 @@ def test_an_altered_manifest_is_refused(saved: Path) -> None:
 def test_shards_that_do_not_give_the_memorys_digest_are_refused(saved: Path) -> None:
     """A manifest that is whole in itself, and shards that are, but not of the same memory."""
     replace(Manifest.read(saved), digest="0" * 32).write(saved)
-    with StoredMemory(saved) as stored, pytest.raises(DamagedMemoryError, match="belong to different memories"):
-        stored.verify()
+    with pytest.raises(DamagedMemoryError, match="do not give the digest"):
+        StoredMemory(saved)
+
+
+def test_a_shard_of_another_memory_is_refused_when_it_is_opened(documents: Documents, tmp_path: Path) -> None:
+    """Same config, same size on disk, other documents: only what the manifest says of digests tells them apart."""
+    names = list(documents)
+    changed = {**documents, names[0]: [(token + 1) % 500 for token in documents[names[0]]]}
+    config = MemoryConfig.text(num_banks=5, vocab_size=500, inner_dim=64, num_layers=1)
+    for name, content in (("a", {"x": documents[names[0]]}), ("b", {"x": changed[names[0]]})):
+        save_in_shards(built(content, config), tmp_path / name, [0, 2, 5])
+    record = Manifest.read(tmp_path / "a").shards[1]
+    shutil.copy(tmp_path / "b" / shard_file(1), tmp_path / "a" / shard_file(1))
+    found = (tmp_path / "a" / shard_file(1)).stat().st_size
+    replaced = replace(record, bytes=found)
+    manifest = Manifest.read(tmp_path / "a")
+    replace(manifest, shards=[manifest.shards[0], replaced]).write(tmp_path / "a")
+    with pytest.raises(DamagedMemoryError, match=r"shard-00001\.h5 has other bank digests"):
+        StoredMemory(tmp_path / "a")
+
+
+def test_swapped_document_records_are_refused(saved: Path) -> None:
+    shard = saved / shard_file(0)
+    for name in ("documents", "applied"):
+        whole = shard.read_bytes()
+        with h5py.File(shard, "r+") as file:
+            if not len(file[name]):
+                continue
+            file[name][0] = file[name][0] + 1
+        with StoredMemory(saved) as stored, pytest.raises(DamagedMemoryError, match="documents or batch ids"):
+            stored.documents()
+        shard.write_bytes(whole)
 
 
 def test_an_existing_output_is_never_touched(documents: Documents, saved: Path) -> None:

@@ -115,9 +115,12 @@ class HashedContents:
         yield from self.ledger.parts()
 
     @property
-    def num_associations(self) -> int:
+    def num_entries(self) -> int:
+        """Distinct associations held."""
         self.flush()
         return len(self.ledger)
+
+    num_associations = num_entries
 
     def bank_digests(self) -> np.ndarray:
         """(len(banks), 2, 16) uint8; see Contents."""

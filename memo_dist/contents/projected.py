@@ -79,6 +79,11 @@ class ProjectedContents:
         yield from ()
 
     @property
+    def num_entries(self) -> int:
+        """None."""
+        return 0
+
+    @property
     def num_associations(self) -> int:
         return self._associations if 0 in self.banks else 0
 

@@ -59,6 +59,11 @@ class Contents(Protocol):
         ...
 
     @property
+    def num_entries(self) -> int:
+        """How many `entries` there are."""
+        ...
+
+    @property
     def num_associations(self) -> int:
         """Associations held. Preset text: distinct ones of these banks. Preset paper: all of the memory, counted by
         whoever owns bank 0."""
