@@ -31,6 +31,7 @@ class ShardSpec:
     expected: int
     device: str = "cpu"
     threads: int = 1
+    scratch: str | None = None
 
 
 class ShardActor:
@@ -51,6 +52,7 @@ class ShardActor:
             spec.max_associations,
             spec.expected,
             array_module(spec.device),
+            None if spec.scratch is None else Path(spec.scratch),
         )
         if path is not None:
             with StoredMemory(path) as stored:

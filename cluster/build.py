@@ -11,22 +11,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from cluster.actor import peak_resident_bytes
 from cluster.prepare import BuildOptions, prepare
 from cluster.run import Clock, Progress, Run
-from cluster.session import ray_session
+from cluster.session import memory_budget, ray_session
 from cluster.signals import stop_on_sigterm
 from cluster.watch import MemoryWatch
 from cluster.workspace import Workspace, unfinished_statement
 from memo_dist.backend import array_module
 from memo_dist.errors import StorageError
-from memo_dist.planning import MemoryPlan, require_budget, show_bytes
+from memo_dist.planning import MemoryPlan, require_budget
+from memo_dist.sizes import show_bytes
 from memo_dist.stored import refuse_existing
 from pipelines.plan import CorpusPlan
-
-MEMORY_SHARE = 0.85  # of what is available, if no budget is given
 
 
 @dataclass(frozen=True)
@@ -74,12 +71,11 @@ def build(
     clock.lap("prepare")
     plan = prepared.plan
     on_plan(prepared.corpus, plan)
-    available = int(psutil.virtual_memory().available * MEMORY_SHARE)
-    require_budget(plan, available if options.memory_budget is None else options.memory_budget)
+    require_budget(plan, memory_budget(options.memory_budget))
     workspace = Workspace(out, prepared.statement, prepared.choice.tokenizer)
     with kept_or_removed(workspace), stop_on_sigterm() as stop, MemoryWatch() as watch:
-        _require_disk(workspace.path, plan)
-        with ray_session(options.address, plan.workers):
+        require_disk(workspace.path, plan, options.scratch)
+        with ray_session(options.address, plan.workers, plan.store_bytes):
             run = Run(prepared, options, workspace, clock, stop, on_progress)
             manifest = run.to_the_end(inputs)
         size = sum(file.stat().st_size for file in workspace.path.iterdir())
@@ -124,12 +120,18 @@ def kept_or_removed(workspace: Workspace) -> Iterator[None]:
         raise
 
 
-def _require_disk(directory: Path, plan: MemoryPlan) -> None:
-    free = _free_bytes(directory)
-    if free < 2 * plan.disk_bytes:
+def require_disk(directory: Path, plan: MemoryPlan, scratch: Path | None) -> None:
+    """Refuse what the disk has no room for.
+
+    Raises:
+        StorageError: with the numbers.
+    """
+    free, apart = _free_bytes(directory), 0 if scratch is not None else plan.scratch_bytes
+    if free < 2 * plan.disk_bytes + apart:
+        more = f", and {show_bytes(apart)} for banks that are not in memory (--scratch)" if apart else ""
         raise StorageError(
             f"{directory.parent} has {show_bytes(free)} free; the memory will take {show_bytes(plan.disk_bytes)}, and "
-            "as much again while a checkpoint is written. Make room or choose another --out"
+            f"as much again while a checkpoint is written{more}. Make room or choose another --out"
         )
 
 

@@ -19,15 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import ray
 from dask.base import compute
 from ray.util.dask import ray_dask_get
 
-from cluster.build import MEMORY_SHARE, kept_or_removed
+from cluster.build import kept_or_removed, require_disk
 from cluster.prepare import Prepared, found_sources, plan_for
 from cluster.run import Clock, Progress, Run, Task
-from cluster.session import ray_session
+from cluster.session import memory_budget, ray_session
 from cluster.signals import stop_on_sigterm
 from cluster.workspace import Workspace, require_same, unfinished_statement, workspace_path
 from memo_dist.documents import DocumentRegistry, document_key
@@ -55,6 +54,7 @@ class ChangeOptions:
     device: str = "cpu"
     address: str | None = None
     memory_budget: int | None = None
+    scratch: Path | None = None
     checkpoint_every: float = 60.0
 
 
@@ -129,9 +129,10 @@ def _change(
     inputs = inputs or sources_of(memory, base, options.documents)
     corpus, choice = _measure(memory, inputs, options, operation, alias)
     prepared = _prepared(action, operation, base, inputs, corpus, choice, options, memory)
-    require_budget(prepared.plan, options.memory_budget or int(psutil.virtual_memory().available * MEMORY_SHARE))
+    require_budget(prepared.plan, memory_budget(options.memory_budget))
     clock.lap("prepare")
-    with ray_session(options.address, prepared.plan.workers):
+    plan = prepared.plan
+    with ray_session(options.address, plan.workers, plan.store_bytes):
         records = _records(prepared, base)
         selection, unchanged = _select(action, records, held, named)
         clock.lap("compare")
@@ -140,6 +141,7 @@ def _change(
         require_whole(memory, base)
         workspace = Workspace(memory, prepared.statement, tokenizer, replaces=base)
         with kept_or_removed(workspace), stop_on_sigterm() as stop:
+            require_disk(workspace.path, plan, options.scratch)
             task = Task(action, sign, base, selection)
             run = Run(prepared, options, workspace, clock, stop, on_progress, task)
             manifest = run.to_the_end(inputs)
@@ -227,7 +229,7 @@ def _prepared(
         require_same(statement, stopped, memory)
     elif stopped is not None:  # of a generation that is no more
         shutil.rmtree(workspace_path(memory))
-    return Prepared(corpus, whole, plan_for(base.config, corpus, whole, options.shards), statement)
+    return Prepared(corpus, whole, plan_for(base.config, corpus, whole, options), statement)
 
 
 def _records(prepared: Prepared, base: Manifest) -> DocumentRegistry:

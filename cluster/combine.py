@@ -16,17 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import ray
 
-from cluster.build import MEMORY_SHARE, kept_or_removed
+from cluster.build import kept_or_removed
 from cluster.placement import Placed, place_shards, release, wait_until_ready
-from cluster.session import STORE_BYTES, local_cpus, ray_session
+from cluster.session import local_cpus, memory_budget, ray_session
 from cluster.workspace import Workspace
 from memo_dist.config import MemoryConfig
 from memo_dist.errors import ConfigError
 from memo_dist.manifest import Manifest
-from memo_dist.planning import MemoryPlan, plan_memory, require_budget
+from memo_dist.planning import MemoryPlan, fit_plan, require_budget
 from memo_dist.stored import StoredMemory, refuse_existing
 from memo_dist.tokenizer import Tokenizer
 
@@ -39,6 +38,7 @@ class CombineOptions:
     device: str = "cpu"
     address: str | None = None
     memory_budget: int | None = None
+    scratch: Path | None = None
 
 
 def merge(memories: list[Path], out: Path, options: CombineOptions) -> Manifest:
@@ -52,7 +52,7 @@ def merge(memories: list[Path], out: Path, options: CombineOptions) -> Manifest:
         raise ConfigError("merge takes two memories or more")
     manifests, tokenizer = _alike(memories)
     total = _summed(manifests)
-    with _shards(manifests[0].config, total, tokenizer, memories[0], options) as placed:
+    with _shards(manifests[0].config, total, tokenizer, memories[0], out, options) as placed:
         for memory in memories[1:]:
             ray.get([one.actor.merge.remote(str(memory.absolute())) for one in placed])
         entry = {"action": "merge", "memories": [str(memory) for memory in memories]}
@@ -71,7 +71,7 @@ def rebank(memory: Path, num_banks: int, out: Path, options: CombineOptions) -> 
     if manifest.config.preset != "text":
         raise ConfigError(f"{memory} is of the preset {manifest.config.preset!r}, one matrix that has no ledger")
     config = replace(manifest.config, num_banks=num_banks)
-    with _shards(config, manifest, tokenizer, None, options) as placed:
+    with _shards(config, manifest, tokenizer, None, out, options) as placed:
         ray.get([one.actor.merge.remote(str(memory.absolute())) for one in placed])
         entry = {"action": "rebank", "memories": [str(memory)], "banks": [manifest.config.num_banks, num_banks]}
         return _publish(out, config, manifest, tokenizer, placed, entry)
@@ -115,23 +115,25 @@ def _summed(manifests: list[Manifest]) -> Manifest:
 
 @contextmanager
 def _shards(
-    config: MemoryConfig, total: Manifest, tokenizer: Tokenizer | None, path: Path | None, options: CombineOptions
+    config: MemoryConfig,
+    total: Manifest,
+    tokenizer: Tokenizer | None,
+    path: Path | None,
+    out: Path,
+    options: CombineOptions,
 ) -> Iterator[list[Placed]]:
     """Shards for what `total` holds, filled from `path` if there is one."""
     plan = _plan(config, total, options)
-    require_budget(plan, options.memory_budget or int(psutil.virtual_memory().available * MEMORY_SHARE))
-    with ray_session(options.address, 1):
+    require_budget(plan, memory_budget(options.memory_budget))
+    with ray_session(options.address, 1, plan.store_bytes):
         placed = place_shards(
-            config,
-            plan.shards,
+            plan,
             tokenizer.hash if tokenizer else "",
-            plan.shard_bytes,
-            plan.buffer,
             None,
-            total.associations // plan.shards,
             options.device,
             path=None if path is None else str(path.absolute()),
             by_memory=options.address is not None,
+            scratch=options.scratch or out.absolute().parent,
         )
         try:
             wait_until_ready(placed)
@@ -142,11 +144,10 @@ def _shards(
 
 def _plan(config: MemoryConfig, total: Manifest, options: CombineOptions) -> MemoryPlan:
     """A shard of the preset paper holds what it makes and as much of what it adds."""
-    shards = options.shards or min(local_cpus(), config.num_banks)
-    tokens = -(-total.associations // config.num_layers)
-    plan = plan_memory(config, tokens, total.documents, shards, 0, 0, STORE_BYTES)
-    extra = -(-config.num_banks // shards) * config.bank_bytes if config.preset == "paper" else 0
-    return replace(plan, shard_bytes=plan.shard_bytes + extra, peak_bytes=plan.peak_bytes + shards * extra)
+    tokens, budget = -(-total.associations // config.num_layers), memory_budget(options.memory_budget)
+    plan = fit_plan(config, tokens, total.documents, options.shards, local_cpus(), None, budget)
+    extra = -(-config.num_banks // plan.shards) * config.bank_bytes if config.preset == "paper" else 0
+    return replace(plan, shard_bytes=plan.shard_bytes + extra, peak_bytes=plan.peak_bytes + plan.shards * extra)
 
 
 def _publish(

@@ -6,6 +6,7 @@ state, so the build starts all shards again from its last checkpoint (build.py).
 
 import itertools
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -13,7 +14,7 @@ from ray.exceptions import GetTimeoutError
 
 from cluster.actor import ShardActor, ShardSpec
 from cluster.session import NoRoomError
-from memo_dist.config import MemoryConfig
+from memo_dist.planning import SHARED_BYTES, MemoryPlan
 
 _START_SECONDS = 180
 
@@ -34,34 +35,42 @@ def bank_ranges(num_banks: int, shards: int) -> list[range]:
 
 
 def place_shards(
-    config: MemoryConfig,
-    shards: int,
+    plan: MemoryPlan,
     tokenizer_hash: str,
-    bytes_each: int,
-    buffer: int,
     max_associations: int | None,
-    expected: int,
     device: str = "cpu",
     path: str | None = None,
     threads: int = 1,
     by_memory: bool = False,
+    scratch: Path | None = None,
 ) -> list[Placed]:
     """Start one actor a shard, spread over the cluster's nodes; calls queue until an actor is up.
 
     Args:
-        bytes_each: planned peak of a shard; with `by_memory`, what Ray must have free on its node.
-        expected: associations a shard is expected to hold.
+        max_associations: what a shard refuses to exceed.
+        path: a memory to fill them from.
+        by_memory: Ray must have the planned bytes free on a shard's node.
+        scratch: where shards keep banks and ledger if the plan is out of core; on every node.
     """
     options: dict[str, Any] = {"num_cpus": 0, "scheduling_strategy": "SPREAD", "max_restarts": 0}
     if by_memory:
-        options["memory"] = bytes_each
+        options["memory"] = plan.shard_bytes + SHARED_BYTES
     if device == "gpu":
         options["num_gpus"] = 1
     remote: Any = ray.remote(ShardActor).options(**options)
     placed = []
-    for banks in bank_ranges(config.num_banks, shards):
+    for banks in bank_ranges(plan.config.num_banks, plan.shards):
         spec = ShardSpec(
-            config, banks.start, banks.stop, tokenizer_hash, buffer, max_associations, expected, device, threads
+            plan.config,
+            banks.start,
+            banks.stop,
+            tokenizer_hash,
+            plan.buffer,
+            max_associations,
+            plan.associations // plan.shards,
+            device,
+            threads,
+            str(scratch) if plan.out_of_core else None,
         )
         actor = remote.remote(spec, path)
         placed.append(Placed(actor, banks, actor.ready.remote()))

@@ -8,22 +8,29 @@ import hashlib
 import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from cluster.session import STORE_BYTES, local_cpus
+from cluster.session import local_cpus, memory_budget
 from cluster.workspace import require_same, workspace_path
 from memo_dist.capacity import with_banks_for, with_dim_for
 from memo_dist.config import MemoryConfig
 from memo_dist.errors import ConfigError
 from memo_dist.manifest import TOKENIZER_FILE
-from memo_dist.planning import MemoryPlan, plan_memory
+from memo_dist.planning import MemoryPlan, fit_plan
 from memo_dist.tokenizer import Tokenizer
 from pipelines.plan import CorpusOptions, CorpusPlan, plan_corpus
 from pipelines.sources import source_stamp
 from pipelines.token_ids import plan_token_ids
 from pipelines.tokenizing import TokenizerChoice, choose_tokenizer
 
-_MAY_CHANGE = ("shards", "device", "address", "memory_budget", "checkpoint_every")  # from one attempt to the next
+_MAY_CHANGE = (
+    "shards",
+    "device",
+    "address",
+    "memory_budget",
+    "scratch",
+    "checkpoint_every",
+)  # from one attempt to the next
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,7 @@ class BuildOptions:
     """What the command line gives; see `memo-dist build --help`. None: chosen from the corpus or the machine.
 
     `token_ids`: the inputs are parquet files of token ids, and `vocab_size` may say how many there are.
+    `scratch`: where shards keep banks that the budget does not hold; None: beside the output.
     `checkpoint_every`: seconds of work that may be lost.
     """
 
@@ -50,7 +58,17 @@ class BuildOptions:
     device: str = "cpu"
     address: str | None = None
     memory_budget: int | None = None
+    scratch: Path | None = None
     checkpoint_every: float = 60.0
+
+
+class Room(Protocol):
+    """What a plan needs of the options of a build or a change."""
+
+    @property
+    def shards(self) -> int | None: ...
+    @property
+    def memory_budget(self) -> int | None: ...
 
 
 @dataclass(frozen=True)
@@ -89,7 +107,7 @@ def prepare(inputs: list[str], out: Path, options: BuildOptions, stopped: dict[s
     else:
         config = choose_config(choice, options)
     counts = {"config": config.to_dict(), "tokens": choice.tokens, "documents": choice.documents}
-    return Prepared(corpus, choice, plan_for(config, corpus, choice, options.shards), {**asked, **found, **counts})
+    return Prepared(corpus, choice, plan_for(config, corpus, choice, options), {**asked, **found, **counts})
 
 
 def _asked(inputs: list[str], options: BuildOptions) -> dict[str, Any]:
@@ -127,11 +145,11 @@ def _measure(inputs: list[str], options: BuildOptions, workspace: Path | None) -
     return corpus, choose_tokenizer(corpus, options.tokenizer)
 
 
-def plan_for(config: MemoryConfig, corpus: CorpusPlan, choice: TokenizerChoice, shards: int | None) -> MemoryPlan:
-    """What a run will take; as many shards as processors if None."""
-    workers = local_cpus()
-    shards = min(workers, config.num_banks) if shards is None else shards
-    return plan_memory(config, choice.tokens, choice.documents, shards, workers, corpus.largest_unit, STORE_BYTES)
+def plan_for(config: MemoryConfig, corpus: CorpusPlan, choice: TokenizerChoice, options: Room) -> MemoryPlan:
+    """What a run will take."""
+    budget = memory_budget(options.memory_budget)
+    cpus, unit = local_cpus(), corpus.largest_unit
+    return fit_plan(config, choice.tokens, choice.documents, options.shards, cpus, unit, budget)
 
 
 def choose_config(choice: TokenizerChoice, options: BuildOptions) -> MemoryConfig:

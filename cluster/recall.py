@@ -16,10 +16,9 @@ import ray
 from cluster.placement import Placed, place_shards, wait_until_ready
 from cluster.session import local_cpus, ray_session
 from memo_dist.config import MemoryConfig
-from memo_dist.contents import DEFAULT_BUFFER
 from memo_dist.contents.protocol import portion
 from memo_dist.manifest import Manifest
-from memo_dist.planning import LEDGER_BYTES
+from memo_dist.planning import plan_memory
 
 
 class ClusterReader:
@@ -56,16 +55,13 @@ def cluster_reader(path: Path, address: str | None, shards: int | None) -> Itera
     """
     manifest = Manifest.read(path)
     count = min(shards or local_cpus(), manifest.config.num_banks)
-    each = manifest.config.num_banks * manifest.config.bank_bytes // count + manifest.associations * LEDGER_BYTES
+    tokens = -(-manifest.associations // manifest.config.num_layers)
+    plan = plan_memory(manifest.config, tokens, manifest.documents, count, 0, 0)
     with ray_session(address, local_cpus()):
         placed = place_shards(
-            manifest.config,
-            count,
+            plan,
             manifest.tokenizer_hash,
-            bytes_each=each,
-            buffer=DEFAULT_BUFFER,
             max_associations=None,
-            expected=manifest.associations // count,
             path=str(path.absolute()),
             by_memory=address is not None,
         )

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 import ray
@@ -69,6 +70,8 @@ class RunOptions(Protocol):
     def device(self) -> str: ...
     @property
     def address(self) -> str | None: ...
+    @property
+    def scratch(self) -> Path | None: ...
     @property
     def checkpoint_every(self) -> float: ...
 
@@ -228,16 +231,13 @@ class Run:
         self._first = False
         plan, tokenizer = self.prepared.plan, self.prepared.choice.tokenizer
         return place_shards(
-            plan.config,
-            plan.shards,
+            plan,
             tokenizer.hash if tokenizer else "",
-            plan.shard_bytes,
-            plan.buffer,
             plan.max_associations,
-            plan.associations // plan.shards,
             _device(self.options.device, plan.shards),
             path=self._begins_from(),
             by_memory=self.options.address is not None,
+            scratch=self.options.scratch or self.workspace.path,
         )
 
     def _begins_from(self) -> str | None:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 
+import psutil
 import ray
 from ray.exceptions import (
     NodeDiedError,
@@ -22,9 +23,9 @@ from ray.exceptions import (
 )
 
 from memo_dist.errors import ConfigError, MemoError
-from memo_dist.planning import MIB
+from memo_dist.planning import STORE_BYTES
 
-STORE_BYTES = 256 * MIB
+_SHARE = 0.85
 
 
 class ClusterError(MemoError, RuntimeError):
@@ -38,7 +39,7 @@ class NoRoomError(ClusterError):
 
 
 @contextmanager
-def ray_session(address: str | None, workers: int = 1) -> Iterator[None]:
+def ray_session(address: str | None, workers: int = 1, store_bytes: int = STORE_BYTES) -> Iterator[None]:
     """Connect to the Ray cluster at `address`; None starts one on this machine and stops it at the end.
 
     A connection that this process has already is used, and left open. Errors raised by remote code come out as
@@ -57,7 +58,7 @@ def ray_session(address: str | None, workers: int = 1) -> Iterator[None]:
             ray.init(
                 address="local",
                 num_cpus=max(workers, 1),
-                object_store_memory=STORE_BYTES,
+                object_store_memory=store_bytes,
                 include_dashboard=False,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
@@ -91,6 +92,11 @@ def unwrapped() -> Iterator[None]:
         raise ClusterError(f"a shard's process died: {error}. Nothing was published; run the command again") from error
     except (ObjectLostError, WorkerCrashedError, NodeDiedError, RaySystemError) as error:
         raise ClusterError(f"a node was lost: {error}. Nothing was published; run the command again") from error
+
+
+def memory_budget(asked: int | None) -> int:
+    """Bytes that a plan may take: what was asked for, else most of what is available."""
+    return int(psutil.virtual_memory().available * _SHARE) if asked is None else asked
 
 
 def local_cpus() -> int:

@@ -59,6 +59,11 @@ def to_device(array: np.ndarray, xp: ModuleType) -> Array:
     return xp.asarray(array)
 
 
+def room_on_device(xp: ModuleType) -> float:
+    """Bytes that one array may take in the library's memory; a GPU keeps a third for work. NumPy: no limit."""
+    return float("inf") if xp is np else xp.cuda.runtime.memGetInfo()[0] * 2 / 3
+
+
 def unpack_bits(words: Array) -> Array:
     """(n, k) uint64 -> (n, 64 k) uint8 of bits, least significant first."""
     xp = namespace(words)

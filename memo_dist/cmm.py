@@ -21,6 +21,7 @@ from memo_dist.codes import key_words, mask_words, signs
 from memo_dist.config import MemoryConfig
 from memo_dist.errors import BankOverflowError
 from memo_dist.kernels import bank_kernel
+from memo_dist.stores.banks import BankStore, bank_store
 
 _EXPAND = 1 << 13  # associations whose codes are made at a time: 256 KiB of packed keys at d=256, 8 MiB expanded
 CELL_LIMIT = 2**15 - 1  # the largest int16 cell, and the largest bank that needs no check
@@ -35,22 +36,33 @@ class BankRange:
         values: packed value codes (V + 1, d / 64), from `codes.value_words`.
         xp: numpy or cupy.
         plain: multiply expanded codes by GEMM, as on a GPU, instead of the CPU kernel; the bits are the same.
+        store: where the cells live; None keeps them in memory.
 
     Attributes:
-        cells: (len(banks), d, d) int16.
         loads: (len(banks),) int64, distinct associations in each bank.
     """
 
     def __init__(
-        self, config: MemoryConfig, banks: range, values: Array, xp: ModuleType = np, plain: bool = False
+        self,
+        config: MemoryConfig,
+        banks: range,
+        values: Array,
+        xp: ModuleType = np,
+        plain: bool = False,
+        store: BankStore | None = None,
     ) -> None:
         self.config = config
         self.banks = banks
         self.xp = xp
-        self.cells = xp.zeros((len(banks), config.inner_dim, config.inner_dim), dtype=xp.int16)
+        self.store = store or bank_store((len(banks), *config.bank_shape), config.cell_type, xp)
         self.loads = np.zeros(len(banks), np.int64)
         self._values = values
         self._kernel = bank_kernel() if xp is np and not plain else None
+
+    @property
+    def cells(self) -> Array:
+        """All of them, (len(banks), d, d) int16."""
+        return self.store.read(0, len(self.banks))
 
     def memorize(self, associations: Associations) -> None:
         """Add distinct associations, given in bank order.
@@ -79,12 +91,12 @@ class BankRange:
             for index in range(int(bank[first]), int(bank[last - 1]) + 1):
                 start, stop = max(bounds[index], first) - first, min(bounds[index + 1], last) - first
                 if start < stop:
-                    self._add(index, keys[start:stop], values[start:stop], sign)
+                    with self.store.bank(index) as cells:
+                        self._add(cells, index, keys[start:stop], values[start:stop], sign)
 
-    def _add(self, index: int, keys: Array, values: Array, sign: int) -> None:
-        """cells[index] += sign * sum_i key_i^T value_i, from packed codes (m, d / 64)."""
+    def _add(self, cells: Array, index: int, keys: Array, values: Array, sign: int) -> None:
+        """cells += sign * sum_i key_i^T value_i, from packed codes (m, d / 64)."""
         xp = self.xp
-        cells = self.cells[index]
         if self._kernel is not None and self.loads[index] <= CELL_LIMIT:
             self._kernel(cells, keys, values, sign)
             return
@@ -110,7 +122,11 @@ class BankRange:
         Returns:
             (n, d) int32: r = (key(w) C) * mask(w). r O[v]^T / d^2 is near 1 where (w, v) is held, near 0 elsewhere.
         """
-        return read_banks(self.config, hashes, lambda bank: self.cells[bank - self.banks.start])
+        return read_banks(self.config, hashes, self._bank)
+
+    def _bank(self, bank: int) -> Array:
+        row = bank - self.banks.start
+        return self.store.read(row, row + 1)[0]
 
 
 def read_banks(config: MemoryConfig, hashes: Array, cells_of: Callable[[int], Array]) -> Array:

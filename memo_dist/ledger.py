@@ -4,8 +4,8 @@ Covers: counting associations, telling which are new and which are gone, saving 
 matrices (cmm.py), which are a pure function of the ledger's keys.
 
 The ledger is three parallel arrays sorted by (name, token), cut into parts of equal name ranges. New associations are
-sorted and merged part by part, so the temporary memory is that of one part and the cost is sorting plus one pass.
-Because names sort by bank, every change comes out in bank order.
+sorted and merged part by part, so the temporary memory is that of one part and the cost is sorting plus one pass; the
+parts themselves may live on disk (stores/parts.py). Because names sort by bank, every change comes out in bank order.
 """
 
 import itertools
@@ -19,6 +19,7 @@ import numpy as np
 from memo_dist.associations import Associations
 from memo_dist.backend import Array, namespace
 from memo_dist.errors import NotMemorizedError
+from memo_dist.stores.parts import PartStore, ResidentParts
 
 _MAX_COUNT = 2**32 - 1
 _HELD = 1 << 40  # added to the counts of what is held already, so that one sum tells old from new
@@ -58,15 +59,23 @@ class Ledger:
         low, high: the name range (`associations.bank_edge` of the banks owned).
         parts: how many equal name ranges to merge separately.
         xp: numpy or cupy.
+        store: of as many parts; None keeps them in memory.
     """
 
-    def __init__(self, low: int, high: int, parts: int = 1, xp: ModuleType = np) -> None:
+    def __init__(
+        self, low: int, high: int, parts: int = 1, xp: ModuleType = np, store: PartStore | None = None
+    ) -> None:
         self.xp = xp
-        self._edges = [low + (high - low) * part // parts for part in range(1, parts)]
-        self._parts = [_empty(xp) for _ in range(parts)]
+        self._edges = self.edges(low, high, parts)
+        self._store = ResidentParts(parts, xp) if store is None else store
 
     def __len__(self) -> int:
-        return sum(len(part) for part in self._parts)
+        return sum(self._store.lengths)
+
+    @staticmethod
+    def edges(low: int, high: int, parts: int) -> list[int]:
+        """The smallest name of every part but the first."""
+        return [low + (high - low) * part // parts for part in range(1, parts)]
 
     def merge(self, associations: Associations, weight: int = 1) -> Iterator[Change]:
         """Count each association `weight` (+1 memorize, -1 forget) times more; yield changes in bank order.
@@ -84,7 +93,8 @@ class Ledger:
         """As `merge`, for sorted distinct associations with counts of their own."""
         for index, (start, stop) in enumerate(self._cuts(news)):
             if start < stop:
-                self._parts[index], change = _merged(self._parts[index], news.slice(start, stop))
+                kept, change = _merged(Entries(*self._store.read(index)), news.slice(start, stop))
+                self._store.write(index, (kept.names, kept.tokens, kept.counts))
                 yield change
 
     def _cuts(self, entries: Entries) -> list[tuple[int, int]]:
@@ -95,12 +105,14 @@ class Ledger:
 
     def parts(self) -> Iterator[Entries]:
         """All associations held, in order, part by part, without a copy."""
-        yield from self._parts
+        for index in range(len(self._store.lengths)):
+            yield Entries(*self._store.read(index))
 
     def between(self, low: int, high: int) -> Entries:
         """The associations whose names lie in [low, high)."""
         pieces = []
-        for part in self._parts[bisect_right(self._edges, low) : bisect_left(self._edges, high) + 1]:
+        for index in range(bisect_right(self._edges, low), bisect_left(self._edges, high) + 1):
+            part = Entries(*self._store.read(index))
             start, stop = (_position(part.names, edge) for edge in (low, high))
             if start < stop:
                 pieces.append(part.slice(start, stop))

@@ -4,22 +4,28 @@ Covers: MemoryPlan, refusal. Does not cover: the capacity law (capacity.py), mea
 (cluster).
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 from memo_dist.capacity import predicted_recall
 from memo_dist.config import MemoryConfig
 from memo_dist.encoding.projected import ENCODED_AT_ONCE
 from memo_dist.errors import BudgetError, ConfigError
+from memo_dist.sizes import show_bytes
 
 MIB = 1 << 20
 LEDGER_BYTES = 16  # name 8, token 4, count 4
-_PENDING_BYTES = 80  # an association in the buffer while it is sorted
-_MERGE_BYTES = 160 * MIB  # one ledger part merged, one chunk hashed, one group of codes expanded
-_MORE = "give more with --memory-budget, or build on more machines with --address"
+PENDING_BYTES = 12  # name 8, token 4
+_SORTING_BYTES = 80  # an association in the buffer while it is sorted
+_MERGE_BYTES, _FILE_MERGE_BYTES = 160 * MIB, 100 * MIB  # a ledger part merged, a chunk hashed, codes expanded, HDF5
 _SCORING_BYTES = 512 * MIB  # scores of a block of positions, and the cues of a batch
 _SLACK = 1.15  # real tokens against the estimate from a sample
-PROCESS_BYTES = 330 * MIB  # a Python process with Ray, Dask, Arrow, HDF5 and tokenizers loaded
+# Proportional set sizes, measured: what a process has before it does anything.
+DRIVER_BYTES, WORKER_BYTES, SHARD_BYTES = 320 * MIB, 170 * MIB, 190 * MIB
+SHARED_BYTES = 140 * MIB  # libraries that the processes of one machine share
+TRAINING_BYTES = 640 * MIB  # the driver while it trains a tokenizer; nothing else runs then
 MAX_BUFFER, MIN_BUFFER = 1 << 22, 1 << 18
+STORE_BYTES, SMALL_STORE_BYTES = 256 * MIB, 80 * MIB  # Ray's object store; it wants 75 MiB at least
+_MORE = "give more with --memory-budget, or build on more machines with --address"
 
 
 def encoder_bytes(config: MemoryConfig) -> int:
@@ -46,6 +52,7 @@ class MemoryPlan:
         store_bytes: batches on their way, in shared memory.
         peak_bytes: all processes of the build together, without Ray's own (about 500 MiB).
         disk_bytes: the finished memory.
+        scratch_bytes: what shards keep on disk while they work; 0 if banks and ledgers are in memory.
     """
 
     config: MemoryConfig
@@ -63,6 +70,7 @@ class MemoryPlan:
     store_bytes: int
     peak_bytes: int
     disk_bytes: int
+    scratch_bytes: int
 
     @property
     def parameters_per_token(self) -> float:
@@ -72,6 +80,11 @@ class MemoryPlan:
     def max_associations(self) -> int:
         """What one shard may hold before it refuses more."""
         return int(_SLACK * self.associations / self.shards) + MIN_BUFFER
+
+    @property
+    def out_of_core(self) -> bool:
+        """Whether banks and ledgers are on disk while shards work."""
+        return self.scratch_bytes > 0
 
     def to_dict(self) -> dict[str, object]:
         return {**asdict(self), "parameters_per_token": self.parameters_per_token}
@@ -84,12 +97,16 @@ def plan_memory(
     shards: int,
     workers: int,
     unit_bytes: int,
-    store_bytes: int,
+    store_bytes: int = STORE_BYTES,
+    out_of_core: bool = False,
+    buffer: int | None = None,
 ) -> MemoryPlan:
     """Plan a build.
 
     Args:
         unit_bytes: text of the largest unit; a worker holds it with its tokens.
+        out_of_core: keep banks and ledgers on disk; preset text.
+        buffer: associations sorted at a time; None: from their number.
 
     Raises:
         ConfigError: more shards than banks.
@@ -100,12 +117,17 @@ def plan_memory(
     in_ledgers = 0 if config.preset == "paper" else associations
     owned = int(_SLACK * in_ledgers / shards)
     banks = -(-config.num_banks // shards)
-    buffer = min(MAX_BUFFER, max(MIN_BUFFER, owned // 4)) if owned else 0
-    in_shard = banks * config.bank_bytes + owned * LEDGER_BYTES + int(1.1 * buffer * _PENDING_BYTES) + documents * 400
+    if buffer is None:
+        buffer = min(MAX_BUFFER, max(MIN_BUFFER, owned // 4)) if owned else 0
+    held, scratch = banks * config.bank_bytes + owned * LEDGER_BYTES, 0
+    if out_of_core:  # the ledger's parts move as they grow; pending associations take up to a pass over the banks
+        pending = min(owned * PENDING_BYTES, max(4 * buffer * PENDING_BYTES, banks * config.bank_bytes))
+        held, scratch = 0, banks * config.bank_bytes + 4 * owned * LEDGER_BYTES + pending
+    in_shard = held + int(1.1 * buffer * _SORTING_BYTES) + documents * 400
     in_shard += encoder_bytes(config) if config.preset == "paper" else (config.vocab_size + 1) * config.inner_dim // 8
-    shard_bytes = PROCESS_BYTES + in_shard + _MERGE_BYTES
-    driver_bytes = PROCESS_BYTES + 300 * MIB  # the tokenizer's sample, and training on it
-    worker_bytes = PROCESS_BYTES + 12 * unit_bytes
+    shard_bytes = SHARD_BYTES + in_shard + (_FILE_MERGE_BYTES if out_of_core else _MERGE_BYTES)
+    worker_bytes = WORKER_BYTES + 12 * unit_bytes
+    running = DRIVER_BYTES + shards * shard_bytes + workers * worker_bytes + store_bytes
     return MemoryPlan(
         config=config,
         tokens=tokens,
@@ -117,12 +139,49 @@ def plan_memory(
         workers=workers,
         buffer=buffer,
         shard_bytes=shard_bytes,
-        driver_bytes=driver_bytes,
+        driver_bytes=DRIVER_BYTES,
         worker_bytes=worker_bytes,
         store_bytes=store_bytes,
-        peak_bytes=driver_bytes + shards * shard_bytes + workers * worker_bytes + store_bytes,
+        peak_bytes=max(TRAINING_BYTES, running),
         disk_bytes=config.num_banks * config.bank_bytes + in_ledgers * LEDGER_BYTES + documents * 32 + 8 * MIB,
+        scratch_bytes=shards * scratch,
     )
+
+
+def fit_plan(
+    config: MemoryConfig,
+    tokens: int,
+    documents: int,
+    shards: int | None,
+    cpus: int,
+    unit_bytes: int | None,
+    budget: int,
+) -> MemoryPlan:
+    """The fastest plan within `budget` bytes: in memory; else out of core; else that with fewer processes.
+
+    Args:
+        shards: as asked for; None: one a processor.
+        cpus: processors; the most workers and, unless `shards` says more, shards.
+        unit_bytes: text of the largest unit; None if nothing is tokenized.
+
+    Returns:
+        The plan; the smallest of them if none fits.
+    """
+
+    def plan(processes: int, store: int, out_of_core: bool = True, buffer: int | None = MIN_BUFFER) -> MemoryPlan:
+        count = min(processes, config.num_banks) if shards is None else shards
+        workers = 0 if unit_bytes is None else processes
+        return plan_memory(config, tokens, documents, count, workers, unit_bytes or 0, store, out_of_core, buffer)
+
+    plans = [plan(cpus, STORE_BYTES, out_of_core=False, buffer=None)]
+    if config.preset == "text":
+        plans += [plan(cpus, STORE_BYTES), *(plan(n, SMALL_STORE_BYTES) for n in range(cpus, 0, -1))]
+    chosen = next((plan for plan in plans if plan.peak_bytes <= budget), plans[-1])
+    spare = budget - chosen.peak_bytes
+    if not chosen.out_of_core or spare <= 0:
+        return chosen
+    more = min(MAX_BUFFER - MIN_BUFFER, int(spare / chosen.shards / (1.1 * _SORTING_BYTES)))
+    return plan(chosen.workers or chosen.shards, chosen.store_bytes, buffer=MIN_BUFFER + more)
 
 
 def require_experiment(config: MemoryConfig, available: int) -> None:
@@ -132,7 +191,7 @@ def require_experiment(config: MemoryConfig, available: int) -> None:
         BudgetError: with the numbers.
     """
     codes = encoder_bytes(config) if config.preset == "paper" else (config.vocab_size + 1) * config.inner_dim * 4
-    needed = PROCESS_BYTES + config.num_banks * config.bank_bytes + codes + _SCORING_BYTES
+    needed = SHARD_BYTES + SHARED_BYTES + config.num_banks * config.bank_bytes + codes + _SCORING_BYTES
     if needed > available:
         raise BudgetError(
             f"the experiment would need {show_bytes(needed)}, and {show_bytes(available)} are free; take smaller "
@@ -148,19 +207,13 @@ def require_budget(plan: MemoryPlan, budget: int) -> None:
     """
     if plan.peak_bytes <= budget:
         return
-    in_each = -(-plan.config.num_banks // plan.shards)
-    fixed = plan.peak_bytes - plan.shards * in_each * plan.config.bank_bytes
-    banks = (budget - fixed) // (plan.shards * plan.config.bank_bytes) * plan.shards
     if plan.config.preset == "paper":
         raise BudgetError(
             f"{_needs(plan)}. The memory budget is {show_bytes(budget)}; take a smaller --dim, or {_MORE}"
         )
-    fits = (
-        f"with --banks {banks} it would fit, at a recall of {_recall_at(plan, banks):.3f}"
-        if banks >= 1
-        else f"even one bank needs {show_bytes(fixed + plan.shards * plan.config.bank_bytes)}"
+    raise BudgetError(
+        f"{_needs(plan)}, with banks and ledger on disk already. The memory budget is {show_bytes(budget)}; {_MORE}"
     )
-    raise BudgetError(f"{_needs(plan)}. The memory budget is {show_bytes(budget)}; {fits}. Or {_MORE}")
 
 
 def _needs(plan: MemoryPlan) -> str:
@@ -169,55 +222,3 @@ def _needs(plan: MemoryPlan) -> str:
         f"{plan.shards} shards of {show_bytes(plan.shard_bytes)}, {plan.workers} workers of "
         f"{show_bytes(plan.worker_bytes)}, object store {show_bytes(plan.store_bytes)}"
     )
-
-
-def _recall_at(plan: MemoryPlan, banks: int) -> float:
-    return predicted_recall(replace(plan.config, num_banks=banks), plan.associations, plan.tokens, plan.documents)
-
-
-def show_bytes(count: float) -> str:
-    """1234567 -> "1.2 MB"; decimal, as disks and budgets are."""
-    for unit in ("B", "KB", "MB", "GB", "TB"):
-        if abs(count) < 1000 or unit == "TB":
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    raise AssertionError("unreachable")
-
-
-def parse_bytes(text: str) -> int:
-    """ "4GB" -> 4_000_000_000; also plain bytes, KB, MB, TB and KiB to TiB.
-
-    Raises:
-        ConfigError: it is not a size.
-    """
-    units = {"": 1, "B": 1}
-    for power, letter in enumerate("KMGT", start=1):
-        units |= {letter: 1000**power, f"{letter}B": 1000**power, f"{letter}IB": 1024**power}
-    stripped = text.strip().upper()
-    number = stripped.rstrip("KMGTIB ")
-    unit = stripped[len(number) :].strip()
-    try:
-        size = float(number) * units[unit]
-    except (ValueError, KeyError) as error:
-        raise ConfigError(f"{text!r} is not a size; expected a number with a unit, such as 4GB or 512MiB") from error
-    if not 1 <= size < 2**63:
-        raise ConfigError(f"{text!r} is not a size; expected at least 1 byte and less than 2**63")
-    return int(size)
-
-
-def parse_seconds(text: str) -> float:
-    """ "60s" -> 60.0; also ms, m, h, and plain seconds.
-
-    Raises:
-        ConfigError: it is no time above 0.
-    """
-    units = {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0, "min": 60.0, "h": 3600.0}
-    stripped = str(text).strip().lower()
-    number = stripped.rstrip("minsh ")
-    try:
-        seconds = float(number) * units[stripped[len(number) :].strip()]
-    except (ValueError, KeyError) as error:
-        raise ConfigError(f"{text!r} is not a time; expected a number with a unit, such as 60s or 10m") from error
-    if not 0 < seconds < float("inf"):
-        raise ConfigError(f"{text!r} is not a time above 0, such as 60s or 10m")
-    return seconds

@@ -8,6 +8,7 @@ State is a function of the set of batches, not of their order (for the preset pa
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -47,6 +48,7 @@ class Shard:
         max_associations: refuse to hold more (the planned size); None for no limit.
         expected: associations to size the ledger's parts by.
         xp: numpy or cupy.
+        scratch: directory for banks and ledger, to be visited in order; None keeps them in memory.
     """
 
     def __init__(
@@ -58,13 +60,14 @@ class Shard:
         max_associations: int | None = None,
         expected: int = 0,
         xp: ModuleType = np,
+        scratch: Path | None = None,
     ) -> None:
         self.config, self.banks = config, banks
         self.tokenizer_hash = tokenizer_hash
         self.applied: set[str] = set()
         self.registry = DocumentRegistry()
         self.low, self.high = (bank_edge(edge, config.num_banks) for edge in (banks.start, banks.stop))
-        self.contents = contents_for(config, banks, buffer, max_associations, expected, xp)
+        self.contents = contents_for(config, banks, buffer, max_associations, expected, xp, scratch)
 
     def owns_document(self, key: int) -> bool:
         """Whether this shard keeps the record of the document with this key."""

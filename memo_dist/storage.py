@@ -109,7 +109,7 @@ def _write(file: h5py.File, shard: Shard, digests: np.ndarray, documents: np.nda
     cells = file.create_dataset("cells", shape, config.cell_type, chunks=(1, *config.bank_shape), fletcher32=True)
     step = max(1, _WRITE // config.bank_bytes)
     for start in range(0, len(shard.banks), step):
-        cells[start : start + step] = to_host(contents.cells[start : start + step])
+        cells[start : start + step] = to_host(contents.read_banks(start, min(start + step, len(shard.banks))))
     file.create_dataset("bank_digests", data=digests)
     group = file.create_group("ledger")
     kinds = {"names": "<u8", "tokens": "<u4", "counts": "<u4"}

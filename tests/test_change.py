@@ -404,7 +404,7 @@ def test_any_history_of_changes_equals_the_reference_of_what_is_left(
     for tokens in held.values():
         reference.memorize(tokens)
     assert memory.num_associations == len(reference.counts)
-    assert np.array_equal(memory.shard.contents.cells, reference.matrices())
+    assert np.array_equal(memory.shard.contents.matrices.cells, reference.matrices())
     found: dict[tuple[int, int], int] = {}
     for part in memory.shard.contents.entries():
         hashes = part.associations.hashes.tolist()

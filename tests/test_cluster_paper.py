@@ -14,6 +14,7 @@ from cluster.prepare import BuildOptions
 from cluster.recall import ClusterReader
 from memo_dist import Memory, MemoryConfig
 from memo_dist.experiments.random_tokens import random_batch, sequence_segments, sequences_with_decoys
+from memo_dist.planning import plan_memory
 from memo_dist.stored import StoredMemory
 from pipelines.plan import CorpusOptions
 
@@ -50,7 +51,7 @@ def truth() -> Memory:
 
 
 def started(shards: int, path: Path | None = None) -> list[Placed]:
-    return place_shards(CONFIG, shards, "", 10**8, 0, None, 0, path=None if path is None else str(path))
+    return place_shards(plan_memory(CONFIG, 1000, 10, shards, 0, 0), "", None, path=None if path is None else str(path))
 
 
 @pytest.mark.parametrize("shards", [1, 2, 4])

@@ -7,8 +7,8 @@ from reference import ReferenceMemory
 from memo_dist import Memory, MemoryConfig
 from memo_dist.capacity import layer_recall, predicted_recall, with_banks_for
 from memo_dist.decoding import HashedCleanup
-from memo_dist.planning import parse_bytes
 from memo_dist.sampling import context_names
+from memo_dist.sizes import parse_bytes
 
 CONFIG = MemoryConfig.text(num_banks=4, vocab_size=60, inner_dim=128)
 

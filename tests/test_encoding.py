@@ -3,6 +3,7 @@
 import functools
 import itertools
 import operator
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
@@ -27,8 +28,8 @@ def segment(tokens: list[int], start: int = 0, stop: int | None = None) -> Segme
     return Segment(start, ids[max(0, start - 64) : start], ids[start:stop], stop == len(tokens))
 
 
-def pairs(found: Associations) -> list[tuple[int, int]]:
-    return sorted(zip(found.hashes.tolist(), found.tokens.tolist(), strict=True))
+def pairs(found: Iterable[Associations]) -> list[tuple[int, int]]:
+    return sorted(pair for chunk in found for pair in zip(chunk.hashes.tolist(), chunk.tokens.tolist(), strict=True))
 
 
 def encode(segments: list[Segment], config: MemoryConfig = CONFIG) -> list[tuple[int, int]]:

@@ -9,17 +9,23 @@ import typer
 from memo_dist.cli.options import (
     Address,
     AsJson,
+    Budget,
     ConfigFile,
+    Device,
     Errors,
     Exclude,
     IdKey,
     Include,
     Limit,
     OptionalInputs,
+    Scratch,
+    Shards,
     TextKey,
+    budget_of,
 )
 from memo_dist.cli.output import ProgressLine, print_json, print_table
-from memo_dist.planning import MemoryPlan, parse_bytes, parse_seconds, show_bytes
+from memo_dist.planning import MemoryPlan
+from memo_dist.sizes import parse_seconds, show_bytes
 
 if TYPE_CHECKING:
     from pipelines.plan import CorpusPlan
@@ -49,10 +55,11 @@ def build_command(
     layers: Annotated[int, typer.Option(help="Layers of windows.")] = 3,
     banks: Annotated[int | None, typer.Option(help="Number of banks; else from --target-recall.")] = None,
     seed: Annotated[int, typer.Option(help="Names the family of codes.")] = 0,
-    shards: Annotated[int | None, typer.Option(help="Actors; else one a processor.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or gpu.")] = "auto",
+    shards: Shards = None,
+    device: Device = "auto",
     address: Address = None,
-    memory_budget: Annotated[str | None, typer.Option(help="Refuse a plan beyond this, such as 4GB.")] = None,
+    memory_budget: Budget = None,
+    scratch: Scratch = None,
     checkpoint_every: Annotated[
         str,
         typer.Option(help="Work that may be lost, such as 60s or 10m; a stopped build goes on by the same command."),
@@ -91,7 +98,8 @@ def build_command(
         shards=shards,
         device=device,
         address=address,
-        memory_budget=None if memory_budget is None else parse_bytes(memory_budget),
+        memory_budget=budget_of(memory_budget),
+        scratch=scratch,
         checkpoint_every=parse_seconds(checkpoint_every),
     )
     with ProgressLine("memorizing") as line:
@@ -139,7 +147,8 @@ def _plan_rows(corpus: "CorpusPlan", plan: MemoryPlan) -> dict[str, str]:
         "memory": shape,
         "parameters": f"{config.num_parameters:,}, {plan.parameters_per_token:.0f} a token",
         "recall": recall,
-        "disk": show_bytes(plan.disk_bytes),
+        "disk": show_bytes(plan.disk_bytes)
+        + (f", and meanwhile {show_bytes(plan.scratch_bytes)} for banks on disk" if plan.out_of_core else ""),
         "peak memory": (
             f"{show_bytes(plan.peak_bytes)}: {plan.shards} shards of {show_bytes(plan.shard_bytes)}, "
             f"{plan.workers} workers of {show_bytes(plan.worker_bytes)}, driver {show_bytes(plan.driver_bytes)}, "

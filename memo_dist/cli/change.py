@@ -10,7 +10,9 @@ import typer
 from memo_dist.cli.options import (
     Address,
     AsJson,
+    Budget,
     ConfigFile,
+    Device,
     Errors,
     Exclude,
     IdKey,
@@ -18,12 +20,15 @@ from memo_dist.cli.options import (
     Limit,
     MemoryPath,
     OptionalInputs,
+    Scratch,
+    Shards,
     TextKey,
+    budget_of,
 )
 from memo_dist.cli.output import ProgressLine, print_json, print_table
 from memo_dist.errors import ConfigError
 from memo_dist.generations import undo
-from memo_dist.planning import parse_bytes, parse_seconds
+from memo_dist.sizes import parse_seconds
 
 if TYPE_CHECKING:
     from cluster.change import ChangeOptions, ChangeSummary
@@ -32,9 +37,6 @@ if TYPE_CHECKING:
     Change = Callable[[Path, list[str], ChangeOptions, Callable[[Progress], None]], ChangeSummary]
 
 TokenIds = Annotated[list[str] | None, typer.Option(help="Instead of INPUT, for a memory of bare token ids.")]
-Shards = Annotated[int | None, typer.Option(min=1, help="Actors; else one a processor.")]
-Device = Annotated[str, typer.Option(help="auto, cpu or gpu.")]
-Budget = Annotated[str | None, typer.Option(help="Refuse a plan beyond this, such as 4GB.")]
 Every = Annotated[str, typer.Option(help="Work that may be lost, such as 60s or 10m.")]
 
 
@@ -46,6 +48,7 @@ def add_command(
     device: Device = "auto",
     address: Address = None,
     memory_budget: Budget = None,
+    scratch: Scratch = None,
     checkpoint_every: Every = "60s",
     text_key: TextKey = "text",
     id_key: IdKey = "id",
@@ -67,7 +70,8 @@ def add_command(
         shards,
         device,
         address,
-        None if memory_budget is None else parse_bytes(memory_budget),
+        budget_of(memory_budget),
+        scratch,
         parse_seconds(checkpoint_every),
     )
     summary = _run(add, "adding", memory, _one_of(inputs, token_ids), options)
@@ -86,6 +90,7 @@ def forget_command(
     device: Device = "auto",
     address: Address = None,
     memory_budget: Budget = None,
+    scratch: Scratch = None,
     checkpoint_every: Every = "60s",
     text_key: TextKey = "text",
     id_key: IdKey = "id",
@@ -108,7 +113,8 @@ def forget_command(
         shards,
         device,
         address,
-        None if memory_budget is None else parse_bytes(memory_budget),
+        budget_of(memory_budget),
+        scratch,
         parse_seconds(checkpoint_every),
     )
     summary = _run(forget, "forgetting", memory, [] if from_journal else _one_of(inputs, token_ids), options)

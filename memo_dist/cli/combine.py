@@ -5,14 +5,11 @@ from typing import Annotated
 
 import typer
 
-from memo_dist.cli.options import Address, AsJson, ConfigFile, MemoryPath
+from memo_dist.cli.options import Address, AsJson, Budget, ConfigFile, MemoryPath, Scratch, Shards, budget_of
 from memo_dist.cli.output import print_json, print_table
 from memo_dist.manifest import Manifest
-from memo_dist.planning import parse_bytes
 
 Out = Annotated[Path, typer.Option(help="The new memory directory.")]
-Shards = Annotated[int | None, typer.Option(min=1, help="Actors; else one a processor.")]
-Budget = Annotated[str | None, typer.Option(help="Refuse a plan beyond this, such as 4GB.")]
 
 
 def merge_command(
@@ -21,6 +18,7 @@ def merge_command(
     shards: Shards = None,
     address: Address = None,
     memory_budget: Budget = None,
+    scratch: Scratch = None,
     as_json: AsJson = False,
     settings: ConfigFile = None,
 ) -> None:
@@ -29,7 +27,7 @@ def merge_command(
     from memo_dist.stored import refuse_existing
 
     refuse_existing(out)
-    options = CombineOptions(shards, "cpu", address, None if memory_budget is None else parse_bytes(memory_budget))
+    options = CombineOptions(shards, "cpu", address, budget_of(memory_budget), scratch)
     _report(merge([Path(memory) for memory in memories], out, options), out, "Merged", as_json)
 
 
@@ -40,6 +38,7 @@ def rebank_command(
     shards: Shards = None,
     address: Address = None,
     memory_budget: Budget = None,
+    scratch: Scratch = None,
     as_json: AsJson = False,
     settings: ConfigFile = None,
 ) -> None:
@@ -48,7 +47,7 @@ def rebank_command(
     from memo_dist.stored import refuse_existing
 
     refuse_existing(out)
-    options = CombineOptions(shards, "cpu", address, None if memory_budget is None else parse_bytes(memory_budget))
+    options = CombineOptions(shards, "cpu", address, budget_of(memory_budget), scratch)
     _report(rebank(Path(memory), banks, out, options), out, "Rebanked", as_json)
 
 

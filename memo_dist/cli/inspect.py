@@ -3,7 +3,7 @@
 from memo_dist.capacity import predicted_recall
 from memo_dist.cli.options import AsJson, ConfigFile, MemoryPath
 from memo_dist.cli.output import print_json, print_table
-from memo_dist.planning import show_bytes
+from memo_dist.sizes import show_bytes
 from memo_dist.stored import StoredMemory
 
 

@@ -1,12 +1,14 @@
 """Flags that several commands take, spelled once."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
 import yaml
 
 from memo_dist.errors import InputError
+from memo_dist.sizes import parse_bytes
 
 
 @dataclass
@@ -43,6 +45,11 @@ def read_config(context: typer.Context, value: str | None) -> None:
         context.obj.as_json |= bool(chosen.get("as_json"))
 
 
+def budget_of(text: str | None) -> int | None:
+    """Bytes of a --memory-budget, if one was given."""
+    return None if text is None else parse_bytes(text)
+
+
 ConfigFile = Annotated[
     str | None,
     typer.Option("--config", is_eager=True, callback=read_config, help="YAML file with any of these flags."),
@@ -63,4 +70,10 @@ Errors = Annotated[str, typer.Option(help="Documents that are not UTF-8: strict,
 TextKey = Annotated[str, typer.Option(help="The field of a row that holds the text.")]
 IdKey = Annotated[str, typer.Option(help="The field of a row that holds the document's id.")]
 Limit = Annotated[int | None, typer.Option(help="Only the first so many documents.")]
+Shards = Annotated[int | None, typer.Option(help="Actors; else one a processor.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or gpu.")]
+Budget = Annotated[
+    str | None, typer.Option(help="Memory of all processes, such as 4GB; banks that it does not hold go to disk.")
+]
+Scratch = Annotated[Path | None, typer.Option(help="Where such banks go meanwhile; else beside the output.")]
 Address = Annotated[str | None, typer.Option(help="Use the Ray cluster at this address.")]

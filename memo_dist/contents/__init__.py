@@ -1,5 +1,6 @@
 """What a shard's banks hold: hashed.py (preset text), projected.py (preset paper), one protocol (protocol.py)."""
 
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -19,8 +20,9 @@ def contents_for(
     max_associations: int | None = None,
     expected: int = 0,
     xp: ModuleType = np,
+    scratch: Path | None = None,
 ) -> Contents:
-    """Empty contents for a range of banks; the numbers are those of `Shard` and mean nothing to the preset paper."""
+    """Empty contents for a range of banks; see `Shard` for the rest, which means nothing to the preset paper."""
     if config.preset == "paper":
         return ProjectedContents(config, banks, xp)
-    return HashedContents(config, banks, buffer, max_associations, expected, xp)
+    return HashedContents(config, banks, buffer, max_associations, expected, xp, scratch)

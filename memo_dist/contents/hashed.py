@@ -2,16 +2,18 @@
 
 Covers: buffering, keeping ledger and matrices in step. Does not cover: batches and documents (shard.py).
 
-Associations are buffered, sorted once the buffer is full, merged into the ledger, and only those that became held (or
-ceased to be) reach the matrices, in bank order. State is a function of the set of associations, not of their order.
+Associations wait (stores/pending.py), are sorted once enough do, merged into the ledger, and only those that became
+held (or ceased to be) reach the matrices, in bank order. State is a function of the set of associations, not of their
+order.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 
-from memo_dist.associations import Associations, bank_edge
+from memo_dist.associations import bank_edge
 from memo_dist.backend import Array, to_device, to_host
 from memo_dist.cmm import BankRange
 from memo_dist.codes import value_words
@@ -21,8 +23,13 @@ from memo_dist.encoding.hashed import HashedEncoder
 from memo_dist.encoding.segments import Segment
 from memo_dist.errors import BudgetError
 from memo_dist.ledger import Entries, Ledger
+from memo_dist.stores.banks import bank_store
+from memo_dist.stores.parts import FileParts
+from memo_dist.stores.pending import ROW as PENDING_ROW
+from memo_dist.stores.pending import FilePending, PendingStore, ResidentPending
 
 PART_ENTRIES = 1 << 19  # associations of a ledger part: what one merge step holds twice
+FILE_PART_ENTRIES = 1 << 17  # out of core: less memory, and less to read again where a piece is merged
 
 
 class HashedContents:
@@ -36,33 +43,34 @@ class HashedContents:
         max_associations: int | None,
         expected: int,
         xp: ModuleType,
+        scratch: Path | None = None,
     ) -> None:
         self.config, self.banks, self.xp = config, banks, xp
         self.encoder = HashedEncoder(config, xp)
         values = value_words(config.vocab_size, config.inner_dim, config.seed, xp)
-        self.matrices = BankRange(config, banks, values, xp)
+        shape = (len(banks), *config.bank_shape)
+        self.matrices = BankRange(config, banks, values, xp, store=bank_store(shape, config.cell_type, xp, scratch))
         low, high = (bank_edge(edge, config.num_banks) for edge in (banks.start, banks.stop))
-        self.ledger = Ledger(low, high, parts=1 + expected // PART_ENTRIES, xp=xp)
-        self._buffer, self._max = buffer, max_associations
-        self._pending: dict[int, list[Associations]] = {1: [], -1: []}
-        self._waiting = 0
+        self._max = max_associations
+        if scratch is None:
+            self.ledger = Ledger(low, high, 1 + expected // PART_ENTRIES, xp)
+            self._pending: PendingStore = ResidentPending(buffer, xp)
+        else:
+            parts = 1 + expected // FILE_PART_ENTRIES
+            self.ledger = Ledger(low, high, parts, xp, FileParts(scratch, parts, xp))
+            limit = max(4 * buffer, len(banks) * config.bank_bytes // PENDING_ROW)  # as many bytes as a pass reads
+            self._pending = FilePending(scratch, Ledger.edges(low, high, parts), buffer, limit, xp)
 
-    @property
-    def cells(self) -> Array:
-        """(len(banks), d, d) int16."""
-        return self.matrices.cells
-
-    @cells.setter
-    def cells(self, values: Array) -> None:
-        self.matrices.cells = values
+    def read_banks(self, start: int, stop: int) -> Array:
+        """See Contents."""
+        return self.matrices.store.read(start, stop)
 
     def add(self, segments: list[Segment], sign: int) -> None:
         """Buffer the segments' associations, to be added or taken away."""
-        found = self.encoder.associations(segments, self.banks)
-        self._pending[sign].append(found)
-        self._waiting += len(found)
-        if self._waiting >= self._buffer:
-            self.flush()
+        for found in self.encoder.associations(segments, self.banks):
+            self._pending.add(found, sign)
+            if self._pending.full:
+                self.flush()
 
     def flush(self) -> None:
         """Merge what is buffered into the ledger and apply the difference to the matrices.
@@ -72,17 +80,10 @@ class HashedContents:
         Raises:
             BudgetError: there is more than was planned.
         """
-        xp = self.xp
-        for sign, waiting in self._pending.items():
-            if not waiting:
-                continue
-            names = xp.concatenate([w.names for w in waiting])
-            tokens = xp.concatenate([w.tokens for w in waiting])
-            waiting.clear()
-            for change in self.ledger.merge(Associations(names, tokens), weight=sign):
+        for sign, associations in self._pending.take():
+            for change in self.ledger.merge(associations, weight=sign):
                 self.matrices.memorize(change.added)
                 self.matrices.forget(change.removed)
-        self._waiting = 0
         if self._max is not None and len(self.ledger) > self._max:
             raise BudgetError(
                 f"banks {self.banks.start}-{self.banks.stop - 1} hold {len(self.ledger):,} associations, more than the "
@@ -129,7 +130,7 @@ class HashedContents:
         for row, bank in enumerate(self.banks):
             low, high = (bank_edge(edge, self.config.num_banks) for edge in (bank, bank + 1))
             held = self.ledger.between(low, high)
-            digests[row, 0] = array_digest(self.cells[row])
+            digests[row, 0] = array_digest(self.read_banks(row, row + 1))
             digests[row, 1] = array_digest(held.names, held.tokens, held.counts)
         return digests
 
@@ -138,7 +139,7 @@ class HashedContents:
     ) -> None:
         """Fill empty banks from a file; see Contents."""
         for bank, start, stop, values in zip(banks, bounds[:-1], bounds[1:], cells, strict=True):
-            self.cells[bank - self.banks.start] = to_device(values, self.xp)
+            self.matrices.store.fill(bank - self.banks.start, values)
             self.matrices.loads[bank - self.banks.start] = stop - start
         arrays = (held.names, held.tokens, held.counts.astype(np.int64))
         for _ in self.ledger.merge_entries(Entries(*(to_device(a, self.xp) for a in arrays))):

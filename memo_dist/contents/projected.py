@@ -15,7 +15,7 @@ from types import ModuleType
 
 import numpy as np
 
-from memo_dist.backend import add_product, sum_by_group, to_device, to_host
+from memo_dist.backend import Array, add_product, sum_by_group, to_device, to_host
 from memo_dist.config import MemoryConfig
 from memo_dist.contents.protocol import Contents, array_digest
 from memo_dist.encoding.projected import ProjectedEncoder
@@ -58,7 +58,7 @@ class ProjectedContents:
     def merge(self, other: Contents) -> None:
         """Add another one's cells."""
         first = other.banks.start - self.banks.start
-        self.cells[first : first + len(other.banks)] += other.cells
+        self.cells[first : first + len(other.banks)] += other.read_banks(0, len(other.banks))
         self._associations += other.num_associations
 
     def absorb(self, entries: Entries) -> None:
@@ -68,6 +68,10 @@ class ProjectedContents:
             ConfigError: always.
         """
         raise ConfigError("a memory of the preset 'paper' keeps no ledger; merge its matrices instead")
+
+    def read_banks(self, start: int, stop: int) -> Array:
+        """See Contents."""
+        return self.cells[start:stop]
 
     def retrieve(self, part: np.ndarray) -> np.ndarray:
         """(m, rows) columns of keys -> (m, d) float32, this block's share of r."""

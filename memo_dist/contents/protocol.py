@@ -19,15 +19,14 @@ from memo_dist.ledger import Entries
 
 
 class Contents(Protocol):
-    """The matrices of a range of banks, with what is needed to add to them and to take away again.
-
-    Attributes:
-        cells: (len(banks), *config.bank_shape) of config.cell_type.
-    """
+    """The matrices of a range of banks, with what is needed to add to them and to take away again."""
 
     config: MemoryConfig
     banks: range
-    cells: Array
+
+    def read_banks(self, start: int, stop: int) -> Array:
+        """Cells of the banks from the range's start-th on, (stop - start, *config.bank_shape) of config.cell_type."""
+        ...
 
     @property
     def encoder(self) -> Encoder:

@@ -71,16 +71,14 @@ class HashedEncoder:
         result[reach:] = mix64(total)
         return result
 
-    def associations(self, segments: list[Segment], banks: range) -> Associations:
+    def associations(self, segments: list[Segment], banks: range) -> Iterator[Associations]:
         """Every (window, next token) of the segments whose bank is in `banks`, repeats included, unordered.
 
         Layer 0 is padded before a document's first token; a longer window counts only once it is full.
+        They come chunk by chunk of at most 2**18 positions.
         """
-        found = [self._chunk(chunk, banks) for chunk in lay_out(segments, self.config, _CHUNK)]
-        if not found:
-            found = [associate(self.xp.zeros(0, self.xp.uint64), self.xp.zeros(0, self.xp.uint32))]
-        xp = self.xp
-        return Associations(xp.concatenate([f.names for f in found]), xp.concatenate([f.tokens for f in found]))
+        for chunk in lay_out(segments, self.config, _CHUNK):
+            yield self._chunk(chunk, banks)
 
     def _chunk(self, chunk: Chunk, banks: range) -> Associations:
         xp, config = self.xp, self.config
