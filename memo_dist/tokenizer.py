@@ -6,13 +6,15 @@ Covers: loading, identity (hash), encoding, decoding. Does not cover: training a
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from memo_dist.errors import TokenizerError
+
+_ENCODE_AT_ONCE = 1 << 19  # characters: the library takes some 150 bytes for every token until it is done
 
 
 class Tokenizer:
@@ -73,12 +75,27 @@ class Tokenizer:
 
     def encode(self, texts: list[str]) -> list[np.ndarray]:
         """Token ids of each text, (n,) uint32, without special tokens."""
-        encodings = self._model.encode_batch_fast(texts, add_special_tokens=False)
-        return [np.array(encoding.ids, np.uint32) for encoding in encodings]
+        tokens: list[np.ndarray] = []
+        for some in _slices(texts):
+            encodings = self._model.encode_batch_fast(some, add_special_tokens=False)
+            tokens += [np.array(encoding.ids, np.uint32) for encoding in encodings]
+        return tokens
 
     def decode(self, tokens: list[int]) -> str:
         """The text of token ids; bytes that are not whole characters show as U+FFFD."""
         return str(self._model.decode(tokens, skip_special_tokens=False))
+
+
+def _slices(texts: list[str]) -> Iterator[list[str]]:
+    """Runs of texts of about `_ENCODE_AT_ONCE` characters."""
+    start = size = 0
+    for index, text in enumerate(texts):
+        size += len(text)
+        if size >= _ENCODE_AT_ONCE:
+            yield texts[start : index + 1]
+            start, size = index + 1, 0
+    if start < len(texts):
+        yield texts[start:]
 
 
 @lru_cache(maxsize=2)
