@@ -49,7 +49,7 @@ SCENARIOS: list[Scenario] = [
     (MANIFEST_FILE, "white space", "space"),
     *itertools.product(FILES, ["whole"], ["cut"] * 10 + ["empty", "missing"] + ["longer"] * 3),
     (MANIFEST_FILE, "whole", "reordered"),
-    *itertools.product(["shard"], ["whole"], ["twin"] * 7 + ["other"] * 3 + ["exchanged"] * 3),
+    *itertools.product(["shard"], ["whole"], ["twin"] * 7 + ["other"] * 3 + ["exchanged"] * 2 + ["annotated"]),
     *itertools.product([MANIFEST_FILE, TOKENIZER_FILE], ["whole"], ["twin"]),
     *itertools.product(["shard"], DATA * 2, ["written again"]),
     *[("shard", "cells", "zeros for ones")] * 3,
@@ -148,7 +148,7 @@ def number(whole: bytes, at: int, width: int) -> int:
 
 def places(path: Path) -> dict[str, list[tuple[int, int]]]:
     """The same for JSON."""
-    kinds = rb'("[^"]*")(?=:)|("[^"]*")|(-?\d+)|(\w+)|(\s+)|([^\s\w])'
+    kinds = rb'("(?:[^"\\]|\\.)*")(?=:)|("(?:[^"\\]|\\.)*")|(-?\d+)|(\w+)|(\s+)|([^\s\w])'
     found = defaultdict(list)
     for match in re.finditer(kinds, path.read_bytes()):
         found[PLACES[match.lastindex - 1]].append(match.span())
@@ -168,7 +168,9 @@ def spoil(path: Path, spans: list[tuple[int, int]], style: str, rng: np.random.G
         "byte": b"\xff" if whole[at] == 0 or (whole[at] < 255 and rng.integers(2)) else b"\0",
         "zeros": bytes(run),
         "noise": rng.bytes(run),
-        "space": b"\r" if whole[at : at + 1].isspace() else bytes(rng.choice(list(b" \t\r\n"), 1)) + whole[at : at + 1],
+        "space": b"\r"
+        if whole[at : at + 1].isspace()
+        else rng.choice([b" ", b"\t", b"\r", b"\n"]) + whole[at : at + 1],
         "zeros for ones": bytes(255 - byte for byte in whole[at : at + 2]),
     }[style]
     old = 1 if style == "space" else len(new)
@@ -221,6 +223,10 @@ def damage(memory: Path, source: Path, scenario: Scenario, rng: np.random.Genera
         path.write_bytes(path.read_bytes() + rng.bytes(int(rng.integers(1, 100))))
     elif style == "missing":
         path.unlink()
+    elif style == "annotated":  # where there was free space: nothing that a reader asks for is touched
+        with h5py.File(path, "r+") as opened:
+            opened["cells"].attrs["note"] = 1
+        assert path.stat().st_size == size
     elif style == "reordered":
         path.write_text(json.dumps(dict(sorted(json.loads(path.read_text()).items())), indent=1) + "\n")
     elif style == "written again":
