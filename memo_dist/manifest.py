@@ -75,9 +75,8 @@ class Manifest:
         if not path.is_file():
             raise DamagedMemoryError(f"{directory} has no {name}, so it is not a finished memory")
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_bytes().decode()  # read_text would make line feeds of carriage returns
             body = json.loads(text)
-            canonical = json.dumps(body, indent=1) + "\n"
             kind, version, checksum = body["type"], body["version"], body.pop("checksum")
         except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
             raise DamagedMemoryError(f"{path} is not a manifest of a memory ({error}); restore it") from error
@@ -86,8 +85,9 @@ class Manifest:
                 f"{path} is a {kind!r} of version {version!r}; this program reads {MANIFEST_TYPE!r} "
                 f"of version {MANIFEST_VERSION}"
             )
-        if text != canonical or checksum != _checksum(body):
-            raise DamagedMemoryError(f"{path} was altered: its checksum does not match. Restore it from a copy")
+        altered = f"{path} was altered: its checksum does not match. Restore it from a copy"
+        if checksum != _checksum(body):
+            raise DamagedMemoryError(altered)
         del body["type"], body["version"]
         try:
             config = MemoryConfig.from_dict(body.pop("config"))
@@ -95,6 +95,8 @@ class Manifest:
             manifest = cls(config=config, shards=shards, **body)
         except (ConfigError, TypeError, KeyError) as error:
             raise DamagedMemoryError(f"{path} cannot be understood: {error}") from error
+        if text != manifest.to_json():  # white space, order, a key twice
+            raise DamagedMemoryError(altered)
         at = 0
         for shard in shards:
             if shard.first_bank != at:
