@@ -74,6 +74,16 @@ def undo(memory: Path) -> Manifest:
     return manifest
 
 
+def verify_previous(memory: Path) -> None:
+    """Check the generation that `undo` would go back to, if there is one.
+
+    Raises:
+        DamagedMemoryError: a file of it is missing or altered; it is named.
+    """
+    if (memory / PREVIOUS_FILE).exists():
+        require_whole(memory, Manifest.read(memory, PREVIOUS_FILE))
+
+
 def require_whole(memory: Path, manifest: Manifest) -> None:
     """Check every byte of a generation's shard files against its manifest.
 

@@ -208,7 +208,7 @@ def test_damage_is_refused_by_name(
         else:
             assert (says, text) == undamaged[kind][reader], f"{reader} read what is not there"
     if "previous" in scenario[0]:
-        assert {reader for reader, answer in found.items() if answer[0] == "refused"} == {"undo"}
+        assert {reader for reader, answer in found.items() if answer[0] == "refused"} == {"undo", "program"}
     else:
         refused = ("constructor", "verify", "program")[1:] if "verify" in found else ("constructor", "program")
         assert {found[reader][0] for reader in refused} == {"refused"}
