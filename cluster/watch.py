@@ -10,7 +10,7 @@ from types import TracebackType
 import psutil
 
 _PERIOD_SECONDS = 0.25
-_RAYS_OWN = ("raylet", "gcs_server", "dashboard", "runtime_env", "log_monitor", "monitor.py")
+_RAYS_OWN = ("raylet", "gcs_server", "dashboard", "runtime_env", "log_monitor", "monitor.py", "Agent")
 
 
 class MemoryWatch:

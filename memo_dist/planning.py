@@ -20,7 +20,7 @@ _MERGE_BYTES, _FILE_MERGE_BYTES = 160 * MIB, 100 * MIB  # a ledger part merged, 
 _SCORING_BYTES = 512 * MIB  # scores of a block of positions, and the cues of a batch
 _SLACK = 1.15  # real tokens against the estimate from a sample
 # Proportional set sizes, measured: what a process has before it does anything.
-DRIVER_BYTES, WORKER_BYTES, SHARD_BYTES = 320 * MIB, 170 * MIB, 190 * MIB
+DRIVER_BYTES, WORKER_BYTES, SHARD_BYTES = 320 * MIB, 180 * MIB, 190 * MIB
 SHARED_BYTES = 140 * MIB  # libraries that the processes of one machine share
 TRAINING_BYTES = 640 * MIB  # the driver while it trains a tokenizer; nothing else runs then
 MAX_BUFFER, MIN_BUFFER = 1 << 22, 1 << 18
@@ -126,7 +126,7 @@ def plan_memory(
     in_shard = held + int(1.1 * buffer * _SORTING_BYTES) + documents * 400
     in_shard += encoder_bytes(config) if config.preset == "paper" else (config.vocab_size + 1) * config.inner_dim // 8
     shard_bytes = SHARD_BYTES + in_shard + (_FILE_MERGE_BYTES if out_of_core else _MERGE_BYTES)
-    worker_bytes = WORKER_BYTES + 12 * unit_bytes
+    worker_bytes = WORKER_BYTES + 8 * unit_bytes
     running = DRIVER_BYTES + shards * shard_bytes + workers * worker_bytes + store_bytes
     return MemoryPlan(
         config=config,

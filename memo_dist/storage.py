@@ -21,7 +21,7 @@ from memo_dist.shard import Shard
 FORMAT_TYPE = b"memo-dist shard"
 FORMAT_VERSION = 2
 _BLOCK = 1 << 22
-_WRITE = 1 << 25  # bytes of cells handed to HDF5 at a time
+_WRITE = 1 << 23  # bytes of cells handed to HDF5 at a time
 
 
 @dataclass(frozen=True)

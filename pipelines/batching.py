@@ -18,6 +18,7 @@ from memo_dist.config import MemoryConfig
 from memo_dist.documents import DocumentRegistry, document_key, record_of
 from memo_dist.encoding.segments import Segment
 from memo_dist.tokenizer import Tokenizer
+from pipelines.allocator import return_freed_memory
 from pipelines.plan import CorpusOptions, CorpusPlan, Unit
 from pipelines.reading import Passage, Reading
 from pipelines.token_ids import token_id_batch
@@ -61,6 +62,14 @@ def unit_batch(
     """
     if tokenizer is None:
         return token_id_batch(unit, options, selection.takes)
+    batch = _text_batch(unit, options, tokenizer, context_length, selection)
+    return_freed_memory()
+    return batch
+
+
+def _text_batch(
+    unit: Unit, options: CorpusOptions, tokenizer: Tokenizer, context_length: int, selection: Selection
+) -> pa.Table:
     reading = options.reading()
     passages = [p for span in unit.spans for p in reading.passages(span) if selection.takes(p.document_id)]
     encoded = iter(tokenizer.encode([text for passage in passages for text in passage.pieces]))

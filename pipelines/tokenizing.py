@@ -4,11 +4,11 @@ Covers: training a byte-level BPE on a deterministic sample, loading one, measur
 Does not cover: encoding of batches (batching.py).
 """
 
-import ctypes
 from dataclasses import dataclass, field
 
 from memo_dist.errors import InputError, TokenizerError
 from memo_dist.tokenizer import Tokenizer
+from pipelines.allocator import return_freed_memory
 from pipelines.plan import CorpusPlan
 from pipelines.reading import PIECE
 
@@ -42,6 +42,12 @@ def choose_tokenizer(plan: CorpusPlan, name: str = "auto") -> TokenizerChoice:
     Raises:
         TokenizerError: no such tokenizer. InputError: the sample cannot be read.
     """
+    choice = _chosen(plan, name)
+    return_freed_memory()
+    return choice
+
+
+def _chosen(plan: CorpusPlan, name: str) -> TokenizerChoice:
     sample = _sample(plan)
     if not sample.texts:
         raise InputError(f"no text was found in {plan.units[0].describe()}: all documents are empty or left out")
@@ -56,7 +62,6 @@ def choose_tokenizer(plan: CorpusPlan, name: str = "auto") -> TokenizerChoice:
         tokens += sum(len(ids) for ids in tokenizer.encode(sample.texts[first : first + 256]))
     if not tokens:
         raise TokenizerError(f"tokenizer {name} gives no tokens for this corpus; choose another")
-    _return_freed_memory()
     share = plan.text_bytes / max(sample.consumed, 1)
     trained = sum(len(text.encode()) for text in sample.texts) if name == "auto" else 0
     return TokenizerChoice(
@@ -91,12 +96,6 @@ def _sample(plan: CorpusPlan) -> _Sample:
                 break
         sample.consumed += reading.consumed - untaken
     return sample
-
-
-def _return_freed_memory() -> None:
-    """Have the C library give it back to the system: after training glibc keeps 200 MB that nobody uses."""
-    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
-        trim(0)
 
 
 def _train(texts: list[str]) -> Tokenizer:

@@ -1,4 +1,7 @@
-"""A build in a process of its own, for tests that kill it: python chaos_driver.py ADDRESS CORPUS OUT SHARDS."""
+"""A build in a process of its own, for tests that kill it: python chaos_driver.py ADDRESS CORPUS OUT SHARDS PLACE.
+
+PLACE is "memory" or "disk", where banks and ledger live.
+"""
 
 import sys
 import time
@@ -8,14 +11,16 @@ import cluster.run
 from cluster.build import build
 from cluster.prepare import BuildOptions
 from cluster.run import Progress
-from pipelines.plan import CorpusOptions
+from memo_dist.planning import MemoryPlan
+from pipelines.plan import CorpusOptions, CorpusPlan
 
 UNIT_SECONDS = 0.04  # so that a kill meets a build of seconds, not of milliseconds
 
 
 def main() -> None:
     """Build with small units and a checkpoint about every second; print the digest."""
-    address, corpus, out, shards = sys.argv[1:]
+    address, corpus, out, shards, place = sys.argv[1:]
+    tight = (700 + 340 * int(shards)) * 10**6  # enough for the processes, not for these banks in memory
     cluster.run._MAX_WINDOW = 4
     options = BuildOptions(
         tokenizer="bytes",
@@ -23,6 +28,7 @@ def main() -> None:
         inner_dim=64,
         shards=int(shards),
         address=address,
+        memory_budget=tight if place == "disk" else None,
         corpus=CorpusOptions(unit_bytes=1500),
         checkpoint_every=0.3,
     )
@@ -32,7 +38,10 @@ def main() -> None:
         print("unit", file=shown, flush=True)
         time.sleep(UNIT_SECONDS)
 
-    summary = build([corpus], Path(out), options, on_progress=slowly)
+    def check(_: CorpusPlan, plan: MemoryPlan) -> None:
+        assert plan.out_of_core == (place == "disk"), plan
+
+    summary = build([corpus], Path(out), options, check, slowly)
     print(summary.digest, summary.losses, summary.units_before, flush=True)
 
 

@@ -104,8 +104,8 @@ def test_a_disturbed_build_ends_as_an_undisturbed_one(
     ]
     print(f"seed {seed}: kill {plan}")
     for _ in range(ATTEMPTS):
-        shards = int(draws.integers(1, 4))
-        command = [sys.executable, str(DRIVER), nodes.address, str(text_corpus), str(out), str(shards)]
+        shards, place = int(draws.integers(1, 4)), str(draws.choice(["memory", "disk"]))
+        command = [sys.executable, str(DRIVER), nodes.address, str(text_corpus), str(out), str(shards), place]
         errors = tmp_path / "errors"
         with (
             errors.open("w") as stream,

@@ -23,6 +23,7 @@ from memo_dist import Memory, MemoryConfig, Tokenizer
 from memo_dist.cli.app import main
 from memo_dist.errors import BudgetError, InputError, StorageError
 from memo_dist.manifest import Manifest
+from memo_dist.planning import MemoryPlan
 from memo_dist.stored import StoredMemory
 from pipelines.plan import CorpusOptions
 
@@ -98,9 +99,38 @@ def test_a_worker_that_meets_bad_input_names_it_and_leaves_nothing(
 
 
 def test_a_budget_too_small_is_refused_with_the_numbers(text_corpus: Path, tmp_path: Path) -> None:
-    with pytest.raises(BudgetError, match=r"would need .* GB: driver .* The memory budget is 100\.0 MB"):
+    with pytest.raises(BudgetError, match=r"would need .* MB: driver .* The memory budget is 100\.0 MB"):
         built(text_corpus, tmp_path / "m.memo", replace(OPTIONS, memory_budget=100_000_000))
     assert_nothing_left(tmp_path)
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+def test_a_memory_beyond_the_budget_is_built_on_disk_to_the_same_bits(
+    text_corpus: Path, truth: Memory, tmp_path: Path, shards: int
+) -> None:
+    plans: list[MemoryPlan] = []
+    options = replace(OPTIONS, shards=shards, memory_budget=(700 + 340 * shards) * 10**6, scratch=tmp_path / "scratch")
+    corpus = replace(options.corpus, unit_bytes=1500)
+    build([str(text_corpus)], tmp_path / "m.memo", replace(options, corpus=corpus), lambda _, plan: plans.append(plan))
+    assert plans[0].out_of_core
+    assert Manifest.read(tmp_path / "m.memo").digest == truth.digest()
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_build_on_disk_keeps_to_its_plan(text_corpus: Path, tmp_path: Path) -> None:
+    """1.2 GB of cells within 1 GB, every process counted; in processes of its own, as a user has it."""
+    words = [str(text_corpus), "--tokenizer", "bytes", "--banks", "9000", "--json"]
+    found = []
+    for name, budget in (("small", "1GB"), ("large", "8GB")):
+        command = [sys.executable, "-m", "memo_dist", "build", *words, "--memory-budget", budget]
+        done = subprocess.run([*command, "--out", str(tmp_path / name)], capture_output=True, text=True, check=True)
+        found.append(json.loads(done.stdout))
+    ours, theirs = found
+    assert ours["digest"] == theirs["digest"]
+    assert ours["bytes_on_disk"] > 1.1e9
+    assert ours["peak_bytes"] <= ours["planned_peak_bytes"] <= 1e9
+    assert theirs["peak_bytes"] <= theirs["planned_peak_bytes"]
 
 
 def test_too_little_disk_is_refused_before_the_work(
