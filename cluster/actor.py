@@ -39,10 +39,9 @@ class ShardActor:
 
     Args:
         spec: the shard to make.
-        path: a memory directory to fill it from; None for an empty one.
     """
 
-    def __init__(self, spec: ShardSpec, path: str | None = None) -> None:
+    def __init__(self, spec: ShardSpec) -> None:
         threadpool_limits(spec.threads)
         self._shard = Shard(
             spec.config,
@@ -54,13 +53,13 @@ class ShardActor:
             array_module(spec.device),
             None if spec.scratch is None else Path(spec.scratch),
         )
+
+    def ready(self, path: str | None = None) -> None:
+        """Return once it is up, filled from a memory directory if one is given; errors say what is wrong with that."""
         if path is not None:
             with StoredMemory(path) as stored:
                 for file in stored.shards:
                     file.load_into(self._shard)
-
-    def ready(self) -> bool:
-        return True
 
     def memorize(self, batch: pa.Table, sign: int = 1) -> Applied:
         return self._shard.memorize_batch(batch, sign)

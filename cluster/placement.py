@@ -72,8 +72,8 @@ def place_shards(
             threads,
             str(scratch) if plan.out_of_core else None,
         )
-        actor = remote.remote(spec, path)
-        placed.append(Placed(actor, banks, actor.ready.remote()))
+        actor = remote.remote(spec)
+        placed.append(Placed(actor, banks, actor.ready.remote(path)))
     return placed
 
 

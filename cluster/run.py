@@ -20,7 +20,7 @@ from cluster.session import ClusterError, NoRoomError, unwrapped
 from cluster.signals import StopRequest
 from cluster.workspace import Workspace
 from memo_dist.backend import array_module
-from memo_dist.errors import MemoError
+from memo_dist.errors import DamagedMemoryError, MemoError
 from memo_dist.manifest import Manifest
 from memo_dist.planning import MemoryPlan
 from pipelines.batching import EVERYTHING, Selection, delayed_batches
@@ -150,7 +150,7 @@ class Run:
             graphs = delayed_batches(left, corpus.options, tokenizer, plan.config.context_length, selection)
             feed = Feed(graphs, placed, _window(corpus, plan), self.task.sign)
             feed.fill()
-            wait_until_ready(placed)
+            self._wait_until_ready(placed)
             self.clock.lap("start")
             manifest = self._memorize(feed, placed, inputs)
             self.shard_peaks = ray.get([one.actor.peak_bytes.remote() for one in placed])
@@ -239,6 +239,15 @@ class Run:
             by_memory=self.options.address is not None,
             scratch=self.options.scratch or self.workspace.path,
         )
+
+    def _wait_until_ready(self, placed: list[Placed]) -> None:
+        try:
+            wait_until_ready(placed)
+        except DamagedMemoryError as error:
+            if not self.workspace.resumable:
+                raise
+            path = self.workspace.path
+            raise DamagedMemoryError(f"{error}. It is of a stopped build: remove {path} to start anew") from error
 
     def _begins_from(self) -> str | None:
         """The memory that shards are filled from: the last checkpoint, else the one that is changed, else none."""

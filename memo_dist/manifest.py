@@ -29,6 +29,7 @@ class Manifest:
         digest: over config, tokenizer, matrices and ledger (shard.memory_digest).
         tokens, documents: memorized, repeats included; associations: distinct ones.
         shards: in bank order, covering every bank once.
+        bits: of a cell, if the memory is published for recall only; 0: it has a ledger and can change.
         sources: the journal: one entry a build, addition, forgetting or merge: {"action", "when", "inputs", ...}.
     """
 
@@ -40,6 +41,7 @@ class Manifest:
     associations: int
     shards: list[ShardRecord]
     sources: list[dict[str, Any]] = field(default_factory=list)
+    bits: int = 0
 
     def to_json(self) -> str:
         """JSON text, with a checksum of everything else in it."""

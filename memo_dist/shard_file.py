@@ -50,7 +50,7 @@ class ShardFile:
                 f"{path} has {path.stat().st_size:,} bytes; the manifest says {record.bytes:,}. "
                 "It was truncated or replaced: restore it from a copy or build again"
             )
-        with _damage(path):
+        with naming_damage(path):
             self._file = h5py.File(path, "r")
             for name, value in root_attributes(config, tokenizer_hash, self.banks).items():
                 found = self._file.attrs[name]
@@ -68,7 +68,7 @@ class ShardFile:
     def cells(self, bank: int) -> np.ndarray:
         """One bank, config.bank_shape, checked."""
         row = bank - self.banks.start
-        with _damage(self.path):
+        with naming_damage(self.path):
             cells: np.ndarray = self._file["cells"][row]
         if not np.array_equal(array_digest(cells), self.digests[row, 0]):
             raise DamagedMemoryError(f"{self.path}: bank {bank} does not match its digest; restore the file")
@@ -78,7 +78,7 @@ class ShardFile:
         """The ledger of some of its banks, checked."""
         bounds = self.bounds
         first, last = bounds[banks.start - self.banks.start], bounds[banks.stop - self.banks.start]
-        with _damage(self.path):
+        with naming_damage(self.path):
             ledger = self._file["ledger"]
             held = Entries(*(ledger[name][first:last] for name in ("names", "tokens", "counts")))
         for bank in banks:
@@ -94,7 +94,7 @@ class ShardFile:
     def bounds(self) -> list[int]:
         """Where each bank's rows of the ledger begin, and where the last one's end; len(banks) + 1."""
         loads = np.zeros(len(self.banks), np.int64)
-        with _damage(self.path):
+        with naming_damage(self.path):
             names = self._file["ledger"]["names"]
             for start in range(0, len(names), _ROWS):
                 bank = bank_of(names[start : start + _ROWS], self.config.num_banks) - self.banks.start
@@ -124,7 +124,7 @@ class ShardFile:
     @property
     def _records(self) -> tuple[np.ndarray, np.ndarray]:
         """Documents and batch ids, checked together."""
-        with _damage(self.path):
+        with naming_damage(self.path):
             documents, applied = self._file["documents"][:], self._file["applied"][:]
         if hex_digest(documents, applied) != self.record.records:
             raise DamagedMemoryError(f"{self.path}: documents or batch ids do not match the manifest; restore the file")
@@ -174,7 +174,7 @@ class ShardFile:
 
 
 @contextmanager
-def _damage(path: Path) -> Iterator[None]:
+def naming_damage(path: Path) -> Iterator[None]:
     """Whatever HDF5 says of a bad file becomes a DamagedMemoryError that names it."""
     try:
         yield

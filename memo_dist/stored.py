@@ -16,7 +16,7 @@ import numpy as np
 from memo_dist.config import MemoryConfig
 from memo_dist.contents.protocol import read_cells
 from memo_dist.durable import sync_directory, write_text, writing
-from memo_dist.errors import DamagedMemoryError, OutputExistsError
+from memo_dist.errors import ConfigError, DamagedMemoryError, OutputExistsError
 from memo_dist.manifest import MANIFEST_FILE, TOKENIZER_FILE, Manifest
 from memo_dist.shard import memory_digest
 from memo_dist.shard_file import ShardFile
@@ -74,8 +74,9 @@ def write_contents(
     tokens: int,
     documents: int,
     sources: list[dict[str, Any]],
+    bits: int = 0,
 ) -> Manifest:
-    """Write tokenizer and manifest beside shard files that are written already."""
+    """Write tokenizer and manifest beside shard files that are written already; `bits` as in Manifest."""
     tokenizer_hash = tokenizer.hash if tokenizer else ""
     if tokenizer is not None:
         with writing(directory / TOKENIZER_FILE):
@@ -90,9 +91,29 @@ def write_contents(
         associations=sum(record.associations for record, _ in shards),
         shards=[record for record, _ in shards],
         sources=sources,
+        bits=bits,
     )
     manifest.write(directory)
     return manifest
+
+
+def read_tokenizer(directory: Path, manifest: Manifest) -> Tokenizer | None:
+    """The memory's tokenizer, or None for a memory of bare token ids.
+
+    Raises:
+        DamagedMemoryError: tokenizer.json is missing or not the one the manifest names.
+    """
+    if not manifest.tokenizer_hash:
+        return None
+    path = directory / TOKENIZER_FILE
+    try:
+        tokenizer = Tokenizer.from_file(path)
+    except ValueError as error:
+        raise DamagedMemoryError(f"{path} cannot be read: {error}") from error
+    spelled = path.read_text(encoding="utf-8") == tokenizer.definition
+    if not spelled or tokenizer.hash != manifest.tokenizer_hash:
+        raise DamagedMemoryError(f"{path} is not the tokenizer of this memory: restore it from a copy")
+    return tokenizer
 
 
 class StoredMemory:
@@ -109,6 +130,11 @@ class StoredMemory:
     def __init__(self, path: str | Path, cache_bytes: int = DEFAULT_CACHE) -> None:
         self.path = Path(path)
         self.manifest = Manifest.read(self.path)
+        if self.manifest.bits:
+            raise ConfigError(
+                f"{path} is published at {self.manifest.bits} bits for recall only, without a ledger: nothing can be "
+                "added, forgotten or merged. Change the memory that it was made from, and publish that again"
+            )
         self.config = self.manifest.config
         self.shards = [
             ShardFile(self.path / record.file, record, self.config, self.manifest.tokenizer_hash)
@@ -133,22 +159,8 @@ class StoredMemory:
 
     @property
     def tokenizer(self) -> Tokenizer | None:
-        """The memory's tokenizer, or None for a memory of bare token ids.
-
-        Raises:
-            DamagedMemoryError: tokenizer.json is missing or not the one the manifest names.
-        """
-        if not self.manifest.tokenizer_hash:
-            return None
-        path = self.path / TOKENIZER_FILE
-        try:
-            tokenizer = Tokenizer.from_file(path)
-        except ValueError as error:
-            raise DamagedMemoryError(f"{path} cannot be read: {error}") from error
-        spelled = path.read_text(encoding="utf-8") == tokenizer.definition
-        if not spelled or tokenizer.hash != self.manifest.tokenizer_hash:
-            raise DamagedMemoryError(f"{path} is not the tokenizer of this memory: restore it from a copy")
-        return tokenizer
+        """See read_tokenizer."""
+        return read_tokenizer(self.path, self.manifest)
 
     @property
     def bytes_on_disk(self) -> int:

@@ -306,11 +306,15 @@ def test_a_disk_that_fills_while_publishing_changes_nothing(
     settled(world.memory, world.old)
 
 
-def test_a_full_disk_leaves_the_memory_whole(world: World, small_disk: Path) -> None:
+def test_a_full_disk_leaves_the_memory_whole(world: World, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
     memory = Path(shutil.copytree(world.memory, small_disk / "m.memo"))
     filler = small_disk / "filler"
     filler.write_bytes(bytes(shutil.disk_usage(small_disk).free - 200_000))
+    with pytest.raises(StorageError, match="KB free; the memory will take"):
+        add(memory, world.more, OPTIONS)
+    settled(memory, world.old)
+    monkeypatch.setattr("cluster.build._free_bytes", lambda path: 10**12)
     with pytest.raises(StorageError, match="the disk is full"):
         add(memory, world.more, OPTIONS)
     settled(memory, world.old)

@@ -9,6 +9,7 @@ import pytest
 import ray
 
 from cluster.build import build
+from cluster.change import ChangeOptions, add, forget
 from cluster.placement import Placed, place_shards
 from cluster.prepare import BuildOptions
 from cluster.recall import ClusterReader
@@ -76,6 +77,24 @@ def test_row_blocks_over_actors(shards: int, corpus: Path, truth: Memory, tmp_pa
     assert distance(reads[0], truth.read(keys)) < ROUNDING
     for one in placed:
         ray.kill(one.actor)
+
+
+def test_add_and_forget_change_a_memory_within_rounding(corpus: Path, truth: Memory, tmp_path: Path) -> None:
+    half = tmp_path / "half.parquet"
+    table = pa.table({"tokens": DOCUMENTS[:20], "id": [f"d{i}" for i in range(20)]})
+    pyarrow.parquet.write_table(table, half)
+    units = CorpusOptions(unit_bytes=2000)
+    options = BuildOptions(corpus=units, preset="paper", token_ids=True, vocab_size=300, inner_dim=64, shards=2)
+    out = tmp_path / "m.memo"
+    build([str(half)], out, options)
+    before = cells(out)
+    summary = add(out, [str(corpus)], ChangeOptions(units, token_ids=True, shards=1))
+    assert (summary.changed, summary.unchanged, summary.associations) == (20, 20, truth.num_associations)
+    assert distance(cells(out), truth.shard.contents.cells.reshape(-1, 64)) < ROUNDING
+    named = tuple(f"d{i}" for i in range(20, 40))
+    summary = forget(out, [str(corpus)], ChangeOptions(units, token_ids=True, documents=named, shards=3))
+    assert (summary.changed, summary.documents) == (20, 20)
+    assert distance(cells(out), before) < ROUNDING
 
 
 def test_actors_forget_and_merge(truth: Memory, tmp_path: Path) -> None:

@@ -65,8 +65,8 @@ def test_paper_memories_are_added(tmp_path: Path) -> None:
     halves = [{f"{i}-{j}": rng.integers(0, 300, 100).tolist() for j in range(3)} for i in range(2)]
     paths = [saved(tmp_path, f"{i}.memo", built(half, config)) for i, half in enumerate(halves)]
     merge(paths, tmp_path / "m.memo", CombineOptions(shards=2))
-    ours = Memory.open(tmp_path / "m.memo").shard.contents.matrices.cells
-    theirs = built(halves[0] | halves[1], config).shard.contents.matrices.cells
+    ours = Memory.open(tmp_path / "m.memo").shard.contents.cells
+    theirs = built(halves[0] | halves[1], config).shard.contents.cells
     assert np.linalg.norm(ours - theirs) / np.linalg.norm(theirs) < 2e-6
     with pytest.raises(ConfigError, match="one matrix"):
         rebank(paths[0], 7, tmp_path / "n.memo", CombineOptions())

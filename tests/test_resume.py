@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import psutil
 import pytest
@@ -18,7 +19,7 @@ from cluster.prepare import BuildOptions
 from cluster.run import Progress
 from cluster.workspace import FencedError, Workspace, workspace_path
 from memo_dist import Memory, MemoryConfig, Tokenizer
-from memo_dist.errors import ConfigError, OutputExistsError, StorageError
+from memo_dist.errors import ConfigError, DamagedMemoryError, OutputExistsError, StorageError
 from memo_dist.stored import StoredMemory
 from pipelines.plan import CorpusOptions
 
@@ -96,6 +97,19 @@ def test_a_stopped_build_goes_on(corpus: Path, tmp_path: Path, truth: str) -> No
     summary = finished(corpus, out)
     assert (summary.digest, summary.units_before) == (truth, before)
     assert (summary.documents, summary.tokens) == (40, sum(p.stat().st_size for p in corpus.iterdir()))
+
+
+def test_a_damaged_checkpoint_is_named_with_the_way_out(corpus: Path, tmp_path: Path, truth: str) -> None:
+    out = tmp_path / "m.memo"
+    stopped_after(12, corpus, out)
+    with StoredMemory(workspace_path(out)) as stored:
+        file = stored.shards[1].path
+    with h5py.File(file, "r+") as opened:
+        opened["ledger/counts"][0] += 1
+    with pytest.raises(DamagedMemoryError, match=rf"{file.name}: the ledger.*remove .*building to start anew"):
+        build([str(corpus)], out, EVERY_UNIT)
+    shutil.rmtree(workspace_path(out))
+    assert finished(corpus, out).digest == truth
 
 
 def test_a_lost_shard_is_replaced(corpus: Path, tmp_path: Path, truth: str) -> None:

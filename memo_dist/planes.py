@@ -1,0 +1,88 @@
+"""Sign planes: the cells of a bank in a few bits, for recall only.
+
+Covers: quantising a bank, reading banks straight from the packed form. Does not cover: files (published.py).
+
+    cell ~ scale * q,   q = sum_{p<b} 2^p s_p,  s_p in {-1, 1}:   the 2^b odd integers around 0
+    read   r_j = scale * sum_p 2^p (d - 2 popcount(key ^ plane_p[j]))
+A bank's cells are sums of N random signs, nearly Gaussian with variance N, so a uniform quantiser with the step that
+is best for a Gaussian (Max, 1960) is nearly the best there is. The scale makes up for what quantising takes from an
+association's own signal (Bussgang's gain sum q C / sum C^2), so scores stay near 1 and cleanup works as it is; what is
+left is more noise, as of a bank that holds `noise_factor(b)` times the associations.
+"""
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+
+# bits -> (step in standard deviations, share of a Gaussian's variance that is lost)
+_QUANTISERS = {1: (1.0, 0.3634), 2: (0.9957, 0.1188), 4: (0.3352, 0.01154), 8: (0.0308, 0.000104)}
+BITS = tuple(_QUANTISERS)
+
+
+def noise_factor(bits: int) -> float:
+    """How many times the associations a bank seems to hold; 1 / (1 - loss), for one bit pi / 2."""
+    return 1 / (1 - _QUANTISERS[bits][1]) if bits in _QUANTISERS else 1.0
+
+
+def quantize(cells: np.ndarray, bits: int) -> tuple[np.ndarray, float]:
+    """One bank in `bits` bits a cell.
+
+    Args:
+        cells: (d, d) int16. bits: one of BITS.
+
+    Returns:
+        planes (bits, d, d / 64) uint64: bit i of row j of plane p is 1 where s_p of cell (i, j) is -1; and the scale, 0
+        for an empty bank.
+    """
+    step = _QUANTISERS[bits][0]
+    values = cells.astype(np.float32)
+    energy = float(np.square(values, dtype=np.float64).sum())
+    half = 1 << (bits - 1)
+    deviation = np.float32(np.sqrt(energy / cells.size) or 1.0)
+    level = np.clip(np.floor(values / (step * deviation)).astype(np.int64) + half, 0, 2 * half - 1)
+    gain = float(((2 * level + 1 - 2 * half) * values).sum(dtype=np.float64))
+    signs = (level[None] >> np.arange(bits)[:, None, None]) & 1 == 0
+    packed = np.packbits(signs.transpose(0, 2, 1), axis=2, bitorder="little")
+    return np.ascontiguousarray(packed).view("<u8"), energy / gain if gain else 0.0
+
+
+def expand(planes: np.ndarray) -> np.ndarray:
+    """(bits, d, d / 64) planes -> (d, d) int32 of odd integers q: the plain form, to test against."""
+    bits, dim, _ = planes.shape
+    ones = np.unpackbits(planes.view(np.uint8), axis=2, bitorder="little").astype(np.int32)
+    return np.asarray(((1 - 2 * ones) * (1 << np.arange(bits))[:, None, None]).sum(axis=0).T.reshape(dim, dim))
+
+
+@cache
+def plane_reader() -> Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], None]:
+    """The compiled kernel `read(planes, banks, keys, out)`, compiled once a machine and kept on disk by numba.
+
+    planes (G, bits, d, d / 64) uint64; banks (n,) int64, rows of it; keys (n, d / 64) uint64, packed; out (n, d) int32
+    gets sum_p 2^p (d - 2 popcount(key ^ plane_p[j])).
+    """
+    import numba
+
+    @numba.njit(cache=True, nogil=True, boundscheck=False)
+    def ones(x: np.uint64) -> np.uint64:
+        # bits of a word that are set (Hacker's Delight, section 5-1); compilers know the pattern
+        x = x - ((x >> np.uint64(1)) & np.uint64(0x5555555555555555))
+        x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
+        x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+        return (x * np.uint64(0x0101010101010101)) >> np.uint64(56)
+
+    @numba.njit(cache=True, nogil=True, boundscheck=False)
+    def read(planes: np.ndarray, banks: np.ndarray, keys: np.ndarray, out: np.ndarray) -> None:
+        _, bits, dim, words = planes.shape
+        for row in range(len(banks)):
+            bank = banks[row]
+            for j in range(dim):
+                total = np.int64(0)
+                for p in range(bits):
+                    apart = np.uint64(0)
+                    for word in range(words):
+                        apart += ones(keys[row, word] ^ planes[bank, p, j, word])
+                    total += (dim - 2 * np.int64(apart)) << p
+                out[row, j] = total
+
+    return read
