@@ -36,12 +36,15 @@ EXACT = 16  # bits: the cells as they are
 PUBLISHED_BITS = (*BITS, EXACT)
 
 
-def publish(memory: Path, out: Path, bits: int, on_bank: Callable[[int], None] = lambda banks: None) -> Manifest:
+OnBank = Callable[[int, int], None]
+
+
+def publish(memory: Path, out: Path, bits: int, on_bank: OnBank = lambda done, banks: None) -> Manifest:
     """Write a recall-only memory, one bank at a time; `memory` is not changed.
 
     Args:
         bits: a cell, of PUBLISHED_BITS; 16 keeps the cells as they are.
-        on_bank: called with the number of banks done.
+        on_bank: called with the number of banks done and of all.
 
     Raises:
         ConfigError: `bits` is none of those, or the memory is of the preset paper.
@@ -65,7 +68,7 @@ def publish(memory: Path, out: Path, bits: int, on_bank: Callable[[int], None] =
 
 
 def _write(
-    path: Path, file: ShardFile, tokenizer_hash: str, bits: int, on_bank: Callable[[int], None]
+    path: Path, file: ShardFile, tokenizer_hash: str, bits: int, on_bank: OnBank
 ) -> tuple[ShardRecord, np.ndarray]:
     config, banks = file.config, file.banks
     scales, digests = np.ones(len(banks)), np.empty((len(banks), 16), np.uint8)
@@ -81,7 +84,7 @@ def _write(
                     cells, scales[row] = quantize(cells, bits)
                 packed[row] = cells
                 digests[row] = array_digest(cells, scales[row : row + 1])
-                on_bank(bank + 1)
+                on_bank(bank + 1, config.num_banks)
             opened["scales"], opened["bank_digests"] = scales, digests
         if sink.error is not None:
             raise sink.error

@@ -23,7 +23,7 @@ from memo_dist.cli.output import print_json, print_table
 from memo_dist.cli.recall import reader_for
 from memo_dist.errors import ConfigError, InputError
 from memo_dist.evaluation import evaluate
-from memo_dist.stored import StoredMemory
+from memo_dist.published import open_memory
 
 
 def evaluate_command(
@@ -52,7 +52,7 @@ def evaluate_command(
     from pipelines.token_ids import plan_token_ids
 
     options = CorpusOptions(include, exclude, errors, text_key, id_key, limit)
-    with StoredMemory(memory) as stored:
+    with open_memory(memory) as stored:
         tokenizer = stored.tokenizer
         if bool(inputs) == bool(token_ids):
             raise ConfigError("give either INPUT or --token-ids, one of the two")

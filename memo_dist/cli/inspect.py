@@ -3,16 +3,18 @@
 from memo_dist.capacity import predicted_recall
 from memo_dist.cli.options import AsJson, ConfigFile, MemoryPath
 from memo_dist.cli.output import print_json, print_table
+from memo_dist.planes import noise_factor
+from memo_dist.published import open_memory
 from memo_dist.sizes import show_bytes
-from memo_dist.stored import StoredMemory
 
 
 def inspect_command(memory: MemoryPath, as_json: AsJson = False, settings: ConfigFile = None) -> None:
     """Show what a memory holds: size, load, digest, sources."""
-    with StoredMemory(memory) as stored:
+    with open_memory(memory) as stored:
         _ = stored.tokenizer  # refuses one that does not belong to the memory
         manifest, config, size = stored.manifest, stored.config, stored.bytes_on_disk
     a_bank = manifest.associations / config.num_banks
+    associations = manifest.associations * noise_factor(manifest.bits)
     facts = {
         "digest": manifest.digest,
         "tokens": manifest.tokens,
@@ -25,6 +27,7 @@ def inspect_command(memory: MemoryPath, as_json: AsJson = False, settings: Confi
         "seed": config.seed,
         "preset": config.preset,
         **({"composition": config.composition, "key_dim": config.key_dim} if config.preset == "paper" else {}),
+        **({"published_bits": manifest.bits} if manifest.bits else {}),
         "tokenizer": manifest.tokenizer_hash,
         "shards": len(manifest.shards),
         "bytes_on_disk": size,
@@ -32,7 +35,7 @@ def inspect_command(memory: MemoryPath, as_json: AsJson = False, settings: Confi
         "parameters_per_token": config.num_parameters / max(manifest.tokens, 1),
         "load": manifest.associations / config.num_parameters,
         "associations_per_bank": a_bank,
-        "predicted_recall": predicted_recall(config, manifest.associations, manifest.tokens, manifest.documents),
+        "predicted_recall": predicted_recall(config, associations, manifest.tokens, manifest.documents),
         "sources": manifest.sources,
     }
     if as_json:

@@ -12,8 +12,9 @@ import typer
 from memo_dist.cli.options import Address, AsJson, ConfigFile, MemoryPath
 from memo_dist.cli.output import print_json
 from memo_dist.decoding import cleanup_for
-from memo_dist.errors import InputError, PromptError
+from memo_dist.errors import ConfigError, InputError, PromptError
 from memo_dist.prompting import TextContinuation, recall_text
+from memo_dist.published import PublishedMemory, open_memory
 from memo_dist.recall import DEFAULT_BEAM, DEFAULT_CONFIDENCE, recall
 from memo_dist.stored import StoredMemory
 
@@ -43,7 +44,7 @@ def recall_command(
     asked = [*(prompt or []), *(_read_prompts(prompts) if prompts else [])]
     if not asked:
         raise InputError("no prompt was given; use --prompt TEXT or --prompts FILE")
-    with StoredMemory(memory) as stored:
+    with open_memory(memory) as stored:
         tokenizer = stored.tokenizer
         ids = [_ids_of(item, tokenizer is None) for item in asked]
         texts = [item for item in asked if isinstance(item, str)]
@@ -65,11 +66,15 @@ def recall_command(
 
 
 def reader_for(
-    stored: StoredMemory, address: str | None, shards: int | None
-) -> "AbstractContextManager[StoredMemory | ClusterReader]":
+    stored: StoredMemory | PublishedMemory, address: str | None, shards: int | None
+) -> "AbstractContextManager[StoredMemory | PublishedMemory | ClusterReader]":
     """The memory itself, read bank by bank from its files, or shard actors if the user asks for them."""
     if address is None and shards is None:
         return stored
+    if isinstance(stored, PublishedMemory):
+        raise ConfigError(
+            f"{stored.path} is published: its files are mapped, not loaded; leave out --shards and --address"
+        )
     from cluster.recall import cluster_reader
 
     return cluster_reader(stored.path, address, shards)

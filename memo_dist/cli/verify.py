@@ -3,12 +3,12 @@
 from memo_dist.cli.options import AsJson, ConfigFile, MemoryPath
 from memo_dist.cli.output import print_json
 from memo_dist.generations import verify_previous
-from memo_dist.stored import StoredMemory
+from memo_dist.published import open_memory
 
 
 def verify_command(memory: MemoryPath, as_json: AsJson = False, settings: ConfigFile = None) -> None:
     """Check every byte, also of the generation that undo goes back to; exit code 2 and the name of a bad file."""
-    with StoredMemory(memory) as stored:
+    with open_memory(memory) as stored:
         stored.verify()
         verify_previous(stored.path)
         digest, shards = stored.manifest.digest, len(stored.shards)
