@@ -27,6 +27,9 @@ def plot_layers(table: list[dict[str, Any]], out: Path) -> list[Path]:
     for row, dim in enumerate(dims):
         for column, count in enumerate(decoys):
             panel = panels[row, column]
+            if not any((line["inner_dim"], line["decoys"]) == (dim, count) for line in table):
+                panel.set_visible(False)
+                continue
             panel.set_title(f"{dim} x {dim} parameters, {count} decoys", fontsize=9)
             panel.set_xlabel("tokens memorized (thousands)", fontsize=8)
             for layer, preset in [(a, b) for a in layers for b in _STYLES]:
