@@ -81,6 +81,11 @@ class Tokenizer:
             tokens += [np.array(encoding.ids, np.uint32) for encoding in encodings]
         return tokens
 
+    def encode_with_places(self, text: str) -> tuple[np.ndarray, list[tuple[int, int]]]:
+        """Token ids of a text, (n,) uint32, and for each where its characters begin and end."""
+        encoding = self._model.encode(text, add_special_tokens=False)
+        return np.array(encoding.ids, np.uint32), encoding.offsets
+
     def decode(self, tokens: list[int]) -> str:
         """The text of token ids; bytes that are not whole characters show as U+FFFD."""
         return str(self._model.decode(tokens, skip_special_tokens=False))

@@ -10,7 +10,7 @@ import traceback
 
 import typer
 
-from memo_dist.cli import build, change, combine, evaluate, inspect, publish, recall, reproduce, verify
+from memo_dist.cli import build, change, combine, evaluate, inspect, publish, recall, reproduce, trace, verify
 from memo_dist.cli.options import Invocation
 from memo_dist.cli.output import print_json
 from memo_dist.errors import MemoError
@@ -35,6 +35,7 @@ def make_app() -> typer.Typer:
         ("rebank", combine.rebank_command),
         ("publish", publish.publish_command),
         ("recall", recall.recall_command),
+        ("trace", trace.trace_command),
         ("evaluate", evaluate.evaluate_command),
         ("inspect", inspect.inspect_command),
         ("verify", verify.verify_command),

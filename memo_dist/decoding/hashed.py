@@ -78,17 +78,25 @@ class HashedCleanup:
 
     def score(self, reads: np.ndarray, filled: np.ndarray, tokens: np.ndarray) -> Candidates:
         """Score given tokens (n, k), in the order given."""
-        precision = self._precision(reads, filled)
-        codes = self.codebook[tokens].astype(np.float64)
-        scores = codes @ reads.astype(np.float64).transpose(0, 2, 1) / self.config.inner_dim**2
-        scores *= filled[:, None, :]
-        evidence = np.cumsum((scores - 0.5) * precision[:, None, :], axis=2)
+        scores, alone = self._scores(reads, filled, tokens)
+        evidence = np.cumsum(alone, axis=2)
         total = evidence[:, :, -1]  # unfilled layers have precision 0 and add nothing
         log_v = np.log(self.config.vocab_size + 1)
         # a partial match stops before the longest filled layer
         partial = np.where(_before_last(filled)[:, None, :], evidence - log_v, -np.inf)
         rivals = np.concatenate([np.zeros((*total.shape, 1)), partial], axis=2)
         return Candidates(tokens, total - log_v - logsumexp(rivals, axis=2), scores)
+
+    def evidence(self, reads: np.ndarray, filled: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        """(n, k, L): each layer's own log-likelihood ratio that it holds given tokens (n, k); 0 where not filled."""
+        return self._scores(reads, filled, tokens)[1]
+
+    def _scores(self, reads: np.ndarray, filled: np.ndarray, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """z_l(v) and (z_l(v) - 1/2) / s_l^2, both (n, k, L) and 0 for layers not filled."""
+        codes = self.codebook[tokens].astype(np.float64)
+        scores = codes @ reads.astype(np.float64).transpose(0, 2, 1) / self.config.inner_dim**2
+        scores *= filled[:, None, :]
+        return scores, (scores - 0.5) * self._precision(reads, filled)[:, None, :]
 
     def _precision(self, reads: np.ndarray, filled: np.ndarray) -> np.ndarray:
         """1 / s_l^2, (n, L); 0 for layers not filled. An empty bank counts as the noise of one association."""
