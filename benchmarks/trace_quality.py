@@ -37,8 +37,10 @@ def runs_of(tokens: np.ndarray) -> np.ndarray:
 
 
 def covered(tokens: np.ndarray, known: np.ndarray) -> np.ndarray:
-    truth = np.zeros(len(tokens), bool)
-    for start in np.flatnonzero(np.isin(runs_of(tokens), known)):
+    """Tokens in runs of which `known`, sorted, has the hash."""
+    truth, runs = np.zeros(len(tokens), bool), runs_of(tokens)
+    places = np.minimum(np.searchsorted(known, runs), len(known) - 1)
+    for start in np.flatnonzero(known[places] == runs):
         truth[start : start + LEAST] = True
     return truth
 
