@@ -64,11 +64,14 @@ def unfinished_statement(out: Path) -> dict[str, Any] | None:
     return statement
 
 
-def require_same(ours: dict[str, Any], theirs: dict[str, Any], out: Path) -> None:
-    """Refuse to go on with a build of something else.
+def require_same(
+    ours: dict[str, Any], theirs: dict[str, Any], out: Path, what_stopped: str = "build", place: Path | None = None
+) -> None:
+    """Refuse to go on with a build, or another job, of something else.
 
     Args:
         ours, theirs: statements; values may be tables of a level more, whose differences are named.
+        place: where it stopped; None: the workspace of `out`.
 
     Raises:
         ConfigError: naming the first thing that differs.
@@ -82,8 +85,8 @@ def require_same(ours: dict[str, Any], theirs: dict[str, Any], out: Path) -> Non
             key = next(k for k in sorted({*mine, *other}) if mine.get(k) != other.get(k))
             what, mine, other = f"{name}: {key}", mine.get(key, "not there"), other.get(key, "not there")
         raise ConfigError(
-            f"a stopped build of {out} is to be continued, but {what} differs: it is {mine} now and was {other}. "
-            f"Restore it, or remove {workspace_path(out)} to start anew"
+            f"a stopped {what_stopped} of {out} is to be continued, but {what} differs: it is {mine} now and was "
+            f"{other}. Restore it, or remove {place or workspace_path(out)} to start anew"
         )
 
 

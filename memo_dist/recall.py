@@ -40,6 +40,7 @@ class Continuation:
 
     Attributes:
         tokens: recalled token ids, without "end of document".
+        scores: one per token: the log-odds, natural logarithm, that the token continues its whole context.
         confidences: one per token, in [0, 1]: the highest of its own and those of the tokens that followed.
         windows: for each token the longest window that was full and asked, in tokens.
         stop: "length", "end_of_document" or "abstained".
@@ -47,6 +48,7 @@ class Continuation:
     """
 
     tokens: list[int]
+    scores: list[float]
     confidences: list[float]
     windows: list[int]
     stop: str
@@ -58,6 +60,7 @@ class _Path:
     prompt: int
     context: list[int]  # the last h^L tokens
     tokens: list[int]
+    scores: list[float]
     confidences: list[float]
     windows: list[int]
     log_score: float = 0.0
@@ -81,7 +84,8 @@ class _Path:
         return self._cut(keep, sure, "abstained", sure[keep] if keep < len(sure) else self.stop_confidence)
 
     def _cut(self, keep: int, sure: list[float], stop: str, stop_confidence: float) -> Continuation:
-        return Continuation(self.tokens[:keep], sure[:keep], self.windows[:keep], stop, stop_confidence)
+        scores = self.scores[:keep]
+        return Continuation(self.tokens[:keep], scores, sure[:keep], self.windows[:keep], stop, stop_confidence)
 
 
 def recall(
@@ -105,7 +109,7 @@ def recall(
     for index, prompt in enumerate(prompts):
         check_prompt(prompt, config, at_start, f"prompt {index + 1}")
     keep = config.context_length
-    paths = [_Path(i, [int(t) for t in p[-keep:]], [], [], []) for i, p in enumerate(prompts)]
+    paths = [_Path(i, [int(t) for t in p[-keep:]], [], [], [], []) for i, p in enumerate(prompts)]
     finished: list[list[_Path]] = [[] for _ in prompts]
     for _ in range(max_tokens + _AHEAD):
         if not paths:
@@ -156,9 +160,9 @@ def _step(
             continue
         least = min(0.0, found.log_odds[row, 0] - _RIVAL)
         worth = (confidence[row] >= _LOST) & (found.log_odds[row] >= least)
-        rows = (a[row][worth].tolist() for a in (found.tokens, confidence, alone))
-        for token, inside, own in zip(*rows, strict=True):
-            grown.setdefault(path.prompt, []).append(_grow(path, token, inside, own, window, config))
+        rows = (a[row][worth].tolist() for a in (found.tokens, confidence, alone, found.log_odds))
+        for token, inside, own, score in zip(*rows, strict=True):
+            grown.setdefault(path.prompt, []).append(_grow(path, token, inside, own, score, window, config))
     survivors: list[_Path] = []
     for prompt, branches in grown.items():
         branches.sort(key=lambda p: -p.log_score)
@@ -167,17 +171,18 @@ def _step(
     return survivors
 
 
-def _grow(path: _Path, token: int, inside: float, own: float, window: int, config: MemoryConfig) -> _Path:
-    """The path with one more token: `inside` given what came before, `own` on the token's evidence alone."""
-    score = path.log_score + float(np.log(inside))
+def _grow(path: _Path, token: int, inside: float, own: float, score: float, window: int, config: MemoryConfig) -> _Path:
+    """The path with one more token: `inside` given what came before, `own` and `score` on its evidence alone."""
+    likelihood = path.log_score + float(np.log(inside))
     if token == config.end_of_document:
-        return replace(path, log_score=score, stop="end_of_document", stop_confidence=own)
+        return replace(path, log_score=likelihood, stop="end_of_document", stop_confidence=own)
     return _Path(
         prompt=path.prompt,
         context=[*path.context, token][-config.context_length :],
         tokens=[*path.tokens, token],
+        scores=[*path.scores, score],
         confidences=[*path.confidences, own],
         windows=[*path.windows, window],
-        log_score=score,
+        log_score=likelihood,
         prior=inside * _STAYS,
     )

@@ -1,19 +1,18 @@
 """memo-dist recall: continue prompts verbatim from a memory."""
 
-import json
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 
 from memo_dist.cli.options import Address, AsJson, ConfigFile, MemoryPath
-from memo_dist.cli.output import print_json
+from memo_dist.cli.output import ProgressLine, print_json
 from memo_dist.decoding import cleanup_for
-from memo_dist.errors import ConfigError, InputError, PromptError
+from memo_dist.errors import ConfigError, InputError
 from memo_dist.prompting import TextContinuation, recall_text
+from memo_dist.prompts import ids_of, read_prompts
 from memo_dist.published import PublishedMemory, open_memory
 from memo_dist.recall import DEFAULT_BEAM, DEFAULT_CONFIDENCE, recall
 from memo_dist.stored import StoredMemory
@@ -29,24 +28,36 @@ def recall_command(
         typer.Option(help="A text to continue, or token ids if the memory has no tokenizer; may be given again."),
     ] = None,
     prompts: Annotated[
-        Path | None, typer.Option(help="A file of prompts: .jsonl with {'text': ...} or {'tokens': [...]}, or lines.")
+        Path | None, typer.Option(help="A file of prompts: .jsonl or .parquet with text or tokens (and id), or lines.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="A .parquet file for the answers to --prompts; a stopped job goes on by the same words."),
     ] = None,
     max_tokens: Annotated[int, typer.Option(min=1, help="Longest continuation.")] = 50,
     min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Abstain below this.")] = DEFAULT_CONFIDENCE,
     beam: Annotated[int, typer.Option(min=1, help="Rival continuations to follow; 1 is greedy.")] = DEFAULT_BEAM,
     from_start: Annotated[bool, typer.Option(help="The prompts begin documents, so they may be short.")] = False,
-    shards: Annotated[int | None, typer.Option(min=1, help="Load the memory into this many Ray actors.")] = None,
+    shards: Annotated[
+        int | None,
+        typer.Option(min=1, help="So many Ray actors, that hold the memory or, with --out, answer."),
+    ] = None,
     address: Address = None,
     as_json: AsJson = False,
     settings: ConfigFile = None,
 ) -> None:
     """Continue prompts verbatim; abstain where the memory does not hold them."""
-    asked = [*(prompt or []), *(_read_prompts(prompts) if prompts else [])]
+    if out is not None:
+        _run_job(
+            Path(memory), prompt, prompts, out, (max_tokens, min_confidence, beam, from_start), shards, address, as_json
+        )
+        return
+    asked = [*(prompt or []), *(one.asked for one in (read_prompts(prompts) if prompts else ()))]
     if not asked:
         raise InputError("no prompt was given; use --prompt TEXT or --prompts FILE")
     with open_memory(memory) as stored:
         tokenizer = stored.tokenizer
-        ids = [_ids_of(item, tokenizer is None) for item in asked]
+        ids = [ids_of(item, tokenizer is None) for item in asked]
         texts = [item for item in asked if isinstance(item, str)]
         cleanup = cleanup_for(stored.config)
         with reader_for(stored, address, shards) as reader:
@@ -65,6 +76,35 @@ def recall_command(
         _show(result)
 
 
+def _run_job(
+    memory: Path,
+    prompt: list[str] | None,
+    prompts: Path | None,
+    out: Path,
+    words: tuple[int, float, int, bool],
+    actors: int | None,
+    address: str | None,
+    as_json: bool,
+) -> None:
+    """Answer a file into a file, by many actors."""
+    from cluster.recall_job import RecallOptions, recall_file
+
+    if prompt or prompts is None:
+        raise InputError("--out takes its prompts from --prompts FILE, and no --prompt")
+    if out.suffix != ".parquet":
+        raise InputError(f"--out {out}: answers are written as parquet; give a name that ends in .parquet")
+    with ProgressLine("recalling", "prompts") as line:
+        total = sum(1 for _ in read_prompts(prompts))  # also finds bad rows before the work
+        summary = recall_file(
+            memory, prompts, out, RecallOptions(*words), actors, address, lambda n: line.update(n / total, n)
+        )
+    if as_json:
+        print_json(asdict(summary))
+    else:
+        stops = ", ".join(f"{count:,} {stop}" for stop, count in summary.stops.items())
+        print(f"{summary.prompts:,} prompts answered in {out}: {stops}")
+
+
 def reader_for(
     stored: StoredMemory | PublishedMemory, address: str | None, shards: int | None
 ) -> "AbstractContextManager[StoredMemory | PublishedMemory | ClusterReader]":
@@ -78,44 +118,6 @@ def reader_for(
     from cluster.recall import cluster_reader
 
     return cluster_reader(stored.path, address, shards)
-
-
-def _ids_of(prompt: "str | list[int]", spelled: bool) -> np.ndarray:
-    """A prompt's token ids: given as numbers, or, for a memory without a tokenizer, spelled in a text."""
-    if isinstance(prompt, str) and not spelled:
-        return np.zeros(0, np.int64)  # its tokenizer will tell
-    try:
-        return np.array(prompt.replace(",", " ").split() if isinstance(prompt, str) else prompt, np.int64)
-    except (ValueError, OverflowError) as error:
-        raise PromptError(
-            f"{str(prompt)[:40]!r} is no list of token ids, such as '3 1 4 1'; this memory has no tokenizer to read "
-            "text with"
-        ) from error
-
-
-def _read_prompts(path: Path) -> "list[str | list[int]]":
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--prompts {path} cannot be read: {error}") from error
-    numbered = [(number, line.removesuffix("\r")) for number, line in enumerate(lines, start=1) if line.strip()]
-    if path.suffix != ".jsonl":
-        return [line for _, line in numbered]
-    return [_prompt_of(line, f"{path} line {number}") for number, line in numbered]
-
-
-def _prompt_of(line: str, where: str) -> "str | list[int]":
-    try:
-        row = json.loads(line)
-        if "tokens" in row:
-            return [int(token) for token in row["tokens"]]
-        text = row["text"]
-        text.encode()  # a lone surrogate, which JSON can spell, is no text
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise PromptError(
-            f"{where} is not an object with a text in 'text' or token ids in 'tokens': {error!r}"
-        ) from error
-    return str(text)
 
 
 def _result(answer: TextContinuation) -> dict[str, Any]:

@@ -1,0 +1,286 @@
+"""A recall job: a file of prompts -> a parquet file of continuations, on many actors, resumable.
+
+Covers: chunks, actors that come and go, parts on disk, the finished file. Does not cover: one prompt
+(memo_dist/recall.py), reading prompts (memo_dist/prompts.py).
+
+Prompts are cut into chunks by their order in the file; each chunk's answers are a part, written under a temporary name
+and renamed, in `.OUT.recalling/` beside the output. A job that was stopped or killed asks only for the parts that are
+not there. When all are, they become the row groups of one file, in the order of the prompts. So the file does not
+depend on how often the job was stopped, nor on which actor answered what.
+"""
+
+import itertools
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import ray
+from ray.exceptions import RayActorError
+from threadpoolctl import threadpool_limits
+
+from cluster.session import ClusterError, local_cpus, ray_session
+from cluster.workspace import require_same
+from memo_dist.decoding import cleanup_for
+from memo_dist.durable import sync_directory, write_text, writing
+from memo_dist.errors import PromptError
+from memo_dist.manifest import Manifest
+from memo_dist.prompting import recall_text
+from memo_dist.prompts import Prompt, ids_of, read_prompts
+from memo_dist.published import open_memory
+from memo_dist.recall import DEFAULT_BEAM, DEFAULT_CONFIDENCE, Continuation, check_prompt, recall
+from memo_dist.stored import refuse_existing
+
+CHUNK = 512  # prompts of a part
+_STATEMENT = "recall.json"
+_LOSSES = 3  # lost actors without a part in between, after which a job gives up
+
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("text", pa.string()),
+        ("tokens", pa.list_(pa.int64())),
+        ("scores", pa.list_(pa.float64())),
+        ("confidences", pa.list_(pa.float64())),
+        ("windows", pa.list_(pa.int64())),
+        ("stop", pa.string()),
+        ("stop_confidence", pa.float64()),
+        ("error", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class RecallOptions:
+    """What the command line gives."""
+
+    max_tokens: int = 50
+    min_confidence: float = DEFAULT_CONFIDENCE
+    beam: int = DEFAULT_BEAM
+    at_start: bool = False
+
+
+@dataclass(frozen=True)
+class JobSummary:
+    """What a job did; `refused` prompts could not be asked, and say why in the column `error`. `parts_before` were
+    there already."""
+
+    out: str
+    prompts: int
+    refused: int
+    stops: dict[str, int]
+    parts: int
+    parts_before: int
+
+
+class RecallActor:
+    """Answers chunks of prompts from a memory directory that it opens itself.
+
+    Args:
+        path: of the memory; its node must see it.
+    """
+
+    def __init__(self, path: str, options: RecallOptions) -> None:
+        threadpool_limits(1)
+        self._memory, self._options = open_memory(path), options
+        self._tokenizer, self._cleanup = self._memory.tokenizer, cleanup_for(self._memory.config)
+
+    def answer(self, prompts: list[Prompt]) -> pa.Table:
+        """One row a prompt, in order; one that cannot be asked has its reason in `error`."""
+        rows: list[dict[str, Any]] = [{"id": prompt.id} for prompt in prompts]
+        askable = []
+        for row, prompt in zip(rows, prompts, strict=True):
+            try:
+                askable.append((row, self._checked(prompt)))
+            except PromptError as error:
+                row |= {"stop": "refused", "error": str(error)}
+        texts = [(row, asked) for row, asked in askable if isinstance(asked, str)]
+        for (row, _), (text, found) in zip(texts, self._texts([asked for _, asked in texts]), strict=True):
+            row |= {"text": text, **asdict(found)}
+        ids = [(row, asked) for row, asked in askable if not isinstance(asked, str)]
+        for (row, _), found in zip(ids, self._ids([asked for _, asked in ids]), strict=True):
+            row |= asdict(found)
+        return pa.Table.from_pylist(rows, SCHEMA)
+
+    def _checked(self, prompt: Prompt) -> "str | np.ndarray":
+        asked: str | np.ndarray = prompt.asked if isinstance(prompt.asked, str) else ids_of(prompt.asked, False)
+        if self._tokenizer is None:
+            asked = ids_of(prompt.asked, True)
+        ids = asked if not isinstance(asked, str) else self._encoded(asked)
+        check_prompt(ids, self._memory.config, self._options.at_start, f"prompt {prompt.id}")
+        return asked
+
+    def _encoded(self, text: str) -> np.ndarray:
+        assert self._tokenizer is not None
+        return self._tokenizer.encode([text])[0]
+
+    def _texts(self, texts: list[str]) -> Iterator[tuple[str, Continuation]]:
+        if texts and self._tokenizer is not None:
+            found = recall_text(self._memory, self._cleanup, self._tokenizer, texts, **self._words())
+            yield from ((one.text, one.continuation) for one in found)
+
+    def _ids(self, ids: list[np.ndarray]) -> list[Continuation]:
+        return recall(self._memory, self._cleanup, ids, **self._words()) if ids else []
+
+    def _words(self) -> dict[str, Any]:
+        return asdict(self._options)
+
+
+def recall_file(
+    memory: Path,
+    prompts: Path,
+    out: Path,
+    options: RecallOptions,
+    actors: int | None = None,
+    address: str | None = None,
+    on_progress: Callable[[int], None] = lambda prompts: None,
+) -> JobSummary:
+    """Answer a file of prompts; goes on where a stopped job of the same left off.
+
+    Args:
+        actors: None: one a processor.
+        on_progress: called with the number of prompts answered so far.
+
+    Raises:
+        ConfigError: a stopped job of `out` asked something else. OutputExistsError: `out` exists.
+        InputError, PromptError: the prompts cannot be read. DamagedMemoryError: the memory is not whole.
+        StorageError: a part cannot be written; the others stay.
+    """
+    refuse_existing(out)
+    place = out.with_name(f".{out.name}.recalling")
+    statement = _statement(memory, prompts, options)
+    with writing(place):
+        place.mkdir(parents=True, exist_ok=True)
+    if (place / _STATEMENT).exists():
+        before = json.loads((place / _STATEMENT).read_text(encoding="utf-8"))
+        require_same(statement, before, out, "recall job", place)
+    with writing(place):
+        write_text(place / _STATEMENT, json.dumps(statement, indent=1))
+    parts_before = len(list(place.glob("part-*.parquet")))
+    job = _Job(memory, place, options, actors or local_cpus(), on_progress)
+    with ray_session(address, local_cpus()):
+        try:
+            parts = job.run(_chunks(prompts))
+        finally:
+            job.release()
+    return _finished(place, out, parts, parts_before)
+
+
+def _statement(memory: Path, prompts: Path, options: RecallOptions) -> dict[str, Any]:
+    try:
+        stamp = prompts.stat()
+        size, changed = stamp.st_size, stamp.st_mtime_ns
+    except OSError:
+        size = changed = 0  # reading it will say what is wrong
+    asked = {"prompts": str(prompts), "size": size, "changed": changed, "chunk": CHUNK}
+    return {"memory": Manifest.read(memory).digest, **asked, "options": asdict(options)}
+
+
+def _chunks(prompts: Path) -> Iterator[list[Prompt]]:
+    rows = read_prompts(prompts)
+    while chunk := list(itertools.islice(rows, CHUNK)):
+        yield chunk
+
+
+class _Job:
+    """Chunks to actors and answers to parts, two chunks an actor under way."""
+
+    def __init__(
+        self, memory: Path, place: Path, options: RecallOptions, count: int, on_progress: Callable[[int], None]
+    ) -> None:
+        self._memory, self._place, self._options = str(memory.absolute()), place, options
+        self._count, self._on_progress = count, on_progress
+        self._actors: list[Any] = []
+        self._waiting: dict[Any, tuple[int, list[Prompt], int]] = {}  # answer -> part, its prompts, actor
+        self._answered = self._losses = 0
+
+    def run(self, chunks: Iterator[list[Prompt]]) -> int:
+        """Write every part that is not there; returns how many there are."""
+        remote: Any = ray.remote(RecallActor).options(num_cpus=1, scheduling_strategy="SPREAD")
+        self._actors = [remote.remote(self._memory, self._options) for _ in range(self._count)]
+        parts = 0
+        for index, chunk in enumerate(chunks):
+            parts = index + 1
+            if part_path(self._place, index).exists():
+                self._count_answers(len(chunk))
+                continue
+            while len(self._waiting) >= 2 * self._count:
+                self._take(remote)
+            busy = [actor for _, _, actor in self._waiting.values()]
+            self._ask(index, chunk, min(range(self._count), key=busy.count))
+        while self._waiting:
+            self._take(remote)
+        return parts
+
+    def release(self) -> None:
+        """End the actors."""
+        for actor in self._actors:
+            ray.kill(actor)
+
+    def _ask(self, index: int, chunk: list[Prompt], actor: int) -> None:
+        self._waiting[self._actors[actor].answer.remote(chunk)] = (index, chunk, actor)
+
+    def _take(self, remote: Any) -> None:
+        (done,), _ = ray.wait(list(self._waiting), num_returns=1)
+        index, chunk, actor = self._waiting.pop(done)
+        try:
+            table = ray.get(done)
+        except RayActorError as error:
+            self._replace(actor, remote, error)
+            self._ask(index, chunk, actor)
+            return
+        _write_part(table, part_path(self._place, index))
+        self._losses = 0
+        self._count_answers(len(chunk))
+
+    def _replace(self, actor: int, remote: Any, error: RayActorError) -> None:
+        """A new actor in the place of a lost one; what the lost one was asked comes back as lost, too."""
+        self._losses += 1
+        if self._losses > _LOSSES * 2 * self._count:
+            raise ClusterError(f"actors die again and again: {error}. The parts that are done are kept") from error
+        self._actors[actor] = remote.remote(self._memory, self._options)
+
+    def _count_answers(self, count: int) -> None:
+        self._answered += count
+        self._on_progress(self._answered)
+
+
+def part_path(place: Path, index: int) -> Path:
+    return place / f"part-{index:07d}.parquet"
+
+
+def _write_part(table: pa.Table, path: Path) -> None:
+    temporary = path.with_suffix(".tmp")
+    with writing(path):
+        pq.write_table(table, temporary)
+        with open(temporary, "rb+") as handle:
+            os.fsync(handle.fileno())
+        temporary.rename(path)
+        sync_directory(path.parent)
+
+
+def _finished(place: Path, out: Path, parts: int, before: int) -> JobSummary:
+    """Put the parts together, a row group each, and publish the file by a rename."""
+    temporary, rows = place / "whole.tmp", 0
+    stops: dict[str, int] = {}
+    with writing(out):
+        with pq.ParquetWriter(temporary, SCHEMA) as writer:
+            for index in range(parts):
+                table = pq.read_table(part_path(place, index), schema=SCHEMA)
+                writer.write_table(table, row_group_size=CHUNK)
+                rows += len(table)
+                for stop in table["stop"].to_pylist():
+                    stops[stop] = stops.get(stop, 0) + 1
+        with open(temporary, "rb+") as handle:
+            os.fsync(handle.fileno())
+        refuse_existing(out)
+        temporary.rename(out)
+        sync_directory(out.parent)
+        shutil.rmtree(place)
+    return JobSummary(str(out), rows, stops.get("refused", 0), dict(sorted(stops.items())), parts, before)
