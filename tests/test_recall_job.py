@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from cluster import recall_job
-from cluster.recall_job import JobSummary, RecallOptions, recall_file
+from cluster.recall_actor import RecallOptions
+from cluster.recall_job import JobSummary, recall_file
 from memo_dist import Memory, MemoryConfig, Tokenizer
 from memo_dist.cli.app import main
 from memo_dist.decoding import cleanup_for

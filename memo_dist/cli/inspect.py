@@ -1,5 +1,7 @@
 """memo-dist inspect: what a memory holds."""
 
+from typing import Any
+
 from memo_dist.capacity import predicted_recall
 from memo_dist.cli.options import AsJson, ConfigFile, MemoryPath
 from memo_dist.cli.output import print_json, print_table
@@ -46,4 +48,20 @@ def inspect_command(memory: MemoryPath, as_json: AsJson = False, settings: Confi
         for name, value in facts.items()
     }
     shown["bytes_on_disk"] = show_bytes(size)
+    del shown["sources"]
     print_table(str(memory), shown)
+    print_table(
+        "Journal", {f"{n}. {one.get('when', '')}": _told(one) for n, one in enumerate(manifest.sources, start=1)}
+    )
+
+
+def _told(entry: dict[str, Any]) -> str:
+    """An entry of the journal in words: what was done, from where, how much."""
+    told = str(entry.get("action", "?"))
+    names = [str(name) for name in [*entry.get("inputs", []), *entry.get("memories", [])]]
+    if names:
+        told += f" {', '.join(names[:3])}" + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    left = [f"{entry[name]:,} {name}" for name in ("files", "skipped", "replaced", "empty") if entry.get(name)]
+    if "bits" in entry:
+        left.append(f"at {entry['bits']} bits from {entry.get('memory')}")
+    return told + (f" ({', '.join(left)})" if left else "")

@@ -87,7 +87,8 @@ def _run_job(
     as_json: bool,
 ) -> None:
     """Answer a file into a file, by many actors."""
-    from cluster.recall_job import RecallOptions, recall_file
+    from cluster.recall_actor import RecallOptions
+    from cluster.recall_job import recall_file
 
     if prompt or prompts is None:
         raise InputError("--out takes its prompts from --prompts FILE, and no --prompt")
