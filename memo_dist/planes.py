@@ -47,6 +47,16 @@ def quantize(cells: np.ndarray, bits: int) -> tuple[np.ndarray, float]:
     return np.ascontiguousarray(packed).view("<u8"), energy / gain if gain else 0.0
 
 
+def sign_planes(vectors: np.ndarray, bits: int) -> np.ndarray:
+    """Vectors (n, d) as odd integers of at most 2^bits - 1, in steps of the largest entry of each: packed signs
+    (n, bits, d / 64) uint64, bit 1 meaning -1."""
+    half = 1 << (bits - 1)
+    step = np.maximum(np.abs(vectors).max(axis=1, keepdims=True), 1e-30) / half
+    level = np.clip(np.floor(vectors / step).astype(np.int64) + half, 0, 2 * half - 1)
+    signs = (level[:, None, :] >> np.arange(bits)[:, None]) & 1 == 0
+    return np.ascontiguousarray(np.packbits(signs, axis=2, bitorder="little")).view("<u8")
+
+
 def expand(planes: np.ndarray) -> np.ndarray:
     """(bits, d, d / 64) planes -> (d, d) int32 of odd integers q: the plain form, to test against."""
     bits, dim, _ = planes.shape
@@ -58,8 +68,8 @@ def expand(planes: np.ndarray) -> np.ndarray:
 def plane_reader() -> Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], None]:
     """The compiled kernel `read(planes, banks, keys, out)`, compiled once a machine and kept on disk by numba.
 
-    planes (G, bits, d, d / 64) uint64; banks (n,) int64, rows of it; keys (n, d / 64) uint64, packed; out (n, d) int32
-    gets sum_p 2^p (d - 2 popcount(key ^ plane_p[j])).
+    planes (G, bits, m, d / 64) uint64; banks (n,) int64, rows of it; keys (n, d / 64) uint64, packed; out (n, m) int32
+    gets sum_p 2^p (d - 2 popcount(key ^ plane_p[j])). For a bank m = d; for a codebook m = V + 1.
     """
     import numba
 
@@ -82,7 +92,7 @@ def plane_reader() -> Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
                     apart = np.uint64(0)
                     for word in range(words):
                         apart += ones(keys[row, word] ^ planes[bank, p, j, word])
-                    total += (dim - 2 * np.int64(apart)) << p
+                    total += (64 * words - 2 * np.int64(apart)) << p
                 out[row, j] = total
 
     return read

@@ -6,7 +6,8 @@ from reference import ReferenceMemory
 
 from memo_dist import Memory, MemoryConfig
 from memo_dist.capacity import layer_recall, predicted_recall, with_banks_for
-from memo_dist.decoding import HashedCleanup
+from memo_dist.decoding import HashedCleanup, hashed
+from memo_dist.decoding.candidates import joined
 from memo_dist.sampling import context_names
 from memo_dist.sizes import parse_bytes
 
@@ -104,3 +105,20 @@ def test_context_names_depend_on_exactly_the_window() -> None:
         for window, name in zip(windows, names.tolist(), strict=True):
             assert by_window.setdefault(window, name) == name
         assert len(set(by_window.values())) == len(by_window)
+
+
+@pytest.mark.parametrize("vocab_size", [50, 1000, 40_000])
+def test_few_queries_are_answered_as_many_are(vocab_size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search in packed codes finds what the matrix product finds, in the same order, whatever the load."""
+    config = MemoryConfig.text(1, vocab_size, inner_dim=256)
+    cleanup, rng = HashedCleanup(config), np.random.default_rng(0)
+    codes = cleanup.codebook[rng.integers(0, vocab_size, (40, 3))] * 256
+    reads = (codes + rng.standard_normal((40, 3, 256)) * np.linspace(1, 900, 40)[:, None, None]).astype(np.int32)
+    filled = np.arange(3)[None, :] < rng.integers(1, 4, (40, 1))
+    many = cleanup.rank(reads, filled, top_k=4)
+    few = [cleanup.rank(reads[i : i + 1], filled[i : i + 1], top_k=4) for i in range(40)]
+    monkeypatch.setattr(hashed, "_FEW", 64)
+    together = cleanup.rank(reads, filled, top_k=4)
+    for found in (together, joined(few, 3, 4)):
+        assert np.array_equal(found.tokens, many.tokens)
+        assert np.array_equal(found.log_odds, many.log_odds)

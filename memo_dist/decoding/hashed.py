@@ -20,6 +20,10 @@ from memo_dist.codes import signs, value_words
 from memo_dist.config import MemoryConfig
 from memo_dist.decoding.candidates import BLOCK, SCORES_AT_ONCE, Candidates, best_columns, joined
 from memo_dist.encoding.hashed import HashedEncoder
+from memo_dist.planes import plane_reader, sign_planes
+
+_FEW = 4  # queries for which packed codes are searched instead of multiplied
+_FEW_BITS = 6  # of the vector that is sought: errors of a 64th of its largest entry
 
 
 class HashedCleanup:
@@ -34,8 +38,9 @@ class HashedCleanup:
         self.config = config
         self.encoder = HashedEncoder(config)
         size = config.vocab_size + 1
+        self._packed = value_words(config.vocab_size, config.inner_dim, config.seed)
         self._padded = np.zeros((-(-size // BLOCK) * BLOCK, config.inner_dim), np.float32)
-        self._padded[:size] = signs(value_words(config.vocab_size, config.inner_dim, config.seed))
+        self._padded[:size] = signs(self._packed)
         self.codebook = self._padded[:size]
         self.shortlist = min(shortlist, config.vocab_size + 1)
 
@@ -65,7 +70,8 @@ class HashedCleanup:
     def _rank(self, reads: np.ndarray, filled: np.ndarray, keep: int, top_k: int) -> Candidates:
         precision = self._precision(reads, filled)
         pooled = np.einsum("nld,nl->nd", reads.astype(np.float32), precision.astype(np.float32))
-        listed = best_columns(pooled @ self._padded.T, len(self.codebook), keep)
+        scores = self._few_scores(pooled) if len(pooled) <= _FEW else pooled @ self._padded.T
+        listed = best_columns(scores, len(self.codebook), keep)
         # rising ids first, so that equal log-odds are ranked the same everywhere
         listed.sort(axis=1)
         found = self.score(reads, filled, listed)
@@ -75,6 +81,16 @@ class HashedCleanup:
             np.take_along_axis(found.log_odds, order, axis=1),
             np.take_along_axis(found.layer_scores, order[:, :, None], axis=1),
         )
+
+    def _few_scores(self, pooled: np.ndarray) -> np.ndarray:
+        """About pooled O^T times a factor, padded, from packed codes: a matrix product would read O as floats."""
+        count, size = len(pooled), len(self.codebook)
+        planes = sign_planes(pooled, _FEW_BITS).reshape(count * _FEW_BITS, -1)
+        parts = np.empty((len(planes), size), np.int32)
+        plane_reader()(self._packed[None, None], np.zeros(len(planes), np.int64), planes, parts)
+        scores = np.zeros((count, len(self._padded)), np.float32)
+        scores[:, :size] = np.einsum("npv,p->nv", parts.reshape(count, _FEW_BITS, size), 2 ** np.arange(_FEW_BITS))
+        return scores
 
     def score(self, reads: np.ndarray, filled: np.ndarray, tokens: np.ndarray) -> Candidates:
         """Score given tokens (n, k), in the order given."""
