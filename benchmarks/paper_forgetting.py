@@ -34,7 +34,7 @@ def forget_first(run: LayersRun) -> dict[str, object]:
     memory.forget_batch(batches[0])
     memory.shard.flush()
     never.shard.flush()
-    ours, theirs = (m.shard.contents.cells.astype(np.float64) for m in (memory, never))
+    ours, theirs = (m.shard.contents.read_banks(0, len(m.shard.banks)).astype(np.float64) for m in (memory, never))
     return {
         "preset": run.preset,
         "residual": float(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs)),

@@ -59,7 +59,8 @@ def measure(name: str, path: str, unseen: str | None, banks: int, arguments: arg
 def run(words: list[str]) -> dict[str, Any]:
     command = [sys.executable, "-m", "memo_dist", *words, "--json"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout)
+    said: dict[str, Any] = json.loads(done.stdout)
+    return said
 
 
 def show(results: list[dict[str, Any]]) -> None:
