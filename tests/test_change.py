@@ -150,6 +150,7 @@ def test_add_forget_and_undo_are_exact(world: World) -> None:
     assert sorted(world.memory.iterdir()) == before
 
 
+@pytest.mark.slow
 def test_a_memory_that_forgot_everything_is_empty_and_takes_it_again(world: World) -> None:
     assert forget(world.memory, world.held, OPTIONS).changed == 15
     settled(world.memory, {})
@@ -158,6 +159,7 @@ def test_a_memory_that_forgot_everything_is_empty_and_takes_it_again(world: Worl
     settled(world.memory, world.old)
 
 
+@pytest.mark.slow
 def test_only_what_is_held_with_this_text_is_forgotten(world: World) -> None:
     """row-24 shares a passage with others; row-25 is given with another text, two rows are unknown."""
     given = {"row-24": world.old["row-24"], "row-25": "another text", "row-90": "unknown", "row-91": "too"}
@@ -182,6 +184,7 @@ def test_forgetting_the_unknown_says_so(world: World, capsys: pytest.CaptureFixt
     settled(world.memory, world.old)
 
 
+@pytest.mark.slow
 def test_documents_are_forgotten_by_id(world: World) -> None:
     file, other = list(world.old)[3:5]
     forget(world.memory, [], replace(OPTIONS, documents=("row-24", file)))
@@ -208,6 +211,7 @@ class InterruptionError(Exception):
     """What ends a change from within."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [add, forget])
 def test_a_stopped_change_goes_on(
     world: World,
@@ -238,6 +242,7 @@ def test_a_stopped_change_goes_on(
     settled(world.memory, {**world.old, **world.new} if change is add else {})
 
 
+@pytest.mark.slow
 def test_an_older_generation_is_not_published_over_a_newer_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its workspace, of a generation that is no more, is discarded by the next change."""
     monkeypatch.setattr("cluster.run._MAX_WINDOW", 4)
@@ -306,6 +311,7 @@ def test_a_disk_that_fills_while_publishing_changes_nothing(
     settled(world.memory, world.old)
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_memory_whole(world: World, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
     memory = Path(shutil.copytree(world.memory, small_disk / "m.memo"))
@@ -323,6 +329,7 @@ def test_a_full_disk_leaves_the_memory_whole(world: World, small_disk: Path, mon
     settled(memory, {**world.old, **world.new})
 
 
+@pytest.mark.slow
 def test_a_document_of_several_units_is_added_and_forgotten(world: World) -> None:
     rng = np.random.default_rng(8)
     lines = [" ".join(map(str, rng.integers(0, 99, 12))) for _ in range(60)]
@@ -338,6 +345,7 @@ def test_a_document_of_several_units_is_added_and_forgotten(world: World) -> Non
     settled(world.memory, world.old)
 
 
+@pytest.mark.slow
 def test_token_ids_and_text_do_not_mix(world: World) -> None:
     path = world.place / "ids.parquet"
     pq.write_table(pa.table({"id": ["a", "b", "c"], "tokens": [[1, 2, 3], [2, 3, 4], [3, 2, 3]]}), path)

@@ -45,7 +45,7 @@ def built(corpus: Path, out: Path, options: BuildOptions = OPTIONS) -> BuildSumm
     return build([str(corpus)], out, options)
 
 
-@pytest.mark.parametrize("shards", [1, 2, 3])
+@pytest.mark.parametrize("shards", [1, 2, pytest.param(3, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("unit_bytes", [None, 1500])
 def test_digest_is_that_of_one_process(
     text_corpus: Path, truth: Memory, tmp_path: Path, shards: int, unit_bytes: int | None

@@ -106,6 +106,7 @@ def test_other_formats_give_the_same(memory: Path, prompts: Path, tmp_path: Path
     assert len(one) == len(asked) > 3
 
 
+@pytest.mark.slow
 def test_a_job_that_stopped_goes_on_and_gives_the_same_file(memory: Path, prompts: Path, tmp_path: Path) -> None:
     answered(memory, prompts, tmp_path / "a.parquet")
     out, killed = tmp_path / "b.parquet", []

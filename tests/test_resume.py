@@ -23,7 +23,7 @@ from memo_dist.errors import ConfigError, DamagedMemoryError, OutputExistsError,
 from memo_dist.stored import StoredMemory
 from pipelines.plan import CorpusOptions
 
-pytestmark = pytest.mark.usefixtures("ray_local")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_local")]
 EVERY_UNIT = BuildOptions(
     tokenizer="bytes",
     num_banks=40,
