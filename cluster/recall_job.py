@@ -29,6 +29,7 @@ from cluster.workspace import require_same
 from memo_dist.durable import sync_directory, write_text, writing
 from memo_dist.manifest import Manifest
 from memo_dist.prompts import Prompt, read_prompts
+from memo_dist.published import open_memory
 from memo_dist.stored import refuse_existing
 
 CHUNK = 512  # prompts of a part
@@ -71,6 +72,8 @@ def recall_file(
     """
     refuse_existing(out)
     place = out.with_name(f".{out.name}.recalling")
+    with open_memory(memory):
+        pass  # damage is told here, by name, not by actors that cannot start
     statement = _statement(memory, prompts, options)
     with writing(place):
         place.mkdir(parents=True, exist_ok=True)

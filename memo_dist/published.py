@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 
 import h5py
 import numpy as np
@@ -183,10 +182,8 @@ class PublishedMemory:
     def __enter__(self) -> "PublishedMemory":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None  # maps end with the last array that uses them
+    def __exit__(self, *_: object) -> None:
+        """Nothing to do: maps end with the last array that uses them."""
 
     @property
     def tokenizer(self) -> Tokenizer | None:

@@ -35,7 +35,7 @@ def staged_output(out: Path) -> Iterator[Path]:
         StorageError: the directory cannot be made.
     """
     refuse_existing(out)
-    staging = out.with_name(f".{out.name}.building")
+    staging = out.with_name(f".{out.name}.staging")  # not a stopped build's workspace, which may hold a checkpoint
     made = [parent for parent in out.absolute().parents if not parent.exists()]
     with writing(out):
         if staging.exists():

@@ -68,7 +68,7 @@ class Source:
 
     def _opened(self) -> AbstractContextManager[IO[bytes]]:
         if "://" in self.url:
-            return fsspec.open(self.url, "rb", compression=self.compression)  # type: ignore[no-any-return]
+            return fsspec.open(self.url, "rb", compression=self.compression)  # type: ignore[no-any-return]  # fsspec ships no types
         # a local name is no URL: "::" in it means nothing
         opened: AbstractContextManager[IO[bytes]] = LocalFileSystem().open(self.url, compression=self.compression)
         return opened

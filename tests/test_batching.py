@@ -233,4 +233,4 @@ def test_a_row_whose_id_is_a_lone_surrogate_is_refused_or_named_otherwise(tmp_pa
     try:
         assert len(documents(batches(path, errors="replace"))) == 1
     except ValueError as error:
-        assert "a.jsonl" in str(error)  # noqa: PT017
+        assert "a.jsonl" in str(error)  # noqa: PT017  # it may be refused, not must

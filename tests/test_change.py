@@ -30,6 +30,7 @@ from memo_dist.encoding.segments import Segment
 from memo_dist.errors import ConfigError, DamagedMemoryError, InputError, NotMemorizedError, StorageError
 from memo_dist.generations import PREVIOUS_FILE, replace_generation, undo
 from memo_dist.manifest import MANIFEST_FILE, Manifest
+from memo_dist.shard import Shard
 from memo_dist.stored import StoredMemory
 from pipelines.plan import CorpusOptions
 
@@ -391,7 +392,7 @@ def test_any_history_of_changes_equals_the_reference_of_what_is_left(
 ) -> None:
     documents = {f"d{i}": part + parts[(2 * i + 1) % len(parts)] for i, part in enumerate(parts)}
     memory, held = Memory(SMALL), dict[str, list[int]]()
-    memory.shard.contents._buffer = buffer  # type: ignore[attr-defined]
+    memory.shard = Shard(SMALL, range(SMALL.num_banks), buffer=buffer)
     last: tuple[pa.Table, dict[str, list[int]]] | None = None
     for step, (action, random) in enumerate([*history, ("add", None)]):
         pool = {n: t for n, t in documents.items() if (n in held) == (action == "forget")}

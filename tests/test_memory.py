@@ -12,6 +12,7 @@ from memo_dist import Memory, MemoryConfig
 from memo_dist.batches import BatchInfo, make_batch
 from memo_dist.encoding.segments import Segment
 from memo_dist.errors import ConfigError, InputError, NotMemorizedError, TokenizerError
+from memo_dist.shard import Shard
 
 CONFIG = MemoryConfig.text(num_banks=3, vocab_size=500, inner_dim=64)
 Documents = dict[str, list[int]]
@@ -56,7 +57,7 @@ def test_order_and_buffering_do_not_change_a_bit(documents: Documents, random: o
     names = list(documents)
     random.shuffle(names)  # type: ignore[attr-defined]
     other = Memory(CONFIG)
-    other.shard._buffer = buffer
+    other.shard = Shard(CONFIG, range(CONFIG.num_banks), buffer=buffer)
     for name in names:
         other.memorize(name, documents[name])
     assert other.digest() == expected

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from cluster.recall_job import JobSummary, recall_file
 from memo_dist import Memory, MemoryConfig, Tokenizer
 from memo_dist.cli.app import main
 from memo_dist.decoding import cleanup_for
-from memo_dist.errors import ConfigError, OutputExistsError
+from memo_dist.errors import ConfigError, DamagedMemoryError, OutputExistsError
 from memo_dist.prompting import recall_text
 from memo_dist.prompts import read_prompts
 from memo_dist.published import publish
@@ -158,6 +159,15 @@ def test_a_killed_program_goes_on_by_the_same_command(memory: Path, prompts: Pat
                 time.sleep(float(rng.uniform(0.01, 0.2)))
     assert kills, f"seed {seed}"
     assert out.read_bytes() == truth.read_bytes(), f"seed {seed}"
+
+
+def test_a_damaged_memory_is_named_and_leaves_nothing(memory: Path, prompts: Path, tmp_path: Path) -> None:
+    broken = Path(shutil.copytree(memory, tmp_path / "broken.memo"))
+    shard = next(broken.glob("*.h5"))
+    shard.write_bytes(shard.read_bytes()[:-9])
+    with pytest.raises(DamagedMemoryError, match=shard.name):
+        answered(broken, prompts, tmp_path / "out.parquet")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["broken.memo", "prompts.jsonl"]
 
 
 def test_the_program_reports_and_refuses(

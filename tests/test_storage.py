@@ -205,6 +205,14 @@ def test_an_existing_output_is_never_touched(documents: Documents, saved: Path) 
     assert Manifest.read(saved).digest == digest
 
 
+def test_saving_leaves_the_checkpoint_of_a_stopped_build_alone(documents: Documents, tmp_path: Path) -> None:
+    workspace = tmp_path / ".m.memo.building"
+    workspace.mkdir()
+    (workspace / "shard").write_text("hours of work")
+    built(documents).save(tmp_path / "m.memo")
+    assert (workspace / "shard").read_text() == "hours of work"
+
+
 def test_a_failed_save_leaves_nothing(documents: Documents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(self: Manifest, directory: Path) -> None:
         raise StorageError("no")

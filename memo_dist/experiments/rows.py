@@ -28,7 +28,7 @@ class RowFile(Generic[Row]):
 
     def __init__(self, path: Path, kind: type[Row]) -> None:
         self.path, self._kind = path, kind
-        self._types = {field.name: field.type for field in fields(kind)}  # type: ignore[arg-type]
+        self._types = {field.name: field.type for field in fields(kind)}  # type: ignore[arg-type]  # Row is a dataclass
         self.rows: list[Row] = self._read() if path.exists() else []
 
     def _read(self) -> list[Row]:
@@ -65,7 +65,7 @@ class RowFile(Generic[Row]):
             out = csv.writer(handle, lineterminator="\n")
             if not handle.tell():
                 out.writerow(self._types)
-            out.writerow(asdict(row).values())  # type: ignore[call-overload]
+            out.writerow(asdict(row).values())  # type: ignore[call-overload]  # Row is a dataclass
             handle.flush()
             os.fsync(handle.fileno())
         self.rows.append(row)
