@@ -29,6 +29,7 @@ SCHEMA = pa.schema(
         ("windows", pa.list_(pa.int64())),
         ("stop", pa.string()),
         ("stop_confidence", pa.float64()),
+        ("alternatives", pa.list_(pa.list_(pa.struct([("token", pa.int64()), ("score", pa.float64())])))),
         ("error", pa.string()),
     ]
 )
@@ -42,6 +43,7 @@ class RecallOptions:
     min_confidence: float = DEFAULT_CONFIDENCE
     beam: int = DEFAULT_BEAM
     at_start: bool = False
+    top_k: int = 0
 
 
 class RecallActor:

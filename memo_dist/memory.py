@@ -4,6 +4,7 @@ Covers: memorize, forget, merge, recall, digest, save and open. Does not cover: 
 (cluster). One Shard owns every bank; the equations are in cmm.py and decoding.py.
 """
 
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 
@@ -128,6 +129,7 @@ class Memory:
         beam: int = DEFAULT_BEAM,
         min_confidence: float = DEFAULT_CONFIDENCE,
         at_start: bool = False,
+        top_k: int = 0,
     ) -> list[Continuation]:
         """Continue prompts verbatim; text needs a tokenizer. See recall.recall."""
         texts = [p for p in prompts if isinstance(p, str)]
@@ -135,9 +137,9 @@ class Memory:
             raise TokenizerError("this memory has no tokenizer; give prompts as token ids")
         encoded = iter(self.tokenizer.encode(texts)) if self.tokenizer and texts else iter(())
         ids = [next(encoded) if isinstance(p, str) else np.asarray(p) for p in prompts]
-        return recall(self, self.cleanup, ids, max_tokens, beam, min_confidence, at_start)
+        return recall(self, self.cleanup, ids, max_tokens, beam, min_confidence, at_start, top_k)
 
-    @property
+    @cached_property
     def cleanup(self) -> Cleanup:
         """Vectors -> tokens for this memory."""
         return cleanup_for(self.config, self.shard.contents.encoder)

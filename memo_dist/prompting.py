@@ -40,6 +40,7 @@ def recall_text(
     beam: int,
     min_confidence: float,
     at_start: bool = False,
+    top_k: int = 0,
 ) -> list[TextContinuation]:
     """Continue texts; see recall.recall for the arguments.
 
@@ -54,7 +55,7 @@ def recall_text(
         ids = [_without_first_word(tokens, tokenizer, reader.config.windows[0]) for tokens in ids]
 
     def ask(asked: list[np.ndarray]) -> list[Continuation]:
-        return recall(reader, cleanup, asked, max_tokens, beam, min_confidence, at_start)
+        return recall(reader, cleanup, asked, max_tokens, beam, min_confidence, at_start, top_k)
 
     results = [
         TextContinuation(prompt, tokenizer.decode(answer.tokens), answer)

@@ -16,7 +16,7 @@ Two memorized passages can share a window, and noise can put a wrong token first
 `beam` paths are followed, and the one confirmed furthest wins. beam=1 is greedy.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -35,6 +35,14 @@ _AHEAD = 4  # steps beyond the last token asked for, to confirm it
 
 
 @dataclass(frozen=True)
+class Alternative:
+    """A token that a step could have gone on with (V is "end of document"), and its score as in Continuation."""
+
+    token: int
+    score: float
+
+
+@dataclass(frozen=True)
 class Continuation:
     """What was recalled after one prompt.
 
@@ -43,6 +51,7 @@ class Continuation:
         scores: one per token: the log-odds, natural logarithm, that the token continues its whole context.
         confidences: one per token, in [0, 1]: the highest of its own and those of the tokens that followed.
         windows: for each token the longest window that was full and asked, in tokens.
+        alternatives: for each token the best of that step, best first; empty unless asked for.
         stop: "length", "end_of_document" or "abstained".
         stop_confidence: of the token at which recall abstained, of the end of the document, or of the last token.
     """
@@ -53,6 +62,7 @@ class Continuation:
     windows: list[int]
     stop: str
     stop_confidence: float
+    alternatives: list[list[Alternative]] = field(default_factory=list)
 
 
 @dataclass
@@ -63,6 +73,7 @@ class _Path:
     scores: list[float]
     confidences: list[float]
     windows: list[int]
+    alternatives: list[list[Alternative]] = field(default_factory=list)
     log_score: float = 0.0
     prior: float = _PRIOR
     stop: str = "length"
@@ -84,8 +95,15 @@ class _Path:
         return self._cut(keep, sure, "abstained", sure[keep] if keep < len(sure) else self.stop_confidence)
 
     def _cut(self, keep: int, sure: list[float], stop: str, stop_confidence: float) -> Continuation:
-        scores = self.scores[:keep]
-        return Continuation(self.tokens[:keep], scores, sure[:keep], self.windows[:keep], stop, stop_confidence)
+        return Continuation(
+            self.tokens[:keep],
+            self.scores[:keep],
+            sure[:keep],
+            self.windows[:keep],
+            stop,
+            stop_confidence,
+            self.alternatives[:keep],
+        )
 
 
 def recall(
@@ -96,11 +114,13 @@ def recall(
     beam: int = DEFAULT_BEAM,
     min_confidence: float = DEFAULT_CONFIDENCE,
     at_start: bool = False,
+    top_k: int = 0,
 ) -> list[Continuation]:
     """Continue each prompt (token ids) by up to `max_tokens` tokens.
 
     Args:
         at_start: the prompts are the beginnings of documents; then any length will do, even none.
+        top_k: alternatives of each step to report.
 
     Raises:
         PromptError: a prompt is shorter than the shortest window, or has an id outside the vocabulary.
@@ -114,7 +134,7 @@ def recall(
     for _ in range(max_tokens + _AHEAD):
         if not paths:
             break
-        paths = _step(reader, cleanup, paths, finished, beam, at_start)
+        paths = _step(reader, cleanup, paths, finished, beam, at_start, top_k)
     for path in paths:
         finished[path.prompt].append(path)
     return [_best(ends, max_tokens, min_confidence) for ends in finished]
@@ -145,13 +165,15 @@ def _step(
     finished: list[list[_Path]],
     beam: int,
     at_start: bool,
+    top_k: int,
 ) -> list[_Path]:
     config = reader.config
     cues = cleanup.encoder.query([np.asarray(p.context) for p in paths], at_start)
-    found = cleanup.rank(cleanup.encoder.retrieve(reader, cues), cues.filled, top_k=beam)
+    found = cleanup.rank(cleanup.encoder.retrieve(reader, cues), cues.filled, top_k=max(beam, top_k))
     confidence, alone = found.confidence(np.array([p.prior for p in paths])), found.confidence(_PRIOR)
     depth = cues.filled.sum(axis=1)
     grown: dict[int, list[_Path]] = {}
+    followed = np.arange(found.tokens.shape[1]) < beam
     for row, path in enumerate(paths):
         best, window = float(confidence[row, 0]), config.windows[depth[row] - 1]
         if best < _LOST:
@@ -159,10 +181,14 @@ def _step(
             finished[path.prompt].append(path)
             continue
         least = min(0.0, found.log_odds[row, 0] - _RIVAL)
-        worth = (confidence[row] >= _LOST) & (found.log_odds[row] >= least)
+        worth = (confidence[row] >= _LOST) & (found.log_odds[row] >= least) & followed
         rows = (a[row][worth].tolist() for a in (found.tokens, confidence, alone, found.log_odds))
+        best_of_step = zip(found.tokens[row, :top_k].tolist(), found.log_odds[row, :top_k].tolist(), strict=True)
+        others = [Alternative(token, score) for token, score in best_of_step]
         for token, inside, own, score in zip(*rows, strict=True):
-            grown.setdefault(path.prompt, []).append(_grow(path, token, inside, own, score, window, config))
+            branch = _grow(path, token, inside, own, score, window, config)
+            branch.alternatives = [*path.alternatives, others]
+            grown.setdefault(path.prompt, []).append(branch)
     survivors: list[_Path] = []
     for prompt, branches in grown.items():
         branches.sort(key=lambda p: -p.log_score)

@@ -92,3 +92,29 @@ def test_bad_prompts_are_named() -> None:
         memory.recall([[1, 2, 3, 1000]])
     with pytest.raises(TokenizerError, match="no tokenizer"):
         memory.recall(["text"])
+
+
+def test_alternatives_of_each_step_are_its_best_tokens_in_order() -> None:
+    """Two documents share 80 tokens: where they part, both continuations lead the list; elsewhere one does."""
+    shared, one, two = random_tokens(80, 20), random_tokens(40, 21), random_tokens(40, 22)
+    memory = memory_of(shared + one, shared + two)
+    (answer,) = memory.recall([shared[-70:-5]], max_tokens=10, top_k=4)
+    assert len(answer.alternatives) == len(answer.tokens) == 10
+    for step, (others, token, score) in enumerate(zip(answer.alternatives, answer.tokens, answer.scores, strict=True)):
+        scores = [other.score for other in others]
+        assert len(others) == 4
+        assert scores == sorted(scores, reverse=True)
+        assert dict(zip([o.token for o in others], scores, strict=True))[token] == score
+        likely = {other.token for other in others if other.score > 0}
+        assert likely == ({one[0], two[0]} if step == 5 else {token})
+
+
+def test_alternatives_do_not_change_the_answer() -> None:
+    text = random_tokens(2000, 23)
+    memory = memory_of(text)
+    prompts = [text[p - 30 : p] for p in range(64, 1900, 131)]
+    plain, more = memory.recall(prompts, beam=2), memory.recall(prompts, beam=2, top_k=9)
+    assert [a.tokens for a in plain] == [a.tokens for a in more]
+    assert [a.confidences for a in plain] == [a.confidences for a in more]
+    assert all(len(step) == 9 for a in more for step in a.alternatives)
+    assert all(a.alternatives == [[]] * len(a.tokens) for a in plain)

@@ -30,7 +30,7 @@ from memo_dist.recall import recall
 pytestmark = pytest.mark.usefixtures("ray_local")
 CONFIG = MemoryConfig.text(num_banks=30, vocab_size=256, inner_dim=128)
 TEXT = "".join(f"entry {i}: {i * i % 977} beside {i * 31 % 889};\n" for i in range(150))
-OPTIONS = RecallOptions(max_tokens=12, beam=2)
+OPTIONS = RecallOptions(max_tokens=12, beam=2, top_k=3)
 
 
 @pytest.fixture(scope="module")
@@ -83,15 +83,18 @@ def test_every_prompt_has_its_own_answer(memory: Path, prompts: Path, tmp_path: 
             assert row["tokens"] is None
             continue
         if isinstance(prompt.asked, str):
-            (text,) = recall_text(whole, cleanup, tokenizer, [prompt.asked], 12, 2, OPTIONS.min_confidence)
+            (text,) = recall_text(whole, cleanup, tokenizer, [prompt.asked], 12, 2, OPTIONS.min_confidence, top_k=3)
             found = text.continuation
             assert row["text"] == text.text
         else:
-            (found,) = recall(whole, cleanup, [np.array(prompt.asked)], 12, 2)
+            (found,) = recall(whole, cleanup, [np.array(prompt.asked)], 12, 2, top_k=3)
             assert row["text"] is None
         assert (row["tokens"], row["windows"], row["stop"]) == (found.tokens, found.windows, found.stop)
         assert row["confidences"] == pytest.approx(found.confidences)
         assert row["scores"] == pytest.approx(found.scores, rel=1e-6)
+        steps = [[one["token"] for one in step] for step in row["alternatives"]]
+        assert steps == [[one.token for one in step] for step in found.alternatives]
+        assert {len(step) for step in steps} <= {3}
     assert summary.stops["length"] > 40
     assert summary.stops["abstained"] > 3
 

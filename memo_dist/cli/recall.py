@@ -5,20 +5,26 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
+from rich.markup import escape
 
 from memo_dist.cli.options import Address, AsJson, ConfigFile, MemoryPath
 from memo_dist.cli.output import ProgressLine, print_json
 from memo_dist.decoding import cleanup_for
+from memo_dist.decoding.probabilities import log_probabilities
 from memo_dist.errors import ConfigError, InputError
 from memo_dist.prompting import TextContinuation, recall_text
 from memo_dist.prompts import ids_of, read_prompts
 from memo_dist.published import PublishedMemory, open_memory
 from memo_dist.recall import DEFAULT_BEAM, DEFAULT_CONFIDENCE, recall
 from memo_dist.stored import StoredMemory
+from memo_dist.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from cluster.recall import ClusterReader
+
+_SHOWN = 1e-6  # the least probability worth a place in the table of steps
 
 
 def recall_command(
@@ -37,6 +43,7 @@ def recall_command(
     max_tokens: Annotated[int, typer.Option(min=1, help="Longest continuation.")] = 50,
     min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Abstain below this.")] = DEFAULT_CONFIDENCE,
     beam: Annotated[int, typer.Option(min=1, help="Rival continuations to follow; 1 is greedy.")] = DEFAULT_BEAM,
+    top_k: Annotated[int, typer.Option(min=0, help="Alternatives of each step to report, with their scores.")] = 0,
     from_start: Annotated[bool, typer.Option(help="The prompts begin documents, so they may be short.")] = False,
     shards: Annotated[
         int | None,
@@ -49,12 +56,20 @@ def recall_command(
     """Continue prompts verbatim; abstain where the memory does not hold them."""
     if out is not None:
         _run_job(
-            Path(memory), prompt, prompts, out, (max_tokens, min_confidence, beam, from_start), shards, address, as_json
+            Path(memory),
+            prompt,
+            prompts,
+            out,
+            (max_tokens, min_confidence, beam, from_start, top_k),
+            shards,
+            address,
+            as_json,
         )
         return
     asked = [*(prompt or []), *(one.asked for one in (read_prompts(prompts) if prompts else ()))]
     if not asked:
         raise InputError("no prompt was given; use --prompt TEXT or --prompts FILE")
+    words = (max_tokens, beam, min_confidence, from_start, top_k)
     with open_memory(memory) as stored:
         tokenizer = stored.tokenizer
         ids = [ids_of(item, tokenizer is None) for item in asked]
@@ -62,18 +77,20 @@ def recall_command(
         cleanup = cleanup_for(stored.config)
         with reader_for(stored, address, shards) as reader:
             if tokenizer is None or not texts:
-                found = recall(reader, cleanup, ids, max_tokens, beam, min_confidence, from_start)
+                found = recall(reader, cleanup, ids, *words)
                 results = [{"prompt": i.tolist(), **asdict(c)} for i, c in zip(ids, found, strict=True)]
             elif len(texts) < len(asked):
                 raise InputError("some prompts are text and some token ids; ask them in two runs")
             else:
-                answers = recall_text(reader, cleanup, tokenizer, texts, max_tokens, beam, min_confidence, from_start)
+                answers = recall_text(reader, cleanup, tokenizer, texts, *words)
                 results = [_result(answer) for answer in answers]
     if as_json:
         print_json({"results": results})
         return
     for result in results:
         _show(result)
+        if top_k:
+            _show_steps(result, tokenizer)
 
 
 def _run_job(
@@ -81,7 +98,7 @@ def _run_job(
     prompt: list[str] | None,
     prompts: Path | None,
     out: Path,
-    words: tuple[int, float, int, bool],
+    words: tuple[int, float, int, bool, int],
     actors: int | None,
     address: str | None,
     as_json: bool,
@@ -142,3 +159,24 @@ def _show(result: dict[str, Any]) -> None:
     console = Console()
     console.print(shown, soft_wrap=True)
     Console(stderr=True).print(f"-- {reasons[result['stop']]}", style="yellow", highlight=False)
+
+
+def _show_steps(result: dict[str, Any], tokenizer: Tokenizer | None) -> None:
+    """A line a step: what it could have gone on with, and how probable each was."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("step", "token", "alternatives (probability)", title="on each step's own evidence")
+    for step, (token, others) in enumerate(zip(result["tokens"], result["alternatives"], strict=True), start=1):
+        probable = np.exp(log_probabilities(np.array([one["score"] for one in others])))
+        shown = [
+            f"{_word(one['token'], tokenizer)} {p:.3g}" for one, p in zip(others, probable, strict=True) if p >= _SHOWN
+        ]
+        table.add_row(str(step), escape(_word(token, tokenizer)), escape("  ".join(shown)))
+    Console().print(table)
+
+
+def _word(token: int, tokenizer: Tokenizer | None) -> str:
+    if tokenizer is None:
+        return str(token)
+    return "(end)" if token >= tokenizer.vocab_size else repr(tokenizer.decode([token]))
