@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from memo_dist.config import MemoryConfig
-from memo_dist.decoding import Cleanup
+from memo_dist.decoding import Alternative, Cleanup
 from memo_dist.encoding.protocol import Reader
 from memo_dist.errors import PromptError
 
@@ -32,14 +32,6 @@ _STAYS = 0.999  # that a passage goes on at the next token
 _RIVAL = 5.0  # log-odds by which a rival that is itself unlikely may be behind the best and still be followed
 _LOST = 1e-3  # a path less sure than this is given up
 _AHEAD = 4  # steps beyond the last token asked for, to confirm it
-
-
-@dataclass(frozen=True)
-class Alternative:
-    """A token that a step could have gone on with (V is "end of document"), and its score as in Continuation."""
-
-    token: int
-    score: float
 
 
 @dataclass(frozen=True)
@@ -125,6 +117,28 @@ def recall(
     Raises:
         PromptError: a prompt is shorter than the shortest window, or has an id outside the vocabulary.
     """
+    return [
+        found[0]
+        for found in recall_several(reader, cleanup, prompts, 1, max_tokens, beam, min_confidence, at_start, top_k)
+    ]
+
+
+def recall_several(
+    reader: Reader,
+    cleanup: Cleanup,
+    prompts: list[np.ndarray],
+    count: int,
+    max_tokens: int = 50,
+    beam: int = DEFAULT_BEAM,
+    min_confidence: float = DEFAULT_CONFIDENCE,
+    at_start: bool = False,
+    top_k: int = 0,
+) -> list[list[Continuation]]:
+    """Up to `count` different continuations of each prompt, at least one, best first; see recall for the rest.
+
+    Where memorized passages share a context and part, each is one. None is the beginning of a better one, unless a
+    document ends there.
+    """
     config = reader.config
     for index, prompt in enumerate(prompts):
         check_prompt(prompt, config, at_start, f"prompt {index + 1}")
@@ -137,7 +151,7 @@ def recall(
         paths = _step(reader, cleanup, paths, finished, beam, at_start, top_k)
     for path in paths:
         finished[path.prompt].append(path)
-    return [_best(ends, max_tokens, min_confidence) for ends in finished]
+    return [_ranked(ends, max_tokens, min_confidence, count) for ends in finished]
 
 
 def check_prompt(prompt: np.ndarray, config: MemoryConfig, at_start: bool, name: str) -> None:
@@ -152,10 +166,21 @@ def check_prompt(prompt: np.ndarray, config: MemoryConfig, at_start: bool, name:
         raise PromptError(f"{name} has token id {int(np.max(prompt))}; the vocabulary has {config.vocab_size}")
 
 
-def _best(paths: list[_Path], max_tokens: int, min_confidence: float) -> Continuation:
-    """The path that is confirmed to its end, else the one confirmed furthest; between equals the likelier."""
+def _ranked(paths: list[_Path], max_tokens: int, min_confidence: float, count: int) -> list[Continuation]:
+    """First the path that is confirmed to its end, else the one confirmed furthest; between equals the likelier."""
     ranked = [(path.confirmed(max_tokens, min_confidence), path.log_score) for path in paths]
-    return max(ranked, key=lambda pair: (pair[0].stop != "abstained", len(pair[0].tokens), pair[1]))[0]
+    ranked.sort(key=lambda pair: (pair[0].stop != "abstained", len(pair[0].tokens), pair[1]), reverse=True)
+    kept: list[Continuation] = []
+    for found, _ in ranked:
+        if len(kept) < count and not any(_repeats(found, one) for one in kept):
+            kept.append(found)
+    return kept
+
+
+def _repeats(found: Continuation, better: Continuation) -> bool:
+    if found.stop == "end_of_document":
+        return found.tokens == better.tokens and better.stop == found.stop
+    return found.tokens == better.tokens[: len(found.tokens)]
 
 
 def _step(
@@ -183,8 +208,7 @@ def _step(
         least = min(0.0, found.log_odds[row, 0] - _RIVAL)
         worth = (confidence[row] >= _LOST) & (found.log_odds[row] >= least) & followed
         rows = (a[row][worth].tolist() for a in (found.tokens, confidence, alone, found.log_odds))
-        best_of_step = zip(found.tokens[row, :top_k].tolist(), found.log_odds[row, :top_k].tolist(), strict=True)
-        others = [Alternative(token, score) for token, score in best_of_step]
+        others = found.alternatives(row, top_k)
         for token, inside, own, score in zip(*rows, strict=True):
             branch = _grow(path, token, inside, own, score, window, config)
             branch.alternatives = [*path.alternatives, others]

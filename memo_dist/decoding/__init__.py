@@ -1,13 +1,13 @@
 """Cleanup: vectors read from a memory -> tokens. hashed.py (preset text), projected.py (preset paper), one protocol."""
 
 from memo_dist.config import MemoryConfig
-from memo_dist.decoding.candidates import Candidates, Cleanup
+from memo_dist.decoding.candidates import Alternative, Candidates, Cleanup
 from memo_dist.decoding.hashed import HashedCleanup
 from memo_dist.decoding.projected import ProjectedCleanup
 from memo_dist.encoding.projected import ProjectedEncoder
 from memo_dist.encoding.protocol import Encoder
 
-__all__ = ["Candidates", "Cleanup", "HashedCleanup", "ProjectedCleanup", "cleanup_for"]
+__all__ = ["Alternative", "Candidates", "Cleanup", "HashedCleanup", "ProjectedCleanup", "cleanup_for"]
 
 
 def cleanup_for(config: MemoryConfig, encoder: Encoder | None = None) -> Cleanup:

@@ -15,6 +15,14 @@ SCORES_AT_ONCE = 1 << 24  # float32 scores held at a time: 64 MiB
 
 
 @dataclass(frozen=True)
+class Alternative:
+    """A token that a context may go on with (V is "end of document") and its log-odds."""
+
+    token: int
+    score: float
+
+
+@dataclass(frozen=True)
 class Candidates:
     """The best `k` tokens of n queries, best first.
 
@@ -27,6 +35,11 @@ class Candidates:
     tokens: np.ndarray
     log_odds: np.ndarray
     layer_scores: np.ndarray
+
+    def alternatives(self, row: int, count: int) -> list[Alternative]:
+        """The best `count` of one query."""
+        best = zip(self.tokens[row, :count].tolist(), self.log_odds[row, :count].tolist(), strict=True)
+        return [Alternative(token, score) for token, score in best]
 
     def confidence(self, prior: np.ndarray | float = 0.5) -> np.ndarray:
         """(n, k): the probability that each token continues the context, where `prior` is the probability that the
