@@ -37,10 +37,11 @@ def serve_command(
     if api_key_file is None and not host.startswith(_LOOPBACK):
         print(f"memo-dist: warning: {host} can be reached by others and there is no --api-key-file", file=sys.stderr)
 
+    stdout = sys.stdout  # a Ray session turns what is printed to stderr
+
     def ready(url: str, model: str) -> None:
         if as_json:
-            print_json({"url": url, "model": model})
-            sys.stdout.flush()
+            print_json({"url": url, "model": model}, stdout)
         print(f"serving {model!r} at {url}/v1; Ctrl-C or SIGTERM ends it", file=sys.stderr, flush=True)
 
     print("starting replicas", file=sys.stderr, flush=True)
