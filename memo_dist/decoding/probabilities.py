@@ -18,9 +18,7 @@ TEMPERATURE = 1.0  # Bayes' rule; fitted values are .95 to 1.15 and no better on
 FURTHER = 0.02  # rho, odds of one more continuation: about the share of 16-token contexts in text that have several
 
 
-def log_probabilities(
-    log_odds: np.ndarray, temperature: float = TEMPERATURE, further: float = FURTHER
-) -> np.ndarray:
+def log_probabilities(log_odds: np.ndarray, temperature: float = TEMPERATURE, further: float = FURTHER) -> np.ndarray:
     """(..., k) log-odds of different candidates -> (..., k) natural logarithms of their probabilities.
 
     Args:
