@@ -58,7 +58,9 @@ class Continuation:
 
 
 @dataclass
-class _Path:
+class Path:
+    """A prompt with tokens recalled so far; what recall says of it depends on the confidence asked for."""
+
     prompt: int
     context: list[int]  # the last h^L tokens
     tokens: list[int]
@@ -139,19 +141,33 @@ def recall_several(
     Where memorized passages share a context and part, each is one. None is the beginning of a better one, unless a
     document ends there.
     """
+    paths = follow(reader, cleanup, prompts, max_tokens, beam, at_start, top_k)
+    return [best_paths(ends, max_tokens, min_confidence, count) for ends in paths]
+
+
+def follow(
+    reader: Reader,
+    cleanup: Cleanup,
+    prompts: list[np.ndarray],
+    max_tokens: int = 50,
+    beam: int = DEFAULT_BEAM,
+    at_start: bool = False,
+    top_k: int = 0,
+) -> list[list[Path]]:
+    """The first half of `recall`, the same for every confidence: each prompt's paths, to their ends."""
     config = reader.config
     for index, prompt in enumerate(prompts):
         check_prompt(prompt, config, at_start, f"prompt {index + 1}")
     keep = config.context_length
-    paths = [_Path(i, [int(t) for t in p[-keep:]], [], [], [], []) for i, p in enumerate(prompts)]
-    finished: list[list[_Path]] = [[] for _ in prompts]
+    paths = [Path(i, [int(t) for t in p[-keep:]], [], [], [], []) for i, p in enumerate(prompts)]
+    finished: list[list[Path]] = [[] for _ in prompts]
     for _ in range(max_tokens + _AHEAD):
         if not paths:
             break
         paths = _step(reader, cleanup, paths, finished, beam, at_start, top_k)
     for path in paths:
         finished[path.prompt].append(path)
-    return [_ranked(ends, max_tokens, min_confidence, count) for ends in finished]
+    return finished
 
 
 def check_prompt(prompt: np.ndarray, config: MemoryConfig, at_start: bool, name: str) -> None:
@@ -166,7 +182,12 @@ def check_prompt(prompt: np.ndarray, config: MemoryConfig, at_start: bool, name:
         raise PromptError(f"{name} has token id {int(np.max(prompt))}; the vocabulary has {config.vocab_size}")
 
 
-def _ranked(paths: list[_Path], max_tokens: int, min_confidence: float, count: int) -> list[Continuation]:
+def best_path(paths: list[Path], max_tokens: int, min_confidence: float) -> Continuation:
+    """The second half of `recall`, for one prompt's paths."""
+    return best_paths(paths, max_tokens, min_confidence, 1)[0]
+
+
+def best_paths(paths: list[Path], max_tokens: int, min_confidence: float, count: int) -> list[Continuation]:
     """First the path that is confirmed to its end, else the one confirmed furthest; between equals the likelier."""
     ranked = [(path.confirmed(max_tokens, min_confidence), path.log_score) for path in paths]
     ranked.sort(key=lambda pair: (pair[0].stop != "abstained", len(pair[0].tokens), pair[1]), reverse=True)
@@ -186,18 +207,18 @@ def _repeats(found: Continuation, better: Continuation) -> bool:
 def _step(
     reader: Reader,
     cleanup: Cleanup,
-    paths: list[_Path],
-    finished: list[list[_Path]],
+    paths: list[Path],
+    finished: list[list[Path]],
     beam: int,
     at_start: bool,
     top_k: int,
-) -> list[_Path]:
+) -> list[Path]:
     config = reader.config
     cues = cleanup.encoder.query([np.asarray(p.context) for p in paths], at_start)
     found = cleanup.rank(cleanup.encoder.retrieve(reader, cues), cues.filled, top_k=max(beam, top_k))
     confidence, alone = found.confidence(np.array([p.prior for p in paths])), found.confidence(_PRIOR)
     depth = cues.filled.sum(axis=1)
-    grown: dict[int, list[_Path]] = {}
+    grown: dict[int, list[Path]] = {}
     followed = np.arange(found.tokens.shape[1]) < beam
     for row, path in enumerate(paths):
         best, window = float(confidence[row, 0]), config.windows[depth[row] - 1]
@@ -213,7 +234,7 @@ def _step(
             branch = _grow(path, token, inside, own, score, window, config)
             branch.alternatives = [*path.alternatives, others]
             grown.setdefault(path.prompt, []).append(branch)
-    survivors: list[_Path] = []
+    survivors: list[Path] = []
     for prompt, branches in grown.items():
         branches.sort(key=lambda p: -p.log_score)
         for path in branches[:beam]:
@@ -221,12 +242,12 @@ def _step(
     return survivors
 
 
-def _grow(path: _Path, token: int, inside: float, own: float, score: float, window: int, config: MemoryConfig) -> _Path:
+def _grow(path: Path, token: int, inside: float, own: float, score: float, window: int, config: MemoryConfig) -> Path:
     """The path with one more token: `inside` given what came before, `own` and `score` on its evidence alone."""
     likelihood = path.log_score + float(np.log(inside))
     if token == config.end_of_document:
         return replace(path, log_score=likelihood, stop="end_of_document", stop_confidence=own)
-    return _Path(
+    return Path(
         prompt=path.prompt,
         context=[*path.context, token][-config.context_length :],
         tokens=[*path.tokens, token],
