@@ -13,9 +13,10 @@ from cluster.serving.asks import Answer, Ask, Choice, Refusal, SpelledToken, Tra
 from memo_dist.decoding import Alternative, HashedCleanup
 from memo_dist.decoding.probabilities import log_probabilities
 from memo_dist.errors import ConfigError, MemoError, PromptError
+from memo_dist.paths import check_prompt
 from memo_dist.prompting import TextContinuation, recall_texts
 from memo_dist.published import open_memory
-from memo_dist.recall import Continuation, check_prompt, recall_several
+from memo_dist.recall import Continuation, recall_several
 from memo_dist.scoring import score_tokens
 from memo_dist.tokenizer import Tokenizer
 from memo_dist.trace import described, trace

@@ -113,7 +113,7 @@ class _Served:
     """The replicas of one memory in Ray Serve; what the front asks."""
 
     def __init__(self, path: Path, app: str, count: int, options: ServeOptions) -> None:
-        self._app, self._local = app, options.address is None
+        self._app = app
         logging.getLogger("ray.serve").setLevel(logging.ERROR)
         serve.start(proxy_location="Disabled")
         made = replicas_of(path, count, options.limits.prompt_tokens)
@@ -131,10 +131,8 @@ class _Served:
         return sum(n for one in deployments for state, n in one.replica_states.items() if state.value == "RUNNING")
 
     def end(self) -> None:
-        if self._local:
-            serve.shutdown()
-        else:
-            serve.delete(self._app)
+        """Take the replicas away; what else the cluster serves stays, and a local Ray ends with its session."""
+        serve.delete(self._app)
 
 
 async def _result(response: Any) -> Any:
