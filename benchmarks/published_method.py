@@ -8,10 +8,10 @@ is trained on the whole input. Four ways, each in a process of its own; prints o
     positions   the same, one outer product a position
     identity    the same matrix by the identities of docs/paper.md: our preset `paper`
     text        our preset `text`, with as many cells
-The first two are slow, so a sample is timed (`--batches`; 64 positions). Their matrix is compared with that of `identity`
-for the same sample; their recall is that of `identity`, the same sum in another order. Only memorizing is timed:
-tokenized batches lie in memory, codes are drawn and kernels compiled before. Peak memory is the high water mark of the
-process (VmHWM of Linux) after memorizing; `ready` is the mark before the memory was made.
+The first two are slow, so a sample is timed (`--batches`; 64 positions). Their matrix is compared with that of
+`identity` for the same sample; their recall is that of `identity`, the same sum in another order. Only memorizing is
+timed: tokenized batches lie in memory, codes are drawn and kernels compiled before. Peak memory is the high water mark
+of the process (VmHWM of Linux) after memorizing; `ready` is the mark before the memory was made.
 """
 
 import argparse
