@@ -11,19 +11,27 @@ prior 1/V for each number of matching layers and 1 for none,
     log_odds(v) = E_m(v) - log V - log(1 + sum_{k=1}^{m-1} exp(E_k(v)) / V)
 is the log of P(v continues this whole context) against its being noise or a partial match. docs/decisions/0002 tells
 what it is worth against fixed layer weights.
+
+Searching the codebook, nearly all of the work, runs where the codebook is, NumPy or CuPy, in whole numbers that float32
+sums without error; of what is on the shortlist only sums come to the host, where the log-odds are made. So a GPU gives
+the bits that NumPy gives.
 """
+
+from types import ModuleType
 
 import numpy as np
 from scipy.special import logsumexp
 
+from memo_dist.backend import Array, namespace, to_device, to_host
 from memo_dist.codes import signs, value_words
 from memo_dist.config import MemoryConfig
-from memo_dist.decoding.candidates import BLOCK, SCORES_AT_ONCE, Candidates, best_columns, joined
+from memo_dist.decoding.candidates import BLOCK, SCORES_AT_ONCE, Candidates, best_whole, joined
 from memo_dist.encoding.hashed import HashedEncoder
 from memo_dist.planes import plane_reader, sign_planes
 
-_FEW = 4  # queries for which packed codes are searched instead of multiplied
+_FEW = 4  # queries for which the CPU searches packed codes instead of multiplying
 _FEW_BITS = 6  # of the vector that is sought: errors of a 64th of its largest entry
+_STEPS = 2047  # of the vector that is multiplied, each way: 11 bits, which tensor cores keep
 
 
 class HashedCleanup:
@@ -32,14 +40,16 @@ class HashedCleanup:
     Args:
         config: the memory's definition.
         shortlist: how many tokens, found by one matrix product, are scored exactly.
+        xp: numpy or cupy, where the codebook is kept and searched.
     """
 
-    def __init__(self, config: MemoryConfig, shortlist: int = 16) -> None:
+    def __init__(self, config: MemoryConfig, shortlist: int = 16, xp: ModuleType = np) -> None:
         self.config = config
-        self.encoder = HashedEncoder(config)
+        self.xp = xp
+        self.encoder = HashedEncoder(config, xp)
         size = config.vocab_size + 1
-        self._packed = value_words(config.vocab_size, config.inner_dim, config.seed)
-        self._padded = np.zeros((-(-size // BLOCK) * BLOCK, config.inner_dim), np.float32)
+        self._packed = value_words(config.vocab_size, config.inner_dim, config.seed, xp)
+        self._padded = xp.zeros((-(-size // BLOCK) * BLOCK, config.inner_dim), np.float32)
         self._padded[:size] = signs(self._packed)
         self.codebook = self._padded[:size]
         self.shortlist = min(shortlist, config.vocab_size + 1)
@@ -52,8 +62,8 @@ class HashedCleanup:
             filled: (n, L) bool; the layers of a context that count, a prefix of each row.
             top_k: tokens to return.
 
-        The shortlist is the top of sum_l r_l O^T / s_l^2, a float32 product; scores and log-odds of what is on it
-        come from exact integer sums, in float64.
+        The shortlist is the top of sum_l r_l O^T / s_l^2, rounded to whole steps before the product; scores and
+        log-odds of what is on it come from exact integer sums, in float64.
         """
         keep = max(top_k, self.shortlist)
         rows = max(1, SCORES_AT_ONCE // len(self.codebook))
@@ -68,19 +78,26 @@ class HashedCleanup:
         return np.asarray(self.rank(reads, filled).tokens[:, 0] == tokens)
 
     def _rank(self, reads: np.ndarray, filled: np.ndarray, keep: int, top_k: int) -> Candidates:
-        precision = self._precision(reads, filled)
-        pooled = np.einsum("nld,nl->nd", reads.astype(np.float32), precision.astype(np.float32))
-        scores = self._few_scores(pooled) if len(pooled) <= _FEW else pooled @ self._padded.T
-        listed = best_columns(scores, len(self.codebook), keep)
-        # rising ids first, so that equal log-odds are ranked the same everywhere
-        listed.sort(axis=1)
-        found = self.score(reads, filled, listed)
+        here = to_device(reads, self.xp)
+        pooled = self._pooled(here, self._precision(here, to_device(filled, self.xp)))
+        few = self.xp is np and len(pooled) <= _FEW
+        scores = self._few_scores(pooled) if few else in_steps(pooled) @ self._padded.T
+        # rising ids, so that equal log-odds are ranked the same everywhere
+        found = self.score(here, filled, best_whole(scores, len(self.codebook), keep))
         order = np.argsort(-found.log_odds, axis=1, kind="stable")[:, :top_k]
         return Candidates(
             np.take_along_axis(found.tokens, order, axis=1),
             np.take_along_axis(found.log_odds, order, axis=1),
             np.take_along_axis(found.layer_scores, order[:, :, None], axis=1),
         )
+
+    @staticmethod
+    def _pooled(reads: Array, precision: Array) -> Array:
+        """sum_l r_l / s_l^2, (n, d) float64, added up in order of the layers: the same bits everywhere."""
+        pooled = reads[:, 0] * precision[:, :1]
+        for layer in range(1, reads.shape[1]):
+            pooled = pooled + reads[:, layer] * precision[:, layer : layer + 1]
+        return pooled
 
     def _few_scores(self, pooled: np.ndarray) -> np.ndarray:
         """About pooled O^T times a factor, padded, from packed codes: a matrix product would read O as floats."""
@@ -92,7 +109,7 @@ class HashedCleanup:
         scores[:, :size] = np.einsum("npv,p->nv", parts.reshape(count, _FEW_BITS, size), 2 ** np.arange(_FEW_BITS))
         return scores
 
-    def score(self, reads: np.ndarray, filled: np.ndarray, tokens: np.ndarray) -> Candidates:
+    def score(self, reads: Array, filled: np.ndarray, tokens: Array) -> Candidates:
         """Score given tokens (n, k), in the order given."""
         scores, alone = self._scores(reads, filled, tokens)
         evidence = np.cumsum(alone, axis=2)
@@ -101,24 +118,35 @@ class HashedCleanup:
         # a partial match stops before the longest filled layer
         partial = np.where(_before_last(filled)[:, None, :], evidence - log_v, -np.inf)
         rivals = np.concatenate([np.zeros((*total.shape, 1)), partial], axis=2)
-        return Candidates(tokens, total - log_v - logsumexp(rivals, axis=2), scores)
+        return Candidates(to_host(tokens), total - log_v - logsumexp(rivals, axis=2), scores)
 
-    def evidence(self, reads: np.ndarray, filled: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+    def evidence(self, reads: Array, filled: np.ndarray, tokens: Array) -> np.ndarray:
         """(n, k, L): each layer's own log-likelihood ratio that it holds given tokens (n, k); 0 where not filled."""
         return self._scores(reads, filled, tokens)[1]
 
-    def _scores(self, reads: np.ndarray, filled: np.ndarray, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _scores(self, reads: Array, filled: np.ndarray, tokens: Array) -> tuple[np.ndarray, np.ndarray]:
         """z_l(v) and (z_l(v) - 1/2) / s_l^2, both (n, k, L) and 0 for layers not filled."""
-        codes = self.codebook[tokens].astype(np.float64)
-        scores = codes @ reads.astype(np.float64).transpose(0, 2, 1) / self.config.inner_dim**2
+        xp = self.xp
+        here, listed = to_device(reads, xp), to_device(tokens, xp)
+        codes = self.codebook[listed].astype(xp.float64)
+        scores = to_host(xp.matmul(codes, here.astype(xp.float64).transpose(0, 2, 1))) / self.config.inner_dim**2
         scores *= filled[:, None, :]
-        return scores, (scores - 0.5) * self._precision(reads, filled)[:, None, :]
+        precision = to_host(self._precision(here, to_device(filled, xp)))
+        return scores, (scores - 0.5) * precision[:, None, :]
 
-    def _precision(self, reads: np.ndarray, filled: np.ndarray) -> np.ndarray:
+    def _precision(self, reads: Array, filled: Array) -> Array:
         """1 / s_l^2, (n, L); 0 for layers not filled. An empty bank counts as the noise of one association."""
-        dim = self.config.inner_dim
-        energy = np.einsum("nld,nld->nl", reads.astype(np.float64), reads.astype(np.float64))
-        return np.asarray(filled / np.maximum(energy / dim**4, 1 / dim**2))
+        xp, dim = self.xp, self.config.inner_dim
+        wide = reads.astype(xp.int64)
+        energy = (wide * wide).sum(axis=2)
+        return filled.astype(xp.float64) / xp.maximum(energy / float(dim**4), 1 / dim**2)
+
+
+def in_steps(vectors: Array) -> Array:
+    """(n, d) float64 in whole steps of a 2047th of each one's largest entry, float32: products with signs are exact."""
+    xp = namespace(vectors)
+    largest = xp.maximum(xp.abs(vectors).max(axis=1, keepdims=True), 1e-30)
+    return xp.rint(vectors * (_STEPS / largest)).astype(xp.float32)
 
 
 def _before_last(filled: np.ndarray) -> np.ndarray:
