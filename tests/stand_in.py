@@ -86,6 +86,9 @@ class DeviceArray:
     def ravel(self) -> "DeviceArray":
         return DeviceArray(self._host.ravel())
 
+    def copy(self) -> "DeviceArray":
+        return DeviceArray(self._host.copy())
+
     def transpose(self, *axes: int) -> "DeviceArray":
         return DeviceArray(self._host.transpose(*axes))
 
@@ -240,7 +243,15 @@ def stand_in() -> ModuleType:
     module.empty, module.asarray, module.argsort, module.searchsorted = _empty, _asarray, _argsort, _searchsorted
     module.lexsort, module.unpackbits = _lexsort, _unpackbits
     module.linalg = SimpleNamespace(norm=_lifted(np.linalg.norm))
-    pool = SimpleNamespace(free_bytes=lambda: 0, used_bytes=lambda: 0, get_limit=lambda: 0)
+    pool = SimpleNamespace(
+        free_bytes=lambda: 0,
+        used_bytes=lambda: 0,
+        total_bytes=lambda: 0,
+        get_limit=lambda: 0,
+        set_limit=lambda size: None,
+        free_all_blocks=lambda: None,
+    )
+    module.__version__ = "stand-in"
     module.get_default_memory_pool = lambda: pool
     current = Stream()
     module.cuda = SimpleNamespace(
@@ -248,7 +259,12 @@ def stand_in() -> ModuleType:
         Event=Event,
         get_current_stream=lambda: current,
         alloc_pinned_memory=bytearray,
-        runtime=SimpleNamespace(getDeviceCount=lambda: 1, memGetInfo=lambda: (FREE, FREE)),
+        Device=lambda: SimpleNamespace(synchronize=lambda: None),
+        runtime=SimpleNamespace(
+            getDeviceCount=lambda: 1,
+            getDeviceProperties=lambda number: {"name": b"stand-in"},
+            memGetInfo=lambda: (FREE, FREE),
+        ),
     )
     return module  # type: ignore[no-any-return]
 

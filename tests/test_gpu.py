@@ -57,8 +57,14 @@ def named(passages: list[list[int]]) -> Documents:
     return {f"d{i}": passages[i] + passages[(i * 2) % len(passages)] for i in range(len(passages))}
 
 
-def filled(documents: Documents, xp: ModuleType, scratch: Path | None = None, buffer: int = 1 << 21) -> Shard:
-    shard = Shard(CONFIG, range(5), buffer=buffer, expected=PARTS, xp=xp, scratch=scratch)
+def filled(
+    documents: Documents,
+    xp: ModuleType,
+    scratch: Path | None = None,
+    buffer: int = 1 << 21,
+    room: float | None = None,
+) -> Shard:
+    shard = Shard(CONFIG, range(5), buffer=buffer, expected=PARTS, xp=xp, scratch=scratch, device_room=room)
     for name, tokens in documents.items():
         shard.add_segments([(name, segment(tokens))])
     return shard
@@ -257,12 +263,9 @@ def test_digests(
 ) -> None:
     """Memorize and forget, with banks and ledger on the device, behind it, or in files."""
     texts, others = named(kept), {f"x{n}": t for n, t in named(gone).items()}
-    with pytest.MonkeyPatch.context() as patch:
-        if where == "host":
-            patch.setattr(bank_stores, "room_on_device", lambda xp: 0)
-        ours = filled({**texts, **others}, xp, tmp_path_factory.mktemp("s") if where == "file" else None, buffer)
-        assert isinstance(ours.contents.matrices.store, HostBanks) == (where == "host")
-        theirs = filled({**texts, **others}, np)
+    scratch, room = tmp_path_factory.mktemp("s") if where == "file" else None, 0 if where == "host" else None
+    ours, theirs = filled({**texts, **others}, xp, scratch, buffer, room), filled({**texts, **others}, np)
+    assert isinstance(ours.contents.matrices.store, HostBanks) == (where == "host")
     for shard in (ours, theirs):
         for name, tokens in others.items():
             shard.add_segments([(name, segment(tokens))], sign=-1)
