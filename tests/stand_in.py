@@ -69,9 +69,11 @@ class DeviceArray:
 
     def __setitem__(self, key: object, value: object) -> None:
         where = _index(key)
-        for part in where if isinstance(where, tuple) else (where,):
-            if isinstance(part, np.ndarray) and part.dtype != bool and part.ndim:
-                assert len(np.unique(part)) == part.size, "a place is named twice"
+        parts = where if isinstance(where, tuple) else (where,)
+        listed = [part for part in parts if isinstance(part, np.ndarray) and part.dtype != bool and part.ndim]
+        if listed:
+            places = np.stack([place.ravel() for place in np.broadcast_arrays(*listed)])
+            assert np.unique(places, axis=1).shape == places.shape, "a place is named twice"
         self._host[where] = _operand(value)
 
     def view(self, dtype: Any) -> "DeviceArray":
@@ -242,6 +244,7 @@ def stand_in() -> ModuleType:
         setattr(module, name, getattr(np, name))
     module.empty, module.asarray, module.argsort, module.searchsorted = _empty, _asarray, _argsort, _searchsorted
     module.lexsort, module.unpackbits = _lexsort, _unpackbits
+    module.argpartition = _lifted(np.argpartition)
     module.linalg = SimpleNamespace(norm=_lifted(np.linalg.norm))
     pool = SimpleNamespace(
         free_bytes=lambda: 0,
