@@ -11,6 +11,7 @@ import pytest
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
 
+@pytest.mark.slow
 def test_the_published_arithmetic_gives_the_matrix_of_the_preset_paper(tmp_path: Path) -> None:
     """Both readings of it, over documents that are shorter and longer than a sequence."""
     rng = np.random.default_rng(0)
@@ -44,6 +45,7 @@ with stand_in.installed():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("device", "script"), [("cpu", BARE + RUN), ("gpu", BARE + ON_STAND_IN)])
 def test_the_gpu_benchmark_runs_on_a_bare_machine(device: str, script: str) -> None:
     """Without Ray, Dask, pandas, a tokenizer or the command line's libraries; as for a GPU on the stand-in for CuPy."""
