@@ -69,9 +69,11 @@ class DeviceArray:
 
     def __setitem__(self, key: object, value: object) -> None:
         where = _index(key)
-        for part in where if isinstance(where, tuple) else (where,):
-            if isinstance(part, np.ndarray) and part.dtype != bool and part.ndim:
-                assert len(np.unique(part)) == part.size, "a place is named twice"
+        parts = where if isinstance(where, tuple) else (where,)
+        listed = [part for part in parts if isinstance(part, np.ndarray) and part.dtype != bool and part.ndim]
+        if listed:
+            places = np.stack([place.ravel() for place in np.broadcast_arrays(*listed)])
+            assert np.unique(places, axis=1).shape == places.shape, "a place is named twice"
         self._host[where] = _operand(value)
 
     def view(self, dtype: Any) -> "DeviceArray":
@@ -85,6 +87,9 @@ class DeviceArray:
 
     def ravel(self) -> "DeviceArray":
         return DeviceArray(self._host.ravel())
+
+    def copy(self) -> "DeviceArray":
+        return DeviceArray(self._host.copy())
 
     def transpose(self, *axes: int) -> "DeviceArray":
         return DeviceArray(self._host.transpose(*axes))
@@ -239,8 +244,17 @@ def stand_in() -> ModuleType:
         setattr(module, name, getattr(np, name))
     module.empty, module.asarray, module.argsort, module.searchsorted = _empty, _asarray, _argsort, _searchsorted
     module.lexsort, module.unpackbits = _lexsort, _unpackbits
+    module.argpartition = _lifted(np.argpartition)
     module.linalg = SimpleNamespace(norm=_lifted(np.linalg.norm))
-    pool = SimpleNamespace(free_bytes=lambda: 0, used_bytes=lambda: 0, get_limit=lambda: 0)
+    pool = SimpleNamespace(
+        free_bytes=lambda: 0,
+        used_bytes=lambda: 0,
+        total_bytes=lambda: 0,
+        get_limit=lambda: 0,
+        set_limit=lambda size: None,
+        free_all_blocks=lambda: None,
+    )
+    module.__version__ = "stand-in"
     module.get_default_memory_pool = lambda: pool
     current = Stream()
     module.cuda = SimpleNamespace(
@@ -248,7 +262,12 @@ def stand_in() -> ModuleType:
         Event=Event,
         get_current_stream=lambda: current,
         alloc_pinned_memory=bytearray,
-        runtime=SimpleNamespace(getDeviceCount=lambda: 1, memGetInfo=lambda: (FREE, FREE)),
+        Device=lambda: SimpleNamespace(synchronize=lambda: None),
+        runtime=SimpleNamespace(
+            getDeviceCount=lambda: 1,
+            getDeviceProperties=lambda number: {"name": b"stand-in"},
+            memGetInfo=lambda: (FREE, FREE),
+        ),
     )
     return module  # type: ignore[no-any-return]
 

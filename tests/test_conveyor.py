@@ -84,7 +84,7 @@ class LazyLane:
 items = st.lists(st.lists(st.integers(-99, 99), max_size=7), max_size=9)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(items, min_size=1, max_size=3), st.booleans(), st.integers(0, 2**32))
 def test_every_item_arrives_and_comes_back_whatever_the_timing(
     rounds: list[list[list[int]]], returned: bool, seed: int

@@ -18,7 +18,7 @@ from memo_dist import Memory, MemoryConfig, cmm, codes, grouped
 from memo_dist.associations import Associations, associate
 from memo_dist.backend import array_module, room_on_device, to_device, to_host
 from memo_dist.cmm import BankRange, exact_product
-from memo_dist.decoding import HashedCleanup, cleanup_for
+from memo_dist.decoding import HashedCleanup, ProjectedCleanup
 from memo_dist.decoding.candidates import best_whole
 from memo_dist.encoding.hashed import HashedEncoder
 from memo_dist.encoding.segments import Segment
@@ -57,8 +57,14 @@ def named(passages: list[list[int]]) -> Documents:
     return {f"d{i}": passages[i] + passages[(i * 2) % len(passages)] for i in range(len(passages))}
 
 
-def filled(documents: Documents, xp: ModuleType, scratch: Path | None = None, buffer: int = 1 << 21) -> Shard:
-    shard = Shard(CONFIG, range(5), buffer=buffer, expected=PARTS, xp=xp, scratch=scratch)
+def filled(
+    documents: Documents,
+    xp: ModuleType,
+    scratch: Path | None = None,
+    buffer: int = 1 << 21,
+    room: float | None = None,
+) -> Shard:
+    shard = Shard(CONFIG, range(5), buffer=buffer, expected=PARTS, xp=xp, scratch=scratch, device_room=room)
     for name, tokens in documents.items():
         shard.add_segments([(name, segment(tokens))])
     return shard
@@ -257,12 +263,9 @@ def test_digests(
 ) -> None:
     """Memorize and forget, with banks and ledger on the device, behind it, or in files."""
     texts, others = named(kept), {f"x{n}": t for n, t in named(gone).items()}
-    with pytest.MonkeyPatch.context() as patch:
-        if where == "host":
-            patch.setattr(bank_stores, "room_on_device", lambda xp: 0)
-        ours = filled({**texts, **others}, xp, tmp_path_factory.mktemp("s") if where == "file" else None, buffer)
-        assert isinstance(ours.contents.matrices.store, HostBanks) == (where == "host")
-        theirs = filled({**texts, **others}, np)
+    scratch, room = tmp_path_factory.mktemp("s") if where == "file" else None, 0 if where == "host" else None
+    ours, theirs = filled({**texts, **others}, xp, scratch, buffer, room), filled({**texts, **others}, np)
+    assert isinstance(ours.contents.matrices.store, HostBanks) == (where == "host")
     for shard in (ours, theirs):
         for name, tokens in others.items():
             shard.add_segments([(name, segment(tokens))], sign=-1)
@@ -308,7 +311,15 @@ def test_the_paper_agrees_within_rounding(xp: ModuleType, documents: Documents) 
         assert np.linalg.norm(there - here) < 2e-6 * np.linalg.norm(here)
         contexts = [tokens[:64] for tokens in documents.values() if len(tokens) > 64]
         assert np.allclose(ours.retrieve(contexts).log_odds, theirs.retrieve(contexts).log_odds, rtol=1e-3, atol=1e-2)
-        assert cleanup_for(config).rank(np.zeros((0, 1, 64)), np.zeros((0, layers), bool)).tokens.shape == (0, 1)
+        cleanup = ours.cleanup
+        assert isinstance(cleanup, ProjectedCleanup)
+        assert cleanup.xp is xp
+        cues = cleanup.encoder.query(contexts)
+        reads = cleanup.encoder.retrieve(ours, cues)
+        truth = cleanup.rank(reads, cues.filled).tokens[:, 0]
+        assert cleanup.is_best(reads, cues.filled, truth).all()
+        assert not cleanup.is_best(reads, cues.filled, (truth + 1) % 500).any()
+        assert cleanup.rank(np.zeros((0, 1, 64)), np.zeros((0, layers), bool)).tokens.shape == (0, 1)
 
 
 def test_room_on_a_device_is_known(xp: ModuleType) -> None:

@@ -44,12 +44,14 @@ class HashedContents:
         expected: int,
         xp: ModuleType,
         scratch: Path | None = None,
+        device_room: float | None = None,
     ) -> None:
         self.config, self.banks, self.xp = config, banks, xp
         self.encoder = HashedEncoder(config, xp)
         values = value_words(config.vocab_size, config.inner_dim, config.seed, xp)
         shape = (len(banks), *config.bank_shape)
-        self.matrices = BankRange(config, banks, values, xp, store=bank_store(shape, config.cell_type, xp, scratch))
+        store = bank_store(shape, config.cell_type, xp, scratch, device_room)
+        self.matrices = BankRange(config, banks, values, xp, store=store)
         low, high = (bank_edge(edge, config.num_banks) for edge in (banks.start, banks.stop))
         self._max = max_associations
         if scratch is None:

@@ -83,20 +83,21 @@ def joined(parts: list[Candidates], width: int, top_k: int) -> Candidates:
     )
 
 
-def best_columns(scores: np.ndarray, size: int, keep: int) -> np.ndarray:
+def best_columns(scores: Array, size: int, keep: int) -> Array:
     """(n, keep) int64: the columns below `size` with the highest scores, in no order. `scores` is overwritten.
 
     One pass finds each block's maximum; the best `keep` columns lie in the best `keep` blocks. The number of columns is
     a multiple of BLOCK.
     """
+    xp = namespace(scores)
     scores[:, size:] = -np.inf
     blocks = scores.reshape(len(scores), -1, BLOCK)
     count = min(keep, blocks.shape[1])
-    best = np.argpartition(blocks.max(axis=2), -count, axis=1)[:, -count:]
-    columns = (best[:, :, None] * BLOCK + np.arange(BLOCK)).reshape(len(scores), -1)
-    inside = np.take_along_axis(scores, columns, axis=1)
-    chosen = np.argpartition(inside, -keep, axis=1)[:, -keep:]
-    return np.asarray(np.take_along_axis(columns, chosen, axis=1))
+    best = xp.argpartition(blocks.max(axis=2), -count, axis=1)[:, -count:]
+    columns = (best[:, :, None] * BLOCK + xp.arange(BLOCK)).reshape(len(scores), -1)
+    inside = xp.take_along_axis(scores, columns, axis=1)
+    chosen = xp.argpartition(inside, -keep, axis=1)[:, -keep:]
+    return xp.take_along_axis(columns, chosen, axis=1)
 
 
 def best_whole(scores: Array, size: int, keep: int) -> Array:

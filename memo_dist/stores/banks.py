@@ -48,12 +48,23 @@ class BankStore(Protocol):
         ...
 
 
-def bank_store(shape: tuple[int, ...], cell_type: str, xp: ModuleType = np, scratch: Path | None = None) -> BankStore:
-    """A file's in the directory `scratch`; without one in memory, a GPU's own if they fit it with room to work."""
+def bank_store(
+    shape: tuple[int, ...],
+    cell_type: str,
+    xp: ModuleType = np,
+    scratch: Path | None = None,
+    device_room: float | None = None,
+) -> BankStore:
+    """A file's in the directory `scratch`; without one in memory, a GPU's own if they fit it.
+
+    Args:
+        device_room: bytes that the banks may take of the GPU; None leaves it a third of what is free to work in.
+    """
     if scratch is not None:
         return FileBanks(scratch, shape, cell_type, xp)
     size = int(np.prod(shape)) * np.dtype(cell_type).itemsize
-    return (ResidentBanks if size <= room_on_device(xp) else HostBanks)(shape, cell_type, xp)
+    room = room_on_device(xp) if device_room is None else device_room
+    return (ResidentBanks if size <= room else HostBanks)(shape, cell_type, xp)
 
 
 def _conveyed(
