@@ -19,10 +19,12 @@ from scipy.special import logsumexp
 from memo_dist.codes import signs, value_words
 from memo_dist.config import MemoryConfig
 from memo_dist.decoding.candidates import BLOCK, SCORES_AT_ONCE, Candidates, best_columns, joined
+from memo_dist.decoding.tabulated import AT_ONCE, best_codes
 from memo_dist.encoding.hashed import HashedEncoder
 from memo_dist.planes import plane_reader, sign_planes
 
 _FEW = 4  # queries for which packed codes are searched instead of multiplied
+_SPARE = 16  # tokens beyond the shortlist that may be as good, by tables, as its last
 _FEW_BITS = 6  # of the vector that is sought: errors of a 64th of its largest entry
 
 
@@ -52,11 +54,13 @@ class HashedCleanup:
             filled: (n, L) bool; the layers of a context that count, a prefix of each row.
             top_k: tokens to return.
 
-        The shortlist is the top of sum_l r_l O^T / s_l^2, a float32 product; scores and log-odds of what is on it
-        come from exact integer sums, in float64.
+        The shortlist is the top of sum_l r_l O^T / s_l^2, found in packed codes for a few queries, by a float32 product
+        for more, by tables for many (docs/decisions/0009); scores and log-odds of what is on it come from exact integer
+        sums, in float64.
         """
         keep = max(top_k, self.shortlist)
         rows = max(1, SCORES_AT_ONCE // len(self.codebook))
+        rows -= rows % AT_ONCE if rows > AT_ONCE else 0
         parts = [
             self._rank(reads[i : i + rows], filled[i : i + rows], min(keep, len(self.codebook)), top_k)
             for i in range(0, len(reads), rows)
@@ -70,8 +74,7 @@ class HashedCleanup:
     def _rank(self, reads: np.ndarray, filled: np.ndarray, keep: int, top_k: int) -> Candidates:
         precision = self._precision(reads, filled)
         pooled = np.einsum("nld,nl->nd", reads.astype(np.float32), precision.astype(np.float32))
-        scores = self._few_scores(pooled) if len(pooled) <= _FEW else pooled @ self._padded.T
-        listed = best_columns(scores, len(self.codebook), keep)
+        listed = self._by_tables(pooled, keep) if len(pooled) > _FEW else self._by_product(pooled, keep)
         # rising ids first, so that equal log-odds are ranked the same everywhere
         listed.sort(axis=1)
         found = self.score(reads, filled, listed)
@@ -81,6 +84,24 @@ class HashedCleanup:
             np.take_along_axis(found.log_odds, order, axis=1),
             np.take_along_axis(found.layer_scores, order[:, :, None], axis=1),
         )
+
+    def _by_product(self, pooled: np.ndarray, keep: int) -> np.ndarray:
+        """(n, keep): the best columns of pooled O^T, in no order."""
+        scores = self._few_scores(pooled) if len(pooled) <= _FEW else pooled @ self._padded.T
+        return best_columns(scores, len(self.codebook), keep)
+
+    def _by_tables(self, pooled: np.ndarray, keep: int) -> np.ndarray:
+        """The same for many queries; where tables cannot tell, as among equal scores, by the product."""
+        listed = np.empty((len(pooled), keep), np.int64)
+        found, sure = best_codes(pooled, self._packed, keep, keep + _SPARE)
+        found = found[sure, : (found >= 0).sum(axis=1).max(initial=0)]
+        scores = np.einsum("nkd,nd->nk", self.codebook[found], pooled[sure])
+        scores[found < 0] = -np.inf
+        best = np.argpartition(scores, -keep, axis=1)[:, -keep:] if len(found) else np.zeros((0, keep), np.int64)
+        listed[sure] = np.take_along_axis(found, best, axis=1)
+        if not sure.all():
+            listed[~sure] = self._by_product(pooled[~sure], keep)
+        return listed
 
     def _few_scores(self, pooled: np.ndarray) -> np.ndarray:
         """About pooled O^T times a factor, padded, from packed codes: a matrix product would read O as floats."""
