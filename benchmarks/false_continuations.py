@@ -10,7 +10,8 @@ compared with INPUT by search (corpus_index.py), with w the longest window that 
   false    neither, though a part of the answer may stand in INPUT; among them
   invented nowhere in INPUT stand even the last 4 tokens of the prompt before the whole answer
 Prompts of OTHER are taken as they come, so some stand in INPUT. Memorized prompts occur once in INPUT; they count as
-verbatim if all 50 tokens are right. Writes false-continuations-NAME.csv and .png.
+verbatim if all 50 tokens are right, and as having left the original if the answer differs from it anywhere. Writes
+false-continuations-NAME.csv and .png.
 """
 
 import argparse
@@ -88,7 +89,7 @@ def measure(name: str, memory: Reader, corpus: CorpusIndex, ours: Positions, the
                     "found": kinds["found"] / len(unseen),
                     "memorized_prompts": len(once),
                     "verbatim": right / len(once),
-                    "wrong_somewhere": partly / len(once),
+                    "left_the_original": partly / len(once),
                 }
             )
             print(rows[-1], file=sys.stderr, flush=True)

@@ -25,11 +25,13 @@ from scipy.special import logsumexp
 from memo_dist.backend import Array, namespace, to_device, to_host
 from memo_dist.codes import signs, value_words
 from memo_dist.config import MemoryConfig
-from memo_dist.decoding.candidates import BLOCK, SCORES_AT_ONCE, Candidates, best_whole, joined
+from memo_dist.decoding.candidates import BLOCK, SCORES_AT_ONCE, Candidates, best_of, best_whole, joined
+from memo_dist.decoding.tabulated import AT_ONCE, best_codes
 from memo_dist.encoding.hashed import HashedEncoder
 from memo_dist.planes import plane_reader, sign_planes
 
-_FEW = 4  # queries for which the CPU searches packed codes instead of multiplying
+_FEW = 4  # queries for which the CPU searches packed codes
+_SPARE = 16  # tokens beyond the shortlist that may be as good, by tables, as its last
 _FEW_BITS = 6  # of the vector that is sought: errors of a 64th of its largest entry
 _STEPS = 2047  # of the vector that is multiplied, each way: 11 bits, which tensor cores keep
 
@@ -62,11 +64,13 @@ class HashedCleanup:
             filled: (n, L) bool; the layers of a context that count, a prefix of each row.
             top_k: tokens to return.
 
-        The shortlist is the top of sum_l r_l O^T / s_l^2, rounded to whole steps before the product; scores and
-        log-odds of what is on it come from exact integer sums, in float64.
+        The shortlist is the top of sum_l r_l O^T / s_l^2, rounded to whole steps: found by tables on a CPU, by a
+        product on a GPU, and for a few queries in packed codes (docs/decisions/0009); scores and log-odds of what is on
+        it come from exact integer sums, in float64.
         """
         keep = max(top_k, self.shortlist)
         rows = max(1, SCORES_AT_ONCE // len(self.codebook))
+        rows -= rows % AT_ONCE if rows > AT_ONCE else 0
         parts = [
             self._rank(reads[i : i + rows], filled[i : i + rows], min(keep, len(self.codebook)), top_k)
             for i in range(0, len(reads), rows)
@@ -80,10 +84,8 @@ class HashedCleanup:
     def _rank(self, reads: np.ndarray, filled: np.ndarray, keep: int, top_k: int) -> Candidates:
         here = to_device(reads, self.xp)
         pooled = self._pooled(here, self._precision(here, to_device(filled, self.xp)))
-        few = self.xp is np and len(pooled) <= _FEW
-        scores = self._few_scores(pooled) if few else in_steps(pooled) @ self._padded.T
         # rising ids, so that equal log-odds are ranked the same everywhere
-        found = self.score(here, filled, best_whole(scores, len(self.codebook), keep))
+        found = self.score(here, filled, self._shortlist(pooled, keep))
         order = np.argsort(-found.log_odds, axis=1, kind="stable")[:, :top_k]
         return Candidates(
             np.take_along_axis(found.tokens, order, axis=1),
@@ -98,6 +100,29 @@ class HashedCleanup:
         for layer in range(1, reads.shape[1]):
             pooled = pooled + reads[:, layer] * precision[:, layer : layer + 1]
         return pooled
+
+    def _shortlist(self, pooled: Array, keep: int) -> Array:
+        """(n, keep): the best columns of pooled O^T, rising."""
+        if self.xp is np and len(pooled) <= _FEW:
+            return best_whole(self._few_scores(pooled), len(self.codebook), keep)
+        steps = in_steps(pooled)
+        return self._by_tables(steps, keep) if self.xp is np else self._by_product(steps, keep)
+
+    def _by_product(self, steps: Array, keep: int) -> Array:
+        return best_whole(steps @ self._padded.T, len(self.codebook), keep)
+
+    def _by_tables(self, steps: np.ndarray, keep: int) -> np.ndarray:
+        """As `_by_product`; where tables cannot tell, as among many equal scores, by the product."""
+        listed = np.empty((len(steps), keep), np.int64)
+        found, sure = best_codes(steps, self._packed, keep, keep + _SPARE)
+        found = found[sure, : (found >= 0).sum(axis=1).max(initial=0)]
+        if len(found):
+            scores = np.einsum("nkd,nd->nk", self.codebook[found], steps[sure])
+            scores[found < 0] = -(2.0**24)
+            listed[sure] = best_of(scores, found, keep)
+        if not sure.all():
+            listed[~sure] = self._by_product(steps[~sure], keep)
+        return listed
 
     def _few_scores(self, pooled: np.ndarray) -> np.ndarray:
         """About pooled O^T times a factor, padded, from packed codes: a matrix product would read O as floats."""
