@@ -27,9 +27,10 @@ from corpus_index import CorpusIndex
 from memo_dist.calibration import wilson
 from memo_dist.decoding import cleanup_for
 from memo_dist.encoding.protocol import Reader
+from memo_dist.paths import Path as Followed
+from memo_dist.paths import follow
 from memo_dist.published import open_memory
-from memo_dist.recall import DEFAULT_CONFIDENCE, Continuation, best_path, follow
-from memo_dist.recall import Path as Followed
+from memo_dist.recall import DEFAULT_CONFIDENCE, Continuation, best_path
 from memo_dist.sampling import Positions, sample_positions
 from pipelines.batching import stream_batches
 from pipelines.plan import CorpusOptions, plan_corpus

@@ -46,7 +46,9 @@ def namespace(array: Array) -> ModuleType:
     """The library that `array` belongs to."""
     if isinstance(array, np.ndarray | np.generic):
         return np
-    return array_module("gpu")
+    import cupy
+
+    return cupy  # type: ignore[no-any-return]
 
 
 def to_host(array: Array) -> np.ndarray:
@@ -54,14 +56,29 @@ def to_host(array: Array) -> np.ndarray:
     return array if isinstance(array, np.ndarray) else np.asarray(array.get())
 
 
-def to_device(array: np.ndarray, xp: ModuleType) -> Array:
-    """The same values as an array of `xp`; no copy for NumPy."""
-    return xp.asarray(array)
+def to_device(array: Array, xp: ModuleType) -> Array:
+    """The same values as an array of `xp`; no copy if it is one already. CuPy copies through page-locked memory."""
+    return to_host(array) if xp is np else xp.asarray(array)
 
 
 def room_on_device(xp: ModuleType) -> float:
-    """Bytes that one array may take in the library's memory; a GPU keeps a third for work. NumPy: no limit."""
-    return float("inf") if xp is np else xp.cuda.runtime.memGetInfo()[0] * 2 / 3
+    """Bytes that one array may take in the library's memory; a GPU keeps a third for work. NumPy: no limit.
+
+    What CuPy's pool has freed but not given back counts as free, and a limit set on the pool is kept.
+    """
+    if xp is np:
+        return float("inf")
+    pool = xp.get_default_memory_pool()
+    free = xp.cuda.runtime.memGetInfo()[0] + pool.free_bytes()
+    limit = pool.get_limit()  # 0 for none
+    return float(min(free, limit - pool.used_bytes()) if limit else free) * 2 / 3
+
+
+def largest(keys: Array, count: int) -> Array:
+    """(n, m) -> (n, count): the largest of each row, in no order. CuPy's `partition` sorts anyway."""
+    xp = namespace(keys)
+    ordered = np.partition(keys, -count, axis=1) if xp is np else xp.sort(keys, axis=1)
+    return ordered[:, -count:]
 
 
 def unpack_bits(words: Array) -> Array:

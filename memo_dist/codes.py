@@ -61,8 +61,9 @@ def sign_words(hashes: Array, dim: int, stream: int) -> Array:
     """
     xp = namespace(hashes)
     count = dim // 64
-    steps = [((stream * count + i + 1) * _GOLDEN) & MASK_64 for i in range(count)]
-    return mix64(hashes[:, None] + xp.asarray(steps, dtype=xp.uint64)[None, :])
+    # made where the hashes are: a list would be copied to a GPU at every call
+    steps = xp.arange(stream * count + 1, (stream + 1) * count + 1, dtype=xp.uint64) * xp.uint64(_GOLDEN)
+    return mix64(hashes[:, None] + steps[None, :])
 
 
 def key_words(hashes: Array, dim: int) -> Array:

@@ -17,9 +17,11 @@ import numpy as np
 _GROUP = 8  # associations tabulated together: one byte of key bits
 _RUN = 15  # groups that int8 can add up: 15 * 8 < 128
 
+BankKernel = Callable[[np.ndarray, np.ndarray, np.ndarray, int], None]
+
 
 @cache
-def bank_kernel() -> Callable[[np.ndarray, np.ndarray, np.ndarray, int], None]:
+def bank_kernel() -> BankKernel:
     """The compiled kernel `add(cells, keys, values, sign)`; compiled once a machine and kept on disk by numba.
 
     cells (d, d) int16 is updated in place, modulo 2^16; keys and values are packed codes (m, d / 64) uint64.

@@ -99,8 +99,8 @@ class Ledger:
 
     def _cuts(self, entries: Entries) -> list[tuple[int, int]]:
         xp = self.xp
-        inner = [int(i) for i in xp.searchsorted(entries.names, xp.asarray(self._edges, dtype=xp.uint64))]
-        bounds = [0, *inner, len(entries)]
+        inner = xp.searchsorted(entries.names, xp.asarray(self._edges, dtype=xp.uint64))
+        bounds = [0, *inner.tolist(), len(entries)]
         return list(itertools.pairwise(bounds))
 
     def parts(self) -> Iterator[Entries]:
@@ -130,7 +130,9 @@ class Ledger:
 def _position(names: Array, edge: int) -> int:
     if edge >= 2**64:
         return len(names)
-    return int(namespace(names).searchsorted(names, namespace(names).uint64(edge)))
+    xp = namespace(names)
+    # an array, because CuPy takes no NumPy scalar here, and a Python integer only as int64
+    return int(xp.searchsorted(names, xp.asarray([edge], dtype=xp.uint64))[0])
 
 
 def _empty(xp: ModuleType) -> Entries:
@@ -171,7 +173,7 @@ def _merged(held: Entries, news: Entries) -> tuple[Entries, Change]:
         presorted=True,
     )
     known = total.counts > _HELD // 2
-    counts = total.counts - _HELD * known
+    counts = total.counts - known.astype(xp.int64) * _HELD
     if bool((counts < 0).any()):
         raise NotMemorizedError("an association to forget was never memorized; nothing of this part was changed")
     if bool((counts > _MAX_COUNT).any()):

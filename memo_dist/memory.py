@@ -16,7 +16,8 @@ from memo_dist.decoding import Candidates, Cleanup, cleanup_for
 from memo_dist.documents import document_key, record_of
 from memo_dist.encoding.segments import Segment
 from memo_dist.errors import ConfigError, InputError, NotMemorizedError, TokenizerError
-from memo_dist.recall import DEFAULT_BEAM, DEFAULT_CONFIDENCE, Continuation, check_prompt, recall
+from memo_dist.paths import DEFAULT_BEAM, check_prompt
+from memo_dist.recall import DEFAULT_CONFIDENCE, Continuation, recall
 from memo_dist.shard import Applied, Shard, memory_digest
 from memo_dist.storage import write_shard
 from memo_dist.stored import StoredMemory, shard_file, staged_output, write_contents

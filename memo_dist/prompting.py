@@ -14,7 +14,8 @@ import numpy as np
 
 from memo_dist.decoding import Cleanup
 from memo_dist.encoding.protocol import Reader
-from memo_dist.recall import Continuation, check_prompt, recall
+from memo_dist.paths import check_prompt
+from memo_dist.recall import Continuation, recall_several
 from memo_dist.tokenizer import Tokenizer
 
 _MOST_HEALED = 3
@@ -47,6 +48,23 @@ def recall_text(
     Raises:
         PromptError: a prompt is shorter than the shortest window; it is named.
     """
+    words = (max_tokens, beam, min_confidence, at_start, top_k)
+    return [found[0] for found in recall_texts(reader, cleanup, tokenizer, prompts, 1, *words)]
+
+
+def recall_texts(
+    reader: Reader,
+    cleanup: Cleanup,
+    tokenizer: Tokenizer,
+    prompts: list[str],
+    count: int,
+    max_tokens: int,
+    beam: int,
+    min_confidence: float,
+    at_start: bool = False,
+    top_k: int = 0,
+) -> list[list[TextContinuation]]:
+    """Up to `count` different continuations of each text; see recall.recall_several."""
     ids = tokenizer.encode(prompts)
     for index, tokens in enumerate(ids):
         check_prompt(tokens, reader.config, at_start, f"prompt {index + 1} ({prompts[index][:30]!r})")
@@ -54,24 +72,29 @@ def recall_text(
     if not at_start:
         ids = [_without_first_word(tokens, tokenizer, reader.config.windows[0]) for tokens in ids]
 
-    def ask(asked: list[np.ndarray]) -> list[Continuation]:
-        return recall(reader, cleanup, asked, max_tokens, beam, min_confidence, at_start, top_k)
+    def ask(asked: list[np.ndarray]) -> list[list[Continuation]]:
+        return recall_several(reader, cleanup, asked, count, max_tokens, beam, min_confidence, at_start, top_k)
 
     results = [
-        TextContinuation(prompt, tokenizer.decode(answer.tokens), answer)
-        for prompt, answer in zip(prompts, ask(ids), strict=True)
+        [TextContinuation(prompt, tokenizer.decode(answer.tokens), answer) for answer in answers]
+        for prompt, answers in zip(prompts, ask(ids), strict=True)
     ]
     shortest = 0 if at_start else reader.config.windows[0]
     for cut in range(1, _MOST_HEALED + 1):
         silent = [
             i
-            for i, result in enumerate(results)
-            if result.continuation.stop == "abstained" and not result.text and len(ids[i]) - cut >= shortest
+            for i, (best, *_) in enumerate(results)
+            if best.continuation.stop == "abstained" and not best.text and len(ids[i]) - cut >= shortest
         ]
-        for i, answer in zip(silent, ask([ids[i][:-cut] for i in silent]), strict=True):
-            taken, text = tokenizer.decode(ids[i][-cut:].tolist()), tokenizer.decode(answer.tokens)
-            if text.startswith(taken) and len(text) > len(taken):
-                results[i] = TextContinuation(prompts[i], text[len(taken) :], answer, cut)
+        for i, answers in zip(silent, ask([ids[i][:-cut] for i in silent]), strict=True):
+            taken = tokenizer.decode(ids[i][-cut:].tolist())
+            whole = [(tokenizer.decode(answer.tokens), answer) for answer in answers]
+            healed = [
+                TextContinuation(prompts[i], text[len(taken) :], answer, cut)
+                for text, answer in whole
+                if text.startswith(taken) and len(text) > len(taken)
+            ]
+            results[i] = healed or results[i]
     return results
 
 

@@ -49,6 +49,8 @@ class Shard:
         expected: associations to size the ledger's parts by.
         xp: numpy or cupy.
         scratch: directory for banks and ledger, to be visited in order; None keeps them in memory.
+        device_room: bytes of a GPU that banks may take; more of them stay in host memory. None: what is free, less room
+            to work in.
     """
 
     def __init__(
@@ -61,13 +63,14 @@ class Shard:
         expected: int = 0,
         xp: ModuleType = np,
         scratch: Path | None = None,
+        device_room: float | None = None,
     ) -> None:
         self.config, self.banks = config, banks
         self.tokenizer_hash = tokenizer_hash
         self.applied: set[str] = set()
         self.registry = DocumentRegistry()
         self.low, self.high = (bank_edge(edge, config.num_banks) for edge in (banks.start, banks.stop))
-        self.contents = contents_for(config, banks, buffer, max_associations, expected, xp, scratch)
+        self.contents = contents_for(config, banks, buffer, max_associations, expected, xp, scratch, device_room)
 
     def owns_document(self, key: int) -> bool:
         """Whether this shard keeps the record of the document with this key."""

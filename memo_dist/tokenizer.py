@@ -86,6 +86,16 @@ class Tokenizer:
         encoding = self._model.encode(text, add_special_tokens=False)
         return np.array(encoding.ids, np.uint32), encoding.offsets
 
+    def pieces(self, tokens: list[int]) -> list[str]:
+        """What each token adds to the text; a character of several tokens comes whole, with the last of them.
+        Joined they are `decode(tokens)`."""
+        from tokenizers.decoders import DecodeStream
+
+        stream = DecodeStream(skip_special_tokens=False)
+        found = [stream.step(self._model, token) or "" for token in tokens]
+        rest = self.decode(tokens)[sum(map(len, found)) :]  # bytes that are no whole character yet
+        return [*found[:-1], found[-1] + rest] if found else []
+
     def decode(self, tokens: list[int]) -> str:
         """The text of token ids; bytes that are not whole characters show as U+FFFD."""
         return str(self._model.decode(tokens, skip_special_tokens=False))

@@ -12,6 +12,7 @@ window; a spurious match of one window is outweighed by its neighbours, and so i
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -46,6 +47,29 @@ class Traced:
         """[start, stop) of the passages held."""
         edges = np.flatnonzero(np.diff(np.concatenate([[False], self.held, [False]]).astype(np.int8)))
         return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
+
+
+def described(text: str, tokens: np.ndarray, places: list[tuple[int, int]], found: Traced) -> dict[str, Any]:
+    """What was found of a text, for JSON: each token, the share of them that is held, and the passages.
+
+    Args:
+        places: of each token, where its characters begin and end.
+    """
+    marks = [
+        {"id": int(i), "start": a, "stop": b, "window": int(w), "confidence": round(float(c), 6), "held": bool(h)}
+        for i, (a, b), w, c, h in zip(tokens, places, found.windows, found.confidence, found.held, strict=True)
+    ]
+    return {
+        "tokens": marks,
+        "held": float(found.held.mean()) if len(tokens) else 0.0,
+        "least": found.least,
+        "spans": [_span(text, places, start, stop) for start, stop in found.spans],
+    }
+
+
+def _span(text: str, places: list[tuple[int, int]], start: int, stop: int) -> dict[str, object]:
+    first, last = places[start][0], places[stop - 1][1]
+    return {"first_token": start, "stop_token": stop, "start": first, "stop": last, "text": text[first:last]}
 
 
 def trace(

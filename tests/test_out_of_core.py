@@ -23,7 +23,7 @@ from memo_dist.storage import write_shard
 from memo_dist.stored import StoredMemory
 from memo_dist.stores import banks as bank_stores
 from memo_dist.stores.banks import FileBanks, HostBanks, ResidentBanks
-from memo_dist.stores.parts import FileParts, ResidentParts
+from memo_dist.stores.parts import FileParts, HostParts, ResidentParts
 from memo_dist.stores.pending import FilePending
 
 CONFIG = MemoryConfig.text(num_banks=7, vocab_size=50, inner_dim=64)
@@ -119,10 +119,13 @@ def test_every_bank_store_keeps_what_it_is_given(kind: str, tmp_path: Path) -> N
         if rng.integers(2):
             store.fill(index, change)
             truth[index] = change
-        else:
-            with store.bank(index) as cells:
-                cells += change
-            truth[index] += change
+        banks = np.flatnonzero(rng.integers(0, 2, 5))
+        groups = [np.sort(g) for g in np.array_split(rng.permutation(banks), int(rng.integers(1, 4))) if len(g)]
+        for group, cells in store.visit(groups, change=False):
+            assert np.array_equal(cells, truth[group])
+        for group, cells in store.visit([range(g[0], g[0] + 1) if len(g) == 1 else g for g in groups]):
+            cells += change
+            truth[group] += change
         start = int(rng.integers(5))
         assert np.array_equal(store.read(start, 5), truth[start:])
 
@@ -135,15 +138,16 @@ def test_banks_too_large_for_a_device_stay_with_the_host(monkeypatch: pytest.Mon
 
 def test_parts_grow_shrink_and_move(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    ours, theirs = FileParts(tmp_path, 4), ResidentParts(4)
+    ours, others, theirs = FileParts(tmp_path, 4), HostParts(4), ResidentParts(4)
     for _ in range(60):
         index, rows = int(rng.integers(4)), int(rng.integers(0, 200))
         columns = tuple(rng.integers(0, 1000, rows).astype(kind) for kind in (np.uint64, np.uint32, np.uint32))
-        for store in (ours, theirs):
+        for store in (ours, others, theirs):
             store.write(index, (columns[0], columns[1], columns[2]))
         other = int(rng.integers(4))
-        assert ours.lengths == theirs.lengths
-        assert all(np.array_equal(a, b) for a, b in zip(ours.read(other), theirs.read(other), strict=True))
+        for store in (ours, others):
+            assert store.lengths == theirs.lengths
+            assert all(np.array_equal(a, b) for a, b in zip(store.read(other), theirs.read(other), strict=True))
 
 
 @pytest.mark.parametrize("piece", [1, 7, 10_000])

@@ -10,7 +10,7 @@ import traceback
 
 import typer
 
-from memo_dist.cli import build, change, combine, evaluate, inspect, publish, recall, reproduce, trace, verify
+from memo_dist.cli import build, change, combine, evaluate, inspect, publish, recall, reproduce, serve, trace, verify
 from memo_dist.cli.options import Invocation
 from memo_dist.cli.output import print_json
 from memo_dist.errors import MemoError
@@ -36,6 +36,7 @@ def make_app() -> typer.Typer:
         ("publish", publish.publish_command),
         ("recall", recall.recall_command),
         ("trace", trace.trace_command),
+        ("serve", serve.serve_command),
         ("evaluate", evaluate.evaluate_command),
         ("inspect", inspect.inspect_command),
         ("verify", verify.verify_command),

@@ -7,7 +7,7 @@ import json
 import math
 import sys
 import time
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -16,9 +16,9 @@ from rich.table import Table
 _LINE_SECONDS = 3.0
 
 
-def print_json(value: dict[str, Any]) -> None:
-    """One JSON object on stdout; not-a-number becomes null."""
-    print(json.dumps(_clean(value)))
+def print_json(value: dict[str, Any], stream: TextIO | None = None) -> None:
+    """One JSON object on stdout, or on `stream`; not-a-number becomes null."""
+    print(json.dumps(_clean(value)), file=stream, flush=True)
 
 
 def _clean(value: Any) -> Any:

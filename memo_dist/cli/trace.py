@@ -14,7 +14,7 @@ from memo_dist.decoding.hashed import HashedCleanup
 from memo_dist.durable import write_text, writing
 from memo_dist.errors import ConfigError, InputError
 from memo_dist.published import open_memory
-from memo_dist.trace import Traced, trace
+from memo_dist.trace import Traced, described, trace
 
 _SHADES = ("#fff3bf", "#ffc078", "#ff8787")  # by the window that matched, shortest first
 
@@ -42,19 +42,14 @@ def trace_command(
     if html_out is not None:
         with writing(html_out):
             write_text(html_out, _page(content, places, found, windows, f"{text} in {memory}"))
-    share = float(found.held.mean()) if len(tokens) else 0.0
+    said = described(content, tokens, places, found)
     if as_json:
-        spans = [_span(content, places, start, stop) for start, stop in found.spans]
-        marks = [
-            {"id": int(i), "start": a, "stop": b, "window": int(w), "confidence": round(float(c), 6), "held": bool(h)}
-            for i, (a, b), w, c, h in zip(tokens, places, found.windows, found.confidence, found.held, strict=True)
-        ]
-        print_json({"tokens": marks, "held": share, "least": least, "spans": spans})
+        print_json(said)
         return
     _show(content, places, found, windows)
     from rich.console import Console
 
-    passages = f"{len(found.spans)} passages of {least} tokens or more, {share:.1%} of {len(tokens):,} tokens"
+    passages = f"{len(found.spans)} passages of {least} tokens or more, {said['held']:.1%} of {len(tokens):,} tokens"
     Console(stderr=True).print(f"-- held: {passages}", style="yellow", highlight=False)
 
 
@@ -63,11 +58,6 @@ def _read(path: Path) -> str:
         return typer.get_text_stream("stdin").read() if str(path) == "-" else path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"--text {path} cannot be read: {error}") from error
-
-
-def _span(content: str, places: list[tuple[int, int]], start: int, stop: int) -> dict[str, object]:
-    first, last = places[start][0], places[stop - 1][1]
-    return {"first_token": start, "stop_token": stop, "start": first, "stop": last, "text": content[first:last]}
 
 
 def _runs(places: list[tuple[int, int]], marks: np.ndarray, length: int) -> list[tuple[int, int, int]]:

@@ -21,8 +21,9 @@ def contents_for(
     expected: int = 0,
     xp: ModuleType = np,
     scratch: Path | None = None,
+    device_room: float | None = None,
 ) -> Contents:
     """Empty contents for a range of banks; see `Shard` for the rest, which means nothing to the preset paper."""
     if config.preset == "paper":
         return ProjectedContents(config, banks, xp)
-    return HashedContents(config, banks, buffer, max_associations, expected, xp, scratch)
+    return HashedContents(config, banks, buffer, max_associations, expected, xp, scratch, device_room)

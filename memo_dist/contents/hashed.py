@@ -23,8 +23,8 @@ from memo_dist.encoding.hashed import HashedEncoder
 from memo_dist.encoding.segments import Segment
 from memo_dist.errors import BudgetError
 from memo_dist.ledger import Entries, Ledger
-from memo_dist.stores.banks import bank_store
-from memo_dist.stores.parts import FileParts
+from memo_dist.stores.banks import HostBanks, bank_store
+from memo_dist.stores.parts import FileParts, HostParts, ResidentParts
 from memo_dist.stores.pending import ROW as PENDING_ROW
 from memo_dist.stores.pending import FilePending, PendingStore, ResidentPending
 
@@ -44,16 +44,21 @@ class HashedContents:
         expected: int,
         xp: ModuleType,
         scratch: Path | None = None,
+        device_room: float | None = None,
     ) -> None:
         self.config, self.banks, self.xp = config, banks, xp
         self.encoder = HashedEncoder(config, xp)
         values = value_words(config.vocab_size, config.inner_dim, config.seed, xp)
         shape = (len(banks), *config.bank_shape)
-        self.matrices = BankRange(config, banks, values, xp, store=bank_store(shape, config.cell_type, xp, scratch))
+        store = bank_store(shape, config.cell_type, xp, scratch, device_room)
+        self.matrices = BankRange(config, banks, values, xp, store=store)
         low, high = (bank_edge(edge, config.num_banks) for edge in (banks.start, banks.stop))
         self._max = max_associations
         if scratch is None:
-            self.ledger = Ledger(low, high, 1 + expected // PART_ENTRIES, xp)
+            parts = 1 + expected // PART_ENTRIES
+            # where a device cannot hold the banks, their ledger, a fifth of them, stays with them
+            behind = isinstance(self.matrices.store, HostBanks)
+            self.ledger = Ledger(low, high, parts, xp, (HostParts if behind else ResidentParts)(parts, xp))
             self._pending: PendingStore = ResidentPending(buffer, xp)
         else:
             parts = 1 + expected // FILE_PART_ENTRIES

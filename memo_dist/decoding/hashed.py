@@ -11,21 +11,29 @@ prior 1/V for each number of matching layers and 1 for none,
     log_odds(v) = E_m(v) - log V - log(1 + sum_{k=1}^{m-1} exp(E_k(v)) / V)
 is the log of P(v continues this whole context) against its being noise or a partial match. docs/decisions/0002 tells
 what it is worth against fixed layer weights.
+
+Searching the codebook, nearly all of the work, runs where the codebook is, NumPy or CuPy, in whole numbers that float32
+sums without error; of what is on the shortlist only sums come to the host, where the log-odds are made. So a GPU gives
+the bits that NumPy gives.
 """
+
+from types import ModuleType
 
 import numpy as np
 from scipy.special import logsumexp
 
+from memo_dist.backend import Array, namespace, to_device, to_host
 from memo_dist.codes import signs, value_words
 from memo_dist.config import MemoryConfig
-from memo_dist.decoding.candidates import BLOCK, SCORES_AT_ONCE, Candidates, best_columns, joined
+from memo_dist.decoding.candidates import BLOCK, SCORES_AT_ONCE, Candidates, best_whole, first_columns, joined
 from memo_dist.decoding.tabulated import AT_ONCE, best_codes
 from memo_dist.encoding.hashed import HashedEncoder
 from memo_dist.planes import plane_reader, sign_planes
 
-_FEW = 4  # queries for which packed codes are searched instead of multiplied
+_FEW = 4  # queries for which the CPU searches packed codes, bit by bit, instead of tables
 _SPARE = 16  # tokens beyond the shortlist that may be as good, by tables, as its last
 _FEW_BITS = 6  # of the vector that is sought: errors of a 64th of its largest entry
+_STEPS = 2047  # of the vector that is multiplied, each way: 11 bits, which tensor cores keep
 
 
 class HashedCleanup:
@@ -34,14 +42,16 @@ class HashedCleanup:
     Args:
         config: the memory's definition.
         shortlist: how many tokens, found by one matrix product, are scored exactly.
+        xp: numpy or cupy, where the codebook is kept and searched.
     """
 
-    def __init__(self, config: MemoryConfig, shortlist: int = 16) -> None:
+    def __init__(self, config: MemoryConfig, shortlist: int = 16, xp: ModuleType = np) -> None:
         self.config = config
-        self.encoder = HashedEncoder(config)
+        self.xp = xp
+        self.encoder = HashedEncoder(config, xp)
         size = config.vocab_size + 1
-        self._packed = value_words(config.vocab_size, config.inner_dim, config.seed)
-        self._padded = np.zeros((-(-size // BLOCK) * BLOCK, config.inner_dim), np.float32)
+        self._packed = value_words(config.vocab_size, config.inner_dim, config.seed, xp)
+        self._padded = xp.zeros((-(-size // BLOCK) * BLOCK, config.inner_dim), np.float32)
         self._padded[:size] = signs(self._packed)
         self.codebook = self._padded[:size]
         self.shortlist = min(shortlist, config.vocab_size + 1)
@@ -54,9 +64,9 @@ class HashedCleanup:
             filled: (n, L) bool; the layers of a context that count, a prefix of each row.
             top_k: tokens to return.
 
-        The shortlist is the top of sum_l r_l O^T / s_l^2, found in packed codes for a few queries, by a float32 product
-        for more, by tables for many (docs/decisions/0009); scores and log-odds of what is on it come from exact integer
-        sums, in float64.
+        The shortlist is the top of sum_l r_l O^T / s_l^2, rounded to whole steps before the product; scores and
+        log-odds of what is on it come from exact integer sums, in float64. On the CPU it is found by tables, or for a
+        few queries in packed codes: docs/decisions/0011.
         """
         keep = max(top_k, self.shortlist)
         rows = max(1, SCORES_AT_ONCE // len(self.codebook))
@@ -72,12 +82,14 @@ class HashedCleanup:
         return np.asarray(self.rank(reads, filled).tokens[:, 0] == tokens)
 
     def _rank(self, reads: np.ndarray, filled: np.ndarray, keep: int, top_k: int) -> Candidates:
-        precision = self._precision(reads, filled)
-        pooled = np.einsum("nld,nl->nd", reads.astype(np.float32), precision.astype(np.float32))
-        listed = self._by_tables(pooled, keep) if len(pooled) > _FEW else self._by_product(pooled, keep)
-        # rising ids first, so that equal log-odds are ranked the same everywhere
-        listed.sort(axis=1)
-        found = self.score(reads, filled, listed)
+        here = to_device(reads, self.xp)
+        pooled = self._pooled(here, self._precision(here, to_device(filled, self.xp)))
+        if self.xp is np and len(pooled) <= _FEW:
+            listed = best_whole(self._few_scores(pooled), len(self.codebook), keep)
+        else:
+            listed = (self._by_tables if self.xp is np else self._by_product)(in_steps(pooled), keep)
+        # rising ids, so that equal log-odds are ranked the same everywhere
+        found = self.score(here, filled, listed)
         order = np.argsort(-found.log_odds, axis=1, kind="stable")[:, :top_k]
         return Candidates(
             np.take_along_axis(found.tokens, order, axis=1),
@@ -85,22 +97,29 @@ class HashedCleanup:
             np.take_along_axis(found.layer_scores, order[:, :, None], axis=1),
         )
 
-    def _by_product(self, pooled: np.ndarray, keep: int) -> np.ndarray:
-        """(n, keep): the best columns of pooled O^T, in no order."""
-        scores = self._few_scores(pooled) if len(pooled) <= _FEW else pooled @ self._padded.T
-        return best_columns(scores, len(self.codebook), keep)
+    @staticmethod
+    def _pooled(reads: Array, precision: Array) -> Array:
+        """sum_l r_l / s_l^2, (n, d) float64, added up in order of the layers: the same bits everywhere."""
+        pooled = reads[:, 0] * precision[:, :1]
+        for layer in range(1, reads.shape[1]):
+            pooled = pooled + reads[:, layer] * precision[:, layer : layer + 1]
+        return pooled
 
-    def _by_tables(self, pooled: np.ndarray, keep: int) -> np.ndarray:
-        """The same for many queries; where tables cannot tell, as among equal scores, by the product."""
-        listed = np.empty((len(pooled), keep), np.int64)
-        found, sure = best_codes(pooled, self._packed, keep, keep + _SPARE)
-        found = found[sure, : (found >= 0).sum(axis=1).max(initial=0)]
-        scores = np.einsum("nkd,nd->nk", self.codebook[found], pooled[sure])
-        scores[found < 0] = -np.inf
-        best = np.argpartition(scores, -keep, axis=1)[:, -keep:] if len(found) else np.zeros((0, keep), np.int64)
-        listed[sure] = np.take_along_axis(found, best, axis=1)
+    def _by_product(self, sought: Array, keep: int) -> Array:
+        """(n, keep): the best columns of sought O^T, rising; sought (n, d) is of whole numbers."""
+        return best_whole(sought @ self._padded.T, len(self.codebook), keep)
+
+    def _by_tables(self, sought: np.ndarray, keep: int) -> np.ndarray:
+        """The same columns; by the product only where tables cannot tell, as among many equal scores."""
+        found, sure = best_codes(sought, self._packed, keep, keep + _SPARE)
+        listed = np.empty((len(sought), keep), np.int64)
+        if sure.any():
+            some = found[sure, : (found >= 0).sum(axis=1).max()]
+            scores = np.einsum("nkd,nd->nk", self.codebook[some], sought[sure])  # exact, as the product is
+            scores[some < 0] = -(2.0**24)
+            listed[sure] = np.sort(first_columns(scores, some, keep), axis=1)
         if not sure.all():
-            listed[~sure] = self._by_product(pooled[~sure], keep)
+            listed[~sure] = self._by_product(sought[~sure], keep)
         return listed
 
     def _few_scores(self, pooled: np.ndarray) -> np.ndarray:
@@ -113,7 +132,7 @@ class HashedCleanup:
         scores[:, :size] = np.einsum("npv,p->nv", parts.reshape(count, _FEW_BITS, size), 2 ** np.arange(_FEW_BITS))
         return scores
 
-    def score(self, reads: np.ndarray, filled: np.ndarray, tokens: np.ndarray) -> Candidates:
+    def score(self, reads: Array, filled: np.ndarray, tokens: Array) -> Candidates:
         """Score given tokens (n, k), in the order given."""
         scores, alone = self._scores(reads, filled, tokens)
         evidence = np.cumsum(alone, axis=2)
@@ -122,24 +141,35 @@ class HashedCleanup:
         # a partial match stops before the longest filled layer
         partial = np.where(_before_last(filled)[:, None, :], evidence - log_v, -np.inf)
         rivals = np.concatenate([np.zeros((*total.shape, 1)), partial], axis=2)
-        return Candidates(tokens, total - log_v - logsumexp(rivals, axis=2), scores)
+        return Candidates(to_host(tokens), total - log_v - logsumexp(rivals, axis=2), scores)
 
-    def evidence(self, reads: np.ndarray, filled: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+    def evidence(self, reads: Array, filled: np.ndarray, tokens: Array) -> np.ndarray:
         """(n, k, L): each layer's own log-likelihood ratio that it holds given tokens (n, k); 0 where not filled."""
         return self._scores(reads, filled, tokens)[1]
 
-    def _scores(self, reads: np.ndarray, filled: np.ndarray, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _scores(self, reads: Array, filled: np.ndarray, tokens: Array) -> tuple[np.ndarray, np.ndarray]:
         """z_l(v) and (z_l(v) - 1/2) / s_l^2, both (n, k, L) and 0 for layers not filled."""
-        codes = self.codebook[tokens].astype(np.float64)
-        scores = codes @ reads.astype(np.float64).transpose(0, 2, 1) / self.config.inner_dim**2
+        xp = self.xp
+        here, listed = to_device(reads, xp), to_device(tokens, xp)
+        codes = self.codebook[listed].astype(xp.float64)
+        scores = to_host(xp.matmul(codes, here.astype(xp.float64).transpose(0, 2, 1))) / self.config.inner_dim**2
         scores *= filled[:, None, :]
-        return scores, (scores - 0.5) * self._precision(reads, filled)[:, None, :]
+        precision = to_host(self._precision(here, to_device(filled, xp)))
+        return scores, (scores - 0.5) * precision[:, None, :]
 
-    def _precision(self, reads: np.ndarray, filled: np.ndarray) -> np.ndarray:
+    def _precision(self, reads: Array, filled: Array) -> Array:
         """1 / s_l^2, (n, L); 0 for layers not filled. An empty bank counts as the noise of one association."""
-        dim = self.config.inner_dim
-        energy = np.einsum("nld,nld->nl", reads.astype(np.float64), reads.astype(np.float64))
-        return np.asarray(filled / np.maximum(energy / dim**4, 1 / dim**2))
+        xp, dim = self.xp, self.config.inner_dim
+        wide = reads.astype(xp.int64)
+        energy = (wide * wide).sum(axis=2)
+        return filled.astype(xp.float64) / xp.maximum(energy / float(dim**4), 1 / dim**2)
+
+
+def in_steps(vectors: Array) -> Array:
+    """(n, d) float64 in whole steps of a 2047th of each one's largest entry, float32: products with signs are exact."""
+    xp = namespace(vectors)
+    largest = xp.maximum(xp.abs(vectors).max(axis=1, keepdims=True), 1e-30)
+    return xp.rint(vectors * (_STEPS / largest)).astype(xp.float32)
 
 
 def _before_last(filled: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ Real text breaks the assumption that keys are nearly orthogonal; there the confi
 
 import numpy as np
 
-from memo_dist.backend import to_host
+from memo_dist.backend import to_device, to_host
 from memo_dist.config import MemoryConfig
 from memo_dist.decoding.candidates import SCORES_AT_ONCE, Candidates, best_columns, joined
 from memo_dist.encoding.projected import ProjectedEncoder
@@ -19,7 +19,7 @@ _SEARCHED = 1 << 12  # tokens scored at a time where only one answer is checked
 
 
 class ProjectedCleanup:
-    """The token vectors E as a codebook.
+    """The token vectors E as a codebook, searched where the encoder keeps them.
 
     Args:
         config: the memory's definition.
@@ -29,7 +29,7 @@ class ProjectedCleanup:
     def __init__(self, config: MemoryConfig, encoder: ProjectedEncoder | None = None) -> None:
         self.config = config
         self.encoder = ProjectedEncoder(config) if encoder is None else encoder
-        self._codebook = to_host(self.encoder.vectors)
+        self.xp, self._codebook = self.encoder.xp, self.encoder.vectors
 
     def rank(self, reads: np.ndarray, filled: np.ndarray, top_k: int = 1) -> Candidates:
         """Rank tokens by score; see Cleanup. Which of equal scores comes first is not said."""
@@ -43,23 +43,26 @@ class ProjectedCleanup:
         The codebook is searched block by block, and a query that is beaten is asked no more: where recall is low, that
         takes a fraction of the arithmetic.
         """
-        size = self.config.vocab_size + 1
-        alive = np.arange(len(reads))
-        own = np.einsum("nd,nd->n", reads[:, 0], self._codebook[tokens])
+        xp, size = self.xp, self.config.vocab_size + 1
+        asked, true = to_device(reads[:, 0], xp), to_device(tokens, xp)
+        alive = xp.arange(len(reads))
+        own = (asked * self._codebook[true]).sum(axis=1)
         for first in range(0, size, _SEARCHED):
-            scores = reads[alive, 0] @ self._codebook[first : min(first + _SEARCHED, size)].T
-            inside = np.flatnonzero((tokens[alive] >= first) & (tokens[alive] < first + scores.shape[1]))
-            scores[inside, tokens[alive][inside] - first] = -np.inf
-            alive = alive[scores.max(axis=1, initial=-np.inf) < own[alive]]
+            scores = asked[alive] @ self._codebook[first : min(first + _SEARCHED, size)].T
+            mine = true[alive]
+            inside = xp.flatnonzero((mine >= first) & (mine < first + scores.shape[1]))
+            scores[inside, mine[inside] - first] = -np.inf
+            alive = alive[scores.max(axis=1) < own[alive]]
         best = np.zeros(len(reads), bool)
-        best[alive] = True
+        best[to_host(alive)] = True
         return best
 
     def _rank(self, reads: np.ndarray, filled: np.ndarray, top_k: int) -> Candidates:
         size = self.config.vocab_size + 1
-        scores = reads @ self._codebook.T
-        tokens = np.sort(best_columns(scores, size, min(top_k, size)), axis=1)
-        found = np.take_along_axis(scores, tokens, axis=1).astype(np.float64)
+        xp = self.xp
+        scores = to_device(reads, xp) @ self._codebook.T
+        listed = xp.sort(best_columns(scores, size, min(top_k, size)), axis=1)
+        tokens, found = to_host(listed), to_host(xp.take_along_axis(scores, listed, axis=1)).astype(np.float64)
         order = np.argsort(-found, axis=1, kind="stable")
         tokens, found = np.take_along_axis(tokens, order, axis=1), np.take_along_axis(found, order, axis=1)
         layers = filled.sum(axis=1)[:, None].astype(np.float64)

@@ -17,8 +17,9 @@ from memo_dist.associations import Associations, associate, bank_of
 from memo_dist.backend import Array, to_device, to_host
 from memo_dist.codes import begin_symbol, mix64, mix64_int, token_symbols
 from memo_dist.config import MemoryConfig
+from memo_dist.conveyor import Conveyor
 from memo_dist.encoding.protocol import Cues, Reader, filled_windows
-from memo_dist.encoding.segments import Chunk, Segment, lay_out, query_lines
+from memo_dist.encoding.segments import Segment, lay_out, query_lines
 
 _CHUNK = 1 << 18  # positions hashed at a time: temporaries stay near the caches
 
@@ -34,6 +35,7 @@ class HashedEncoder:
     def __init__(self, config: MemoryConfig, xp: ModuleType = np) -> None:
         self.config = config
         self.xp = xp
+        self._conveyor = None if xp is np else Conveyor(xp)  # a GPU gets the next chunk while it hashes this one
         self._multipliers = [
             [mix64_int(config.seed + 1000 * (layer + 1) + j) | 1 for j in range(config.num_heads)]
             for layer in range(config.num_layers)
@@ -77,12 +79,16 @@ class HashedEncoder:
         Layer 0 is padded before a document's first token; a longer window counts only once it is full.
         They come chunk by chunk of at most 2**18 positions.
         """
-        for chunk in lay_out(segments, self.config, _CHUNK):
-            yield self._chunk(chunk, banks)
+        chunks = lay_out(segments, self.config, _CHUNK)
+        if self._conveyor is None:
+            yield from (self._chunk(chunk.line, chunk.known, banks) for chunk in chunks)
+            return
+        for line, known in self._conveyor.carry(np.stack([chunk.line, chunk.known]) for chunk in chunks):
+            yield self._chunk(line, known, banks)
 
-    def _chunk(self, chunk: Chunk, banks: range) -> Associations:
+    def _chunk(self, line: Array, known: Array, banks: range) -> Associations:
+        """Associations in arrays of their own, so that line and known may be overwritten."""
         xp, config = self.xp, self.config
-        line, known = to_device(chunk.line, xp), to_device(chunk.known, xp)
         names, nexts = [], []
         everything = len(banks) == config.num_banks
         for window, hashes in zip(config.windows, self.window_hashes(self._symbols(line)), strict=True):

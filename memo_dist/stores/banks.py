@@ -3,32 +3,44 @@
 Covers: in the array library's own memory; in host memory behind a GPU; in a scratch file behind either. Does not cover:
 what is added to them (cmm.py), durable files (storage.py).
 
-A bank is visited as `with store.bank(index) as cells`, which brings it here and takes it back. Whoever visits many does
-so in rising order, so a file is read and written from front to back. Files are read and written, not mapped: pages of a
+Banks are visited in groups, which come here and are taken back one after the other; behind a GPU the next group is on
+its way up, and the one before on its way down, while one is worked on (memo_dist/conveyor.py). Whoever visits does so
+in rising order, so a file is read and written from front to back. Files are read and written, not mapped: pages of a
 map would count as the process's memory.
 """
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol
 
 import numpy as np
 
-from memo_dist.backend import Array, room_on_device, to_device, to_host
+from memo_dist.backend import Array, room_on_device, to_device
+from memo_dist.conveyor import Conveyor
 from memo_dist.stores.scratch import ScratchFile
+
+Group = range | np.ndarray  # of banks, rising; a range or (k,) int64
 
 
 class BankStore(Protocol):
-    """(count, rows, d) cells, all zero at first; `index` counts from the range's first bank."""
+    """(count, rows, d) cells, all zero at first; banks are counted from the range's first.
 
-    def bank(self, index: int) -> AbstractContextManager[Array]:
-        """One bank, (rows, d), to be changed in place."""
+    Attributes:
+        group_bytes: cells that are best visited together.
+    """
+
+    group_bytes: int
+
+    def visit(self, groups: Iterable[Group], change: bool = True) -> Iterator[tuple[Group, Array]]:
+        """Each group with its banks, (k, rows, d) on the device, to be changed in place until the next is asked for.
+
+        Must be exhausted. No bank is in two groups. Without `change` nothing is taken back, and nothing may be changed.
+        """
         ...
 
     def read(self, start: int, stop: int) -> Array:
-        """Banks start .. stop - 1, (stop - start, rows, d), not to be changed."""
+        """Banks start .. stop - 1, (stop - start, rows, d), not to be changed; on the side where they live."""
         ...
 
     def fill(self, index: int, cells: np.ndarray) -> None:
@@ -36,23 +48,70 @@ class BankStore(Protocol):
         ...
 
 
-def bank_store(shape: tuple[int, ...], cell_type: str, xp: ModuleType = np, scratch: Path | None = None) -> BankStore:
-    """A file's in the directory `scratch`; without one in memory, a GPU's own if they fit it with room to work."""
+def bank_store(
+    shape: tuple[int, ...],
+    cell_type: str,
+    xp: ModuleType = np,
+    scratch: Path | None = None,
+    device_room: float | None = None,
+) -> BankStore:
+    """A file's in the directory `scratch`; without one in memory, a GPU's own if they fit it.
+
+    Args:
+        device_room: bytes that the banks may take of the GPU; None leaves it a third of what is free to work in.
+    """
     if scratch is not None:
         return FileBanks(scratch, shape, cell_type, xp)
     size = int(np.prod(shape)) * np.dtype(cell_type).itemsize
-    return (ResidentBanks if size <= room_on_device(xp) else HostBanks)(shape, cell_type, xp)
+    room = room_on_device(xp) if device_room is None else device_room
+    return (ResidentBanks if size <= room else HostBanks)(shape, cell_type, xp)
+
+
+def _conveyed(
+    conveyor: Conveyor,
+    groups: Iterable[Group],
+    gather: Callable[[Group], np.ndarray],
+    scatter: Callable[[Group, np.ndarray], None] | None,
+) -> Iterator[tuple[Group, Array]]:
+    """Visit banks of the host on the device."""
+    visited: list[Group] = []
+
+    def cells_of() -> Iterator[np.ndarray]:
+        for group in groups:
+            visited.append(group)
+            yield gather(group)
+
+    def take_back(number: int, cells: np.ndarray) -> None:
+        if scatter is not None:
+            scatter(visited[number], cells)
+
+    carried = conveyor.carry(cells_of(), None if scatter is None else take_back)
+    for number, cells in enumerate(carried):
+        yield visited[number], cells
+
+
+def _span(group: Group) -> slice | None:
+    """The slice that the banks of a group are, if they follow each other."""
+    first, last = int(group[0]), int(group[-1])
+    return slice(first, last + 1) if last - first + 1 == len(group) else None
 
 
 class ResidentBanks:
     """All banks in the array library's memory."""
 
+    group_bytes = 1 << 26
+
     def __init__(self, shape: tuple[int, ...], cell_type: str, xp: ModuleType = np) -> None:
         self._cells, self._xp = xp.zeros(shape, np.dtype(cell_type)), xp
 
-    @contextmanager
-    def bank(self, index: int) -> Iterator[Array]:
-        yield self._cells[index]
+    def visit(self, groups: Iterable[Group], change: bool = True) -> Iterator[tuple[Group, Array]]:
+        for group in groups:
+            span = _span(group)
+            where = span if span is not None else to_device(np.asarray(group), self._xp)
+            cells = self._cells[where]
+            yield group, cells
+            if change and span is None:
+                self._cells[where] = cells
 
     def read(self, start: int, stop: int) -> Array:
         return self._cells[start:stop]
@@ -62,23 +121,27 @@ class ResidentBanks:
 
 
 class HostBanks:
-    """Banks in host memory; each comes to the device while it is worked on."""
+    """Banks in host memory; each group comes to the device while it is worked on."""
+
+    group_bytes = 1 << 23  # one change of the ledger's visits several, so that copies overlap with work
 
     def __init__(self, shape: tuple[int, ...], cell_type: str, xp: ModuleType = np) -> None:
-        self._cells, self._xp = np.zeros(shape, np.dtype(cell_type)), xp
+        self._cells, self._conveyor = np.zeros(shape, np.dtype(cell_type)), Conveyor(xp)
 
-    @contextmanager
-    def bank(self, index: int) -> Iterator[Array]:
-        cells = to_device(self._cells[index], self._xp)
-        yield cells
-        if self._xp is not np:
-            self._cells[index] = to_host(cells)
+    def visit(self, groups: Iterable[Group], change: bool = True) -> Iterator[tuple[Group, Array]]:
+        return _conveyed(self._conveyor, groups, self._gather, self._scatter if change else None)
 
     def read(self, start: int, stop: int) -> Array:
-        return to_device(self._cells[start:stop], self._xp)
+        return self._cells[start:stop]
 
     def fill(self, index: int, cells: np.ndarray) -> None:
         self._cells[index] = cells
+
+    def _gather(self, group: Group) -> np.ndarray:
+        return self._cells[_span(group) or np.asarray(group)]
+
+    def _scatter(self, group: Group, cells: np.ndarray) -> None:
+        self._cells[_span(group) or np.asarray(group)] = cells
 
 
 class FileBanks:
@@ -91,25 +154,47 @@ class FileBanks:
         StorageError: the disk is full, or not to be written.
     """
 
+    group_bytes = HostBanks.group_bytes
+
     def __init__(self, directory: Path, shape: tuple[int, ...], cell_type: str, xp: ModuleType = np) -> None:
-        self._file, self._xp = ScratchFile(directory), xp
+        self._file = ScratchFile(directory)
+        self._conveyor = None if xp is np else Conveyor(xp)
         self._shape, self._type = shape[1:], np.dtype(cell_type)
         self._size = int(np.prod(self._shape)) * self._type.itemsize
         self._file.extend(shape[0] * self._size)  # zeros that take no room yet
 
-    @contextmanager
-    def bank(self, index: int) -> Iterator[Array]:
-        cells = to_device(self._read(index, index + 1)[0], self._xp)
-        yield cells
-        self.fill(index, to_host(cells))
+    def visit(self, groups: Iterable[Group], change: bool = True) -> Iterator[tuple[Group, Array]]:
+        if self._conveyor is not None:
+            yield from _conveyed(self._conveyor, groups, self._gather, self._scatter if change else None)
+            return
+        for group in groups:
+            cells = self._gather(group)
+            yield group, cells
+            if change:
+                self._scatter(group, cells)
 
     def read(self, start: int, stop: int) -> Array:
-        return to_device(self._read(start, stop), self._xp)
+        return self._gather(range(start, stop))
 
     def fill(self, index: int, cells: np.ndarray) -> None:
-        self._file.write(index * self._size, np.ascontiguousarray(cells, self._type))
+        self._scatter(range(index, index + 1), cells[None])
 
-    def _read(self, start: int, stop: int) -> np.ndarray:
-        cells = np.empty((stop - start, *self._shape), self._type)
-        self._file.read_into(start * self._size, cells)
+    def _gather(self, group: Group) -> np.ndarray:
+        cells = np.empty((len(group), *self._shape), self._type)
+        for rows, first in self._runs(group):
+            self._file.read_into(first * self._size, cells[rows])
         return cells
+
+    def _scatter(self, group: Group, cells: np.ndarray) -> None:
+        for rows, first in self._runs(group):
+            self._file.write(first * self._size, np.ascontiguousarray(cells[rows], self._type))
+
+    @staticmethod
+    def _runs(group: Group) -> Iterator[tuple[slice, int]]:
+        """(rows of the group, first bank) of every run of banks that follow each other."""
+        banks = np.asarray(group, np.int64)
+        if not len(banks):
+            return
+        breaks = np.flatnonzero(np.diff(banks) != 1) + 1
+        for start, stop in zip([0, *breaks.tolist()], [*breaks.tolist(), len(banks)], strict=True):
+            yield slice(start, stop), int(banks[start])

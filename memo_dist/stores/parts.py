@@ -1,6 +1,7 @@
 """PartStore: where the parts of a ledger live between merges.
 
-Covers: in memory, or in a scratch file, one part at a time in memory. Does not cover: merging (ledger.py).
+Covers: in the array library's own memory; in host memory behind a GPU; in a scratch file, one part at a time in memory.
+Does not cover: merging (ledger.py).
 """
 
 from pathlib import Path
@@ -44,6 +45,22 @@ class ResidentParts:
     def write(self, index: int, columns: Columns) -> None:
         self.lengths[index] = len(columns[0])
         self._parts[index] = columns
+
+
+class HostParts:
+    """All parts in host memory; one comes to the device to be merged."""
+
+    def __init__(self, count: int, xp: ModuleType = np) -> None:
+        self._xp, self._parts = xp, ResidentParts(count)
+        self.lengths = self._parts.lengths
+
+    def read(self, index: int) -> Columns:
+        names, tokens, counts = (to_device(column, self._xp) for column in self._parts.read(index))
+        return names, tokens, counts
+
+    def write(self, index: int, columns: Columns) -> None:
+        names, tokens, counts = (to_host(column) for column in columns)
+        self._parts.write(index, (names, tokens, counts))
 
 
 class FileParts:

@@ -1,0 +1,138 @@
+"""Growth: how time and bytes grow with the corpus, and whether a long build keeps its pace.
+
+    python benchmarks/growth.py INPUT... --documents 300,1000,3000,all --memory-budget 4GB --out docs/results
+
+Builds the first so many documents of INPUT (`--include`, `--errors` as `memo-dist build` takes them), each under the
+same budget, in this process; the last build is evaluated. Writes growth.json, growth.csv (a row a build), pace.csv
+(tokens against seconds of the longest build) and growth.png. The pace is the tokens/s of ten equal parts of the
+memorizing stage, the first unit and the last merge left out, over their median.
+"""
+
+import argparse
+import csv
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cluster.build import BuildSummary, build
+from cluster.prepare import BuildOptions
+from cluster.run import Progress
+from memo_dist.evaluation import evaluate
+from memo_dist.sizes import parse_bytes
+from memo_dist.stored import StoredMemory
+from pipelines.batching import stream_batches
+from pipelines.plan import CorpusOptions, plan_corpus
+
+PARTS = 10
+
+
+def built(
+    inputs: list[str], out: Path, corpus: CorpusOptions, budget: str | None, every: float
+) -> tuple[BuildSummary, list[tuple[float, int]]]:
+    """One build, and (seconds, tokens) after every unit of it."""
+    pace: list[tuple[float, int]] = []
+
+    def note(progress: Progress) -> None:
+        pace.append((time.perf_counter(), progress.tokens))
+
+    options = BuildOptions(
+        corpus=corpus, memory_budget=None if budget is None else parse_bytes(budget), checkpoint_every=every
+    )
+    return build(inputs, out, options, on_progress=note), [(when - pace[0][0], tokens) for when, tokens in pace]
+
+
+def evenness(pace: list[tuple[float, int]]) -> list[float]:
+    """tokens/s of PARTS equal runs of tokens, over their median."""
+    seconds, tokens = (np.array(column, float) for column in zip(*pace, strict=True))
+    edges = np.interp(np.linspace(tokens[0], tokens[-1], PARTS + 1), tokens, seconds)
+    rates = (tokens[-1] - tokens[0]) / PARTS / np.diff(edges)
+    return [round(float(rate), 3) for rate in rates / np.median(rates)]
+
+
+def row(summary: BuildSummary) -> dict[str, Any]:
+    tokens = summary.tokens
+    whole = sum(summary.seconds.values())
+    return {
+        "tokens": tokens,
+        "documents": summary.documents,
+        "associations_per_token": round(summary.associations / tokens, 3),
+        "seconds": round(whole, 2),
+        "seconds_per_million": round(1e6 * whole / tokens, 3),
+        "memorize_seconds_per_million": round(1e6 * summary.seconds["memorize"] / tokens, 3),
+        "bytes_per_token": round(summary.bytes_on_disk / tokens, 2),
+        "peak_bytes": summary.peak_bytes,
+        "planned_peak_bytes": summary.planned_peak_bytes,
+        **{f"{stage}_seconds": value for stage, value in summary.seconds.items()},
+    }
+
+
+def recall_of(memory: Path, inputs: list[str], corpus: CorpusOptions) -> dict[str, object]:
+    plan = plan_corpus(inputs, corpus)
+    with StoredMemory(memory) as stored:
+        batches = lambda: stream_batches(plan, stored.tokenizer, stored.config.context_length)  # noqa: E731
+        found = evaluate(
+            stored, batches, stored.manifest.tokens, stored.manifest.associations, sample=3000, prompts=100
+        )
+    return found.to_dict()
+
+
+def plot(rows: list[dict[str, Any]], pace: list[tuple[float, int]], path: Path) -> None:
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from matplotlib import pyplot as plt
+
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 4))
+    tokens = [one["tokens"] / 1e6 for one in rows]
+    for name, axes in (("memorize_seconds_per_million", left), ("bytes_per_token", middle)):
+        axes.plot(tokens, [one[name] for one in rows], marker="o")
+        axes.set(xscale="log", xlabel="million tokens", ylabel=name.replace("_", " "), ylim=(0, None))
+    right.plot([s for s, _ in pace], [t / 1e6 for _, t in pace])
+    right.set(xlabel="seconds of memorizing", ylabel="million tokens")
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+
+
+def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+    with open(path, "w", newline="", encoding="utf-8") as handle:
+        writer = csv.DictWriter(handle, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("inputs", nargs="+")
+    parser.add_argument("--documents", default="300,1000,3000,all")
+    parser.add_argument("--memory-budget", default=None)
+    parser.add_argument("--checkpoint-every", type=float, default=3600.0, help="seconds")
+    parser.add_argument("--include", default="**/*")
+    parser.add_argument("--errors", default="skip")
+    parser.add_argument("--out", type=Path, default=Path())
+    parser.add_argument("--directory", default=None, help="where the memories go meanwhile; else the system's")
+    asked = parser.parse_args()
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(dir=asked.directory) as folder:
+        for count in asked.documents.split(","):
+            limit = None if count == "all" else int(count)
+            corpus = CorpusOptions(include=asked.include, errors=asked.errors, limit=limit)
+            memory = Path(folder) / f"{count}.memo"
+            summary, pace = built(asked.inputs, memory, corpus, asked.memory_budget, asked.checkpoint_every)
+            rows.append(row(summary))
+            print(rows[-1], file=sys.stderr, flush=True)
+        found = recall_of(memory, asked.inputs, corpus)
+    write_csv(asked.out / "growth.csv", rows)
+    write_csv(asked.out / "pace.csv", [{"seconds": round(s, 3), "tokens": t} for s, t in pace])
+    plot(rows, pace, asked.out / "growth.png")
+    result = {"budget": asked.memory_budget, "builds": rows, "pace": evenness(pace), "evaluation": found}
+    (asked.out / "growth.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()

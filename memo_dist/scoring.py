@@ -1,0 +1,47 @@
+"""Scoring: how well a memory knows each token of a text that is given.
+
+Covers: log-odds of every token after the tokens before it, and of its rivals. Does not cover: which passages are held
+(trace.py), continuation (recall.py).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from memo_dist.decoding import Alternative, HashedCleanup
+from memo_dist.encoding.protocol import Reader
+from memo_dist.encoding.segments import Segment
+
+_ASK = 1024  # positions read at a time
+_NOTHING = np.zeros(0, np.uint32)
+
+
+@dataclass(frozen=True)
+class ScoredToken:
+    """A token's log-odds (decoding/hashed.py), None while no window is full before it, and the best of its place."""
+
+    token: int
+    score: float | None
+    alternatives: list[Alternative]
+
+
+def score_tokens(reader: Reader, cleanup: HashedCleanup, tokens: np.ndarray, top_k: int) -> list[ScoredToken]:
+    """Score each of (n,) token ids, given those before it; the text may begin anywhere.
+
+    Args:
+        top_k: alternatives of each place.
+    """
+    shortest = reader.config.windows[0]
+    given = np.asarray(tokens, np.uint32)
+    scored = [ScoredToken(int(token), None, []) for token in given[:shortest]]
+    place = 0
+    for cues, targets in cleanup.encoder.targets([Segment(0, _NOTHING, given, False)]):
+        first, place = max(shortest - place, 0), place + len(targets)  # padding would say that a document begins here
+        for start in range(first, len(targets), _ASK):
+            asked, following = cues[start : start + _ASK], targets[start : start + _ASK].astype(np.int64)
+            reads = cleanup.encoder.retrieve(reader, asked)
+            own = cleanup.score(reads, asked.filled, following[:, None]).log_odds[:, 0]
+            best = cleanup.rank(reads, asked.filled, top_k) if top_k else None
+            for row, (token, score) in enumerate(zip(following.tolist(), own.tolist(), strict=True)):
+                scored.append(ScoredToken(token, score, best.alternatives(row, top_k) if best else []))
+    return scored
