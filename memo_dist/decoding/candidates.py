@@ -110,12 +110,12 @@ def best_whole(scores: Array, size: int, keep: int) -> Array:
     xp = namespace(scores)
     scores[:, size:] = -(2.0**24)
     blocks = scores.reshape(len(scores), -1, BLOCK)
-    best = best_of(blocks.max(axis=2), xp.arange(blocks.shape[1])[None, :], min(keep, blocks.shape[1]))
+    best = first_columns(blocks.max(axis=2), xp.arange(blocks.shape[1])[None, :], min(keep, blocks.shape[1]))
     columns = (best[:, :, None] * BLOCK + xp.arange(BLOCK)).reshape(len(scores), -1)
-    return best_of(xp.take_along_axis(scores, columns, axis=1), columns, keep)
+    return xp.sort(first_columns(xp.take_along_axis(scores, columns, axis=1), columns, keep), axis=1)
 
 
-def best_of(scores: Array, columns: Array, count: int) -> Array:
-    """(n, count) of the columns (n, m), rising: those of the highest scores (n, m), whole numbers as in best_whole."""
+def first_columns(scores: Array, columns: Array, count: int) -> Array:
+    """(n, count) of the columns (n, m), those of the highest scores (n, m)."""
     keys = scores.astype(columns.dtype) * (_LOW + 1) + (_LOW - columns)
     return namespace(keys).sort(_LOW - (largest(keys, count) & _LOW), axis=1)

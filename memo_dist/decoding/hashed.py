@@ -25,12 +25,12 @@ from scipy.special import logsumexp
 from memo_dist.backend import Array, namespace, to_device, to_host
 from memo_dist.codes import signs, value_words
 from memo_dist.config import MemoryConfig
-from memo_dist.decoding.candidates import BLOCK, SCORES_AT_ONCE, Candidates, best_of, best_whole, joined
+from memo_dist.decoding.candidates import BLOCK, SCORES_AT_ONCE, Candidates, best_whole, first_columns, joined
 from memo_dist.decoding.tabulated import AT_ONCE, best_codes
 from memo_dist.encoding.hashed import HashedEncoder
 from memo_dist.planes import plane_reader, sign_planes
 
-_FEW = 4  # queries for which the CPU searches packed codes
+_FEW = 4  # queries for which the CPU searches packed codes, bit by bit, instead of tables
 _SPARE = 16  # tokens beyond the shortlist that may be as good, by tables, as its last
 _FEW_BITS = 6  # of the vector that is sought: errors of a 64th of its largest entry
 _STEPS = 2047  # of the vector that is multiplied, each way: 11 bits, which tensor cores keep
@@ -64,9 +64,9 @@ class HashedCleanup:
             filled: (n, L) bool; the layers of a context that count, a prefix of each row.
             top_k: tokens to return.
 
-        The shortlist is the top of sum_l r_l O^T / s_l^2, rounded to whole steps: found by tables on a CPU, by a
-        product on a GPU, and for a few queries in packed codes (docs/decisions/0009); scores and log-odds of what is on
-        it come from exact integer sums, in float64.
+        The shortlist is the top of sum_l r_l O^T / s_l^2, rounded to whole steps before the product; scores and
+        log-odds of what is on it come from exact integer sums, in float64. On the CPU it is found by tables, or for a
+        few queries in packed codes: docs/decisions/0011.
         """
         keep = max(top_k, self.shortlist)
         rows = max(1, SCORES_AT_ONCE // len(self.codebook))
@@ -84,8 +84,12 @@ class HashedCleanup:
     def _rank(self, reads: np.ndarray, filled: np.ndarray, keep: int, top_k: int) -> Candidates:
         here = to_device(reads, self.xp)
         pooled = self._pooled(here, self._precision(here, to_device(filled, self.xp)))
+        if self.xp is np and len(pooled) <= _FEW:
+            listed = best_whole(self._few_scores(pooled), len(self.codebook), keep)
+        else:
+            listed = (self._by_tables if self.xp is np else self._by_product)(in_steps(pooled), keep)
         # rising ids, so that equal log-odds are ranked the same everywhere
-        found = self.score(here, filled, self._shortlist(pooled, keep))
+        found = self.score(here, filled, listed)
         order = np.argsort(-found.log_odds, axis=1, kind="stable")[:, :top_k]
         return Candidates(
             np.take_along_axis(found.tokens, order, axis=1),
@@ -101,27 +105,21 @@ class HashedCleanup:
             pooled = pooled + reads[:, layer] * precision[:, layer : layer + 1]
         return pooled
 
-    def _shortlist(self, pooled: Array, keep: int) -> Array:
-        """(n, keep): the best columns of pooled O^T, rising."""
-        if self.xp is np and len(pooled) <= _FEW:
-            return best_whole(self._few_scores(pooled), len(self.codebook), keep)
-        steps = in_steps(pooled)
-        return self._by_tables(steps, keep) if self.xp is np else self._by_product(steps, keep)
+    def _by_product(self, sought: Array, keep: int) -> Array:
+        """(n, keep): the best columns of sought O^T, rising; sought (n, d) is of whole numbers."""
+        return best_whole(sought @ self._padded.T, len(self.codebook), keep)
 
-    def _by_product(self, steps: Array, keep: int) -> Array:
-        return best_whole(steps @ self._padded.T, len(self.codebook), keep)
-
-    def _by_tables(self, steps: np.ndarray, keep: int) -> np.ndarray:
-        """As `_by_product`; where tables cannot tell, as among many equal scores, by the product."""
-        listed = np.empty((len(steps), keep), np.int64)
-        found, sure = best_codes(steps, self._packed, keep, keep + _SPARE)
-        found = found[sure, : (found >= 0).sum(axis=1).max(initial=0)]
-        if len(found):
-            scores = np.einsum("nkd,nd->nk", self.codebook[found], steps[sure])
-            scores[found < 0] = -(2.0**24)
-            listed[sure] = best_of(scores, found, keep)
+    def _by_tables(self, sought: np.ndarray, keep: int) -> np.ndarray:
+        """The same columns; by the product only where tables cannot tell, as among many equal scores."""
+        found, sure = best_codes(sought, self._packed, keep, keep + _SPARE)
+        listed = np.empty((len(sought), keep), np.int64)
+        if sure.any():
+            some = found[sure, : (found >= 0).sum(axis=1).max()]
+            scores = np.einsum("nkd,nd->nk", self.codebook[some], sought[sure])  # exact, as the product is
+            scores[some < 0] = -(2.0**24)
+            listed[sure] = np.sort(first_columns(scores, some, keep), axis=1)
         if not sure.all():
-            listed[~sure] = self._by_product(steps[~sure], keep)
+            listed[~sure] = self._by_product(sought[~sure], keep)
         return listed
 
     def _few_scores(self, pooled: np.ndarray) -> np.ndarray:
