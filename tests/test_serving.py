@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ray.exceptions import RayActorError
+from ray.exceptions import NodeDiedError, ObjectLostError, RayActorError
 from starlette.testclient import TestClient
 
 from cluster.serving.answerer import Answerer
@@ -394,3 +394,53 @@ def test_several_continuations_against_recall(memory: Path) -> None:
         (found,) = recall_several(opened, cleanup, [np.frombuffer(FORK.encode(), np.uint8)], 5, 100)
     assert {bytes(one.tokens).decode() for one in found} == set(ENDINGS)
     assert {one.stop for one in found} == {"end_of_document"}
+
+
+def test_an_empty_stop_text_stops_nothing(client: TestClient) -> None:
+    for stop in ("", [""], ["", "beside"]):
+        (choice,) = ask(client, prompt=TEXT[500:570], max_tokens=5, stop=stop)["choices"]
+        assert (choice["text"], choice["finish_reason"]) == (TEXT[570:575], "length")
+
+
+def test_a_lost_node_or_answer_is_asked_again(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cluster.serving.front._AGAIN_SECONDS", 0.0)
+    client = client_of(Local(memory, NodeDiedError("gone"), ObjectLostError("id", "owner", "site")))
+    assert ask(client, prompt=TEXT[500:570], max_tokens=5)["choices"][0]["text"] == TEXT[570:575]
+
+
+@pytest.mark.parametrize("path", ["/v1/trace", "/v1/completions"])
+def test_damage_is_logged_and_not_told(
+    memory: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    publish(memory, tmp_path / "secret-place.memo", 16)
+    replicas = Local(tmp_path / "secret-place.memo")
+    (shard,) = (tmp_path / "secret-place.memo").glob("shard*")
+    whole = shard.read_bytes()
+    with shard.open("r+b") as file:  # the mapped file changes under the replica
+        file.seek(len(whole) // 4)
+        file.write(bytes(byte ^ 255 for byte in whole[len(whole) // 4 : len(whole) // 2]))
+    answer = client_of(replicas).post(path, json={"model": "m", "text": TEXT[:500], "prompt": TEXT[:500]})
+    assert answer.status_code == 500
+    assert "secret-place" not in answer.text
+    assert "secret-place" in caplog.text
+
+
+def test_a_client_that_leaves_in_its_body_is_no_fault(memory: Path, caplog: pytest.LogCaptureFixture) -> None:
+    messages = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
+
+    async def receive() -> dict[str, Any]:
+        return next(messages)
+
+    async def send(message: Any) -> None:
+        pass
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/completions", "headers": [], "query_string": b""}
+    metrics = Metrics()
+    asyncio.run(application(Local(memory), "m", LIMITS, metrics, [])(scope, receive, send))
+    assert b'status="499"} 1.0' in metrics.text()
+    assert caplog.text == ""
+
+
+def test_nobody_is_sent_elsewhere(client: TestClient) -> None:
+    answer = client.get("/v1/completions/", headers={"host": "elsewhere.example"}, follow_redirects=False)
+    assert answer.status_code == 404

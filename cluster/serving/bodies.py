@@ -86,7 +86,8 @@ class CompletionBody(BaseModel):
         return self
 
     def stops(self) -> list[str]:
-        return [self.stop] if isinstance(self.stop, str) else [one for one in self.stop or [] if one]
+        stops = [self.stop] if isinstance(self.stop, str) else self.stop or []
+        return [one for one in stops if one]  # an empty one would stop everything before its first token
 
     def asks(self, limits: Limits) -> list[Ask]:
         """One ask a prompt.
