@@ -19,7 +19,7 @@ class Batcher(Generic[Question, Reply]):
     """Calls `work` on lists of questions, one list at a time, in a thread.
 
     Args:
-        work: one reply a question, in order; an error it raises is raised to everyone of that list.
+        work: one reply a question, in order; where it raises, each question of that list is tried alone.
         most: questions of a list.
     """
 
@@ -49,10 +49,13 @@ class Batcher(Generic[Question, Reply]):
     async def _settle(self, batch: list[tuple[Question, "asyncio.Future[Reply]"]]) -> None:
         try:
             replies = await asyncio.to_thread(self._work, [question for question, _ in batch])
-        except Exception as error:  # goes to everyone who waits for it
-            for _, future in batch:
-                if not future.done():
-                    future.set_exception(error)
+        except Exception as error:
+            if len(batch) > 1:  # the fault of one is no other's
+                for one in batch:
+                    if not one[1].done():
+                        await self._settle([one])
+            elif not batch[0][1].done():
+                batch[0][1].set_exception(error)
             return
         for (_, future), reply in zip(batch, replies, strict=True):
             if not future.done():
