@@ -73,3 +73,19 @@ def test_what_nobody_waits_for_is_not_worked_on() -> None:
 
     asyncio.run(some())
     assert seen == [0, 1, 2, 3, 4, 10, 12]
+
+
+def test_lists_are_as_heavy_as_allowed_and_one_that_is_heavier_goes_alone() -> None:
+    batches: list[list[int]] = []
+
+    def work(questions: list[int]) -> list[int]:
+        batches.append(questions)
+        time.sleep(0.01)
+        return questions
+
+    async def everyone() -> None:
+        batcher: Batcher[int, int] = Batcher(work, 10, lambda question: question)
+        await asyncio.gather(*(batcher.ask(q) for q in (4, 5, 3, 50, 1, 9, 1)))
+
+    asyncio.run(everyone())
+    assert batches == [[4, 5], [3], [50], [1, 9], [1]]

@@ -17,6 +17,7 @@ from cluster.serving.bodies import Limits
 from cluster.serving.front import application
 from cluster.serving.guards import read_keys
 from cluster.serving.metrics import Metrics
+from cluster.serving.replica import turns
 from memo_dist import Memory, MemoryConfig, Tokenizer
 from memo_dist.cli.app import main
 from memo_dist.decoding import cleanup_for
@@ -444,3 +445,51 @@ def test_a_client_that_leaves_in_its_body_is_no_fault(memory: Path, caplog: pyte
 def test_nobody_is_sent_elsewhere(client: TestClient) -> None:
     answer = client.get("/v1/completions/", headers={"host": "elsewhere.example"}, follow_redirects=False)
     assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_client_that_takes_nothing_is_given_up(
+    memory: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, stream: bool
+) -> None:
+    """As uvicorn has it: a send waits while what was sent before has not been taken."""
+    monkeypatch.setattr("cluster.serving.guards._PIECE", 1000)
+    words = {"model": "m", "prompt": [TEXT[:1000]] * 8, "max_tokens": 0, "echo": True}
+    messages = iter([{"type": "http.request", "body": json.dumps({**words, "stream": stream}).encode()}])
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        message = next(messages, None)
+        if message is None:
+            await asyncio.sleep(60)
+        return message or {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        if sum(len(one.get("body", b"")) for one in sent) > 4000:
+            await asyncio.sleep(60)
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/completions", "headers": [], "query_string": b""}
+    metrics = Metrics()
+    asyncio.run(application(Local(memory), "m", Limits(send_seconds=0.1), metrics, [])(scope, receive, send))
+    assert b'status="499"} 1.0' in metrics.text()
+    assert caplog.text == ""
+
+
+def test_many_long_continuations_at_once_are_refused(memory: Path) -> None:
+    client = client_of(Local(memory), Limits(request_tokens=100))
+    words = {"model": "m", "prompt": [FORK] * 4, "n": 2}
+    answer = client.post("/v1/completions", json={**words, "max_tokens": 13})
+    assert (answer.status_code, "104 tokens" in answer.text) == (400, True)
+    assert client.post("/v1/completions", json={**words, "max_tokens": 12}).status_code == 200
+
+
+def test_a_large_request_takes_turns() -> None:
+    def asks(count: int, max_tokens: int, **echo: bool) -> list[Ask]:
+        return [Ask("x" * 3200, max_tokens, 1, 0.99, 8, **{"scored": False, "echoed": False, **echo})] * count
+
+    for large, turn in ((asks(64, 1000), 2), (asks(9, 5000), 1), (asks(64, 0, scored=True, echoed=True), 20)):
+        lists = list(turns(large))
+        assert [len(some) for some in lists[:-1]] == [turn] * (len(lists) - 1)
+        assert [ask for some in lists for ask in some] == large
+    assert [len(some) for some in turns(asks(128, 16))] == [128]
+    assert list(turns([])) == []

@@ -20,11 +20,17 @@ class Batcher(Generic[Question, Reply]):
 
     Args:
         work: one reply a question, in order; where it raises, each question of that list is tried alone.
-        most: questions of a list.
+        most: weight of a list; a question that weighs more goes alone.
+        weigh: a question.
     """
 
-    def __init__(self, work: Callable[[list[Question]], list[Reply]], most: int) -> None:
-        self._work, self._most = work, most
+    def __init__(
+        self,
+        work: Callable[[list[Question]], list[Reply]],
+        most: int,
+        weigh: Callable[[Question], int] = lambda question: 1,
+    ) -> None:
+        self._work, self._most, self._weigh = work, most, weigh
         self._waiting: deque[tuple[Question, asyncio.Future[Reply]]] = deque()
         self._task: asyncio.Task[None] | None = None
 
@@ -39,10 +45,12 @@ class Batcher(Generic[Question, Reply]):
     async def _run(self) -> None:
         while self._waiting:
             batch: list[tuple[Question, asyncio.Future[Reply]]] = []
-            while self._waiting and len(batch) < self._most:
+            left = self._most
+            while self._waiting and (not batch or self._weigh(self._waiting[0][0]) <= left):
                 question, future = self._waiting.popleft()
                 if not future.cancelled():
                     batch.append((question, future))
+                    left -= self._weigh(question)
             if batch:
                 await self._settle(batch)
 
