@@ -487,9 +487,9 @@ def test_a_large_request_takes_turns() -> None:
     def asks(count: int, max_tokens: int, **echo: bool) -> list[Ask]:
         return [Ask("x" * 3200, max_tokens, 1, 0.99, 8, **{"scored": False, "echoed": False, **echo})] * count
 
-    for large, turn in ((asks(64, 1000), 2), (asks(9, 5000), 1), (asks(64, 0, scored=True, echoed=True), 20)):
+    for large, turn in ((asks(64, 1000), 8), (asks(9, 5000), 1), (asks(99, 0, scored=True, echoed=True), 81)):
         lists = list(turns(large))
         assert [len(some) for some in lists[:-1]] == [turn] * (len(lists) - 1)
         assert [ask for some in lists for ask in some] == large
-    assert [len(some) for some in turns(asks(128, 16))] == [128]
+    assert [len(some) for some in turns(asks(128, 64))] == [128]
     assert list(turns([])) == []

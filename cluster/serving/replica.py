@@ -15,8 +15,7 @@ from cluster.serving.answerer import Answerer
 from cluster.serving.asks import Answer, Ask, Refusal, TraceAsk
 from cluster.serving.batcher import Batcher
 
-_TURN = 2048  # tokens of one request answered together; what is larger takes turns with other requests
-_BATCH = 8192  # tokens answered together
+_TURN = 8192  # tokens answered together; a request of more takes turns with other requests
 _READ = 32  # characters of a text that is traced or scored cost about as much as a token that is recalled
 _ONGOING = 512  # requests a replica takes before others must wait
 _HEALTH_SECONDS = 5.0
@@ -33,7 +32,7 @@ class Replica:
     def __init__(self, path: str, most_tokens: int) -> None:
         threadpool_limits(1)
         self._answerer = Answerer(Path(path), most_tokens)
-        self._batcher: Batcher[list[Ask] | TraceAsk, Any] = Batcher(self._answer, _BATCH, weight)
+        self._batcher: Batcher[list[Ask] | TraceAsk, Any] = Batcher(self._answer, _TURN, weight)
         self._answerer.answer([Ask([0] * 4, 1, 1, 0.99, 1, False, False)])  # kernels are compiled, or read, now
 
     async def complete(self, asks: list[Ask]) -> list[Answer | Refusal]:
