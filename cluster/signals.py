@@ -1,6 +1,6 @@
-"""SIGTERM as a request to stop after what is under way, instead of an end in the middle of it.
+"""SIGTERM as a request to stop after what is under way, instead of an end in the middle of it; or as Ctrl-C.
 
-Covers: the handler, for the main thread. Does not cover: what stopping means (build.py).
+Covers: the handlers, for the main thread. Does not cover: what stopping means (build.py, serving/service.py).
 """
 
 import signal
@@ -31,5 +31,18 @@ def stop_on_sigterm() -> Iterator[StopRequest]:
     before = signal.signal(signal.SIGTERM, note)
     try:
         yield request
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def interrupt_on_sigterm() -> Iterator[None]:
+    """Take SIGTERM as Ctrl-C while the block runs, where there is nothing under way that must be finished."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
     finally:
         signal.signal(signal.SIGTERM, before)

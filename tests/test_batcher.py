@@ -1,4 +1,4 @@
-"""Micro-batching: what waits goes together, one call at a time, errors reach those they concern."""
+"""Micro-batching: what waits goes together, one call at a time, errors reach only those they concern."""
 
 import asyncio
 import threading
@@ -37,7 +37,7 @@ def test_a_lone_question_does_not_wait_for_others() -> None:
     assert asyncio.run(lone()) == 7
 
 
-def test_an_error_reaches_its_batch_and_the_next_is_answered() -> None:
+def test_an_error_reaches_its_question_alone_and_the_next_is_answered() -> None:
     def work(questions: list[int]) -> list[int]:
         if 3 in questions:
             raise ValueError("three")
@@ -46,7 +46,7 @@ def test_an_error_reaches_its_batch_and_the_next_is_answered() -> None:
     async def some() -> None:
         batcher: Batcher[int, int] = Batcher(work, 2)
         found = await asyncio.gather(*(batcher.ask(q) for q in (2, 3, 4)), return_exceptions=True)
-        assert [type(one) for one in found] == [ValueError, ValueError, int]
+        assert [type(one) for one in found] == [int, ValueError, int]
         assert await batcher.ask(5) == 5
 
     asyncio.run(some())
@@ -73,3 +73,19 @@ def test_what_nobody_waits_for_is_not_worked_on() -> None:
 
     asyncio.run(some())
     assert seen == [0, 1, 2, 3, 4, 10, 12]
+
+
+def test_lists_are_as_heavy_as_allowed_and_one_that_is_heavier_goes_alone() -> None:
+    batches: list[list[int]] = []
+
+    def work(questions: list[int]) -> list[int]:
+        batches.append(questions)
+        time.sleep(0.01)
+        return questions
+
+    async def everyone() -> None:
+        batcher: Batcher[int, int] = Batcher(work, 10, lambda question: question)
+        await asyncio.gather(*(batcher.ask(q) for q in (4, 5, 3, 50, 1, 9, 1)))
+
+    asyncio.run(everyone())
+    assert batches == [[4, 5], [3], [50], [1, 9], [1]]

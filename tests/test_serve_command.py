@@ -144,6 +144,29 @@ def test_sigterm_answers_what_is_under_way_and_asks_for_keys_until_then(memory: 
         client.models.list()
 
 
+@pytest.mark.slow
+def test_sigterm_ends_it_before_it_is_ready(memory: Path) -> None:
+    command = [sys.executable, "-m", "memo_dist", "serve", str(memory), "--port", "0", "--json", "--replicas", "1"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not _has_child(process.pid, "ServeController") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    said, complained = process.communicate(timeout=60)
+    assert (said, process.returncode) == ("", 130)
+    assert "Traceback" not in complained
+
+
+def _has_child(pid: int, name: str) -> bool:
+    for child in psutil.Process(pid).children(recursive=True):
+        try:
+            if name in " ".join(child.cmdline()[:1]):
+                return True
+        except psutil.Error:  # it ended meanwhile
+            continue
+    return False
+
+
 def test_what_cannot_be_served_is_told_before_ray_starts(
     memory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

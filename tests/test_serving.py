@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ray.exceptions import RayActorError
+from ray.exceptions import NodeDiedError, ObjectLostError, RayActorError
 from starlette.testclient import TestClient
 
 from cluster.serving.answerer import Answerer
@@ -17,6 +17,7 @@ from cluster.serving.bodies import Limits
 from cluster.serving.front import application
 from cluster.serving.guards import read_keys
 from cluster.serving.metrics import Metrics
+from cluster.serving.replica import turns
 from memo_dist import Memory, MemoryConfig, Tokenizer
 from memo_dist.cli.app import main
 from memo_dist.decoding import cleanup_for
@@ -394,3 +395,101 @@ def test_several_continuations_against_recall(memory: Path) -> None:
         (found,) = recall_several(opened, cleanup, [np.frombuffer(FORK.encode(), np.uint8)], 5, 100)
     assert {bytes(one.tokens).decode() for one in found} == set(ENDINGS)
     assert {one.stop for one in found} == {"end_of_document"}
+
+
+def test_an_empty_stop_text_stops_nothing(client: TestClient) -> None:
+    for stop in ("", [""], ["", "beside"]):
+        (choice,) = ask(client, prompt=TEXT[500:570], max_tokens=5, stop=stop)["choices"]
+        assert (choice["text"], choice["finish_reason"]) == (TEXT[570:575], "length")
+
+
+def test_a_lost_node_or_answer_is_asked_again(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cluster.serving.front._AGAIN_SECONDS", 0.0)
+    client = client_of(Local(memory, NodeDiedError("gone"), ObjectLostError("id", "owner", "site")))
+    assert ask(client, prompt=TEXT[500:570], max_tokens=5)["choices"][0]["text"] == TEXT[570:575]
+
+
+@pytest.mark.parametrize("path", ["/v1/trace", "/v1/completions"])
+def test_damage_is_logged_and_not_told(
+    memory: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    publish(memory, tmp_path / "secret-place.memo", 16)
+    replicas = Local(tmp_path / "secret-place.memo")
+    (shard,) = (tmp_path / "secret-place.memo").glob("shard*")
+    whole = shard.read_bytes()
+    with shard.open("r+b") as file:  # the mapped file changes under the replica
+        file.seek(len(whole) // 4)
+        file.write(bytes(byte ^ 255 for byte in whole[len(whole) // 4 : len(whole) // 2]))
+    answer = client_of(replicas).post(path, json={"model": "m", "text": TEXT[:500], "prompt": TEXT[:500]})
+    assert answer.status_code == 500
+    assert "secret-place" not in answer.text
+    assert "secret-place" in caplog.text
+
+
+def test_a_client_that_leaves_in_its_body_is_no_fault(memory: Path, caplog: pytest.LogCaptureFixture) -> None:
+    messages = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
+
+    async def receive() -> dict[str, Any]:
+        return next(messages)
+
+    async def send(message: Any) -> None:
+        pass
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/completions", "headers": [], "query_string": b""}
+    metrics = Metrics()
+    asyncio.run(application(Local(memory), "m", LIMITS, metrics, [])(scope, receive, send))
+    assert b'status="499"} 1.0' in metrics.text()
+    assert caplog.text == ""
+
+
+def test_nobody_is_sent_elsewhere(client: TestClient) -> None:
+    answer = client.get("/v1/completions/", headers={"host": "elsewhere.example"}, follow_redirects=False)
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_client_that_takes_nothing_is_given_up(
+    memory: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, stream: bool
+) -> None:
+    """As uvicorn has it: a send waits while what was sent before has not been taken."""
+    monkeypatch.setattr("cluster.serving.guards._PIECE", 1000)
+    words = {"model": "m", "prompt": [TEXT[:1000]] * 8, "max_tokens": 0, "echo": True}
+    messages = iter([{"type": "http.request", "body": json.dumps({**words, "stream": stream}).encode()}])
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        message = next(messages, None)
+        if message is None:
+            await asyncio.sleep(60)
+        return message or {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        if sum(len(one.get("body", b"")) for one in sent) > 4000:
+            await asyncio.sleep(60)
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/completions", "headers": [], "query_string": b""}
+    metrics = Metrics()
+    asyncio.run(application(Local(memory), "m", Limits(send_seconds=0.1), metrics, [])(scope, receive, send))
+    assert b'status="499"} 1.0' in metrics.text()
+    assert caplog.text == ""
+
+
+def test_many_long_continuations_at_once_are_refused(memory: Path) -> None:
+    client = client_of(Local(memory), Limits(request_tokens=100))
+    words = {"model": "m", "prompt": [FORK] * 4, "n": 2}
+    answer = client.post("/v1/completions", json={**words, "max_tokens": 13})
+    assert (answer.status_code, "104 tokens" in answer.text) == (400, True)
+    assert client.post("/v1/completions", json={**words, "max_tokens": 12}).status_code == 200
+
+
+def test_a_large_request_takes_turns() -> None:
+    def asks(count: int, max_tokens: int, **echo: bool) -> list[Ask]:
+        return [Ask("x" * 3200, max_tokens, 1, 0.99, 8, **{"scored": False, "echoed": False, **echo})] * count
+
+    for large, turn in ((asks(64, 1000), 8), (asks(9, 5000), 1), (asks(99, 0, scored=True, echoed=True), 81)):
+        lists = list(turns(large))
+        assert [len(some) for some in lists[:-1]] == [turn] * (len(lists) - 1)
+        assert [ask for some in lists for ask in some] == large
+    assert [len(some) for some in turns(asks(128, 64))] == [128]
+    assert list(turns([])) == []

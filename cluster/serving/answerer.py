@@ -12,7 +12,7 @@ import numpy as np
 from cluster.serving.asks import Answer, Ask, Choice, Refusal, SpelledToken, TraceAsk
 from memo_dist.decoding import Alternative, HashedCleanup
 from memo_dist.decoding.probabilities import log_probabilities
-from memo_dist.errors import ConfigError, MemoError, PromptError
+from memo_dist.errors import ConfigError, PromptError
 from memo_dist.paths import check_prompt
 from memo_dist.prompting import TextContinuation, recall_texts
 from memo_dist.published import open_memory
@@ -62,7 +62,7 @@ class Answerer:
             tokens, places = self._tokenizer.encode_with_places(ask.text)
             self._check_length(tokens)
             found = trace(self._memory, self._cleanup, tokens, ask.least, ask.min_confidence)
-        except MemoError as error:
+        except (ConfigError, PromptError) as error:  # of the question; what is wrong with the memory is not for clients
             return Refusal(str(error))
         return described(ask.text, tokens, places, found)
 

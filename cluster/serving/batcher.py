@@ -19,12 +19,18 @@ class Batcher(Generic[Question, Reply]):
     """Calls `work` on lists of questions, one list at a time, in a thread.
 
     Args:
-        work: one reply a question, in order; an error it raises is raised to everyone of that list.
-        most: questions of a list.
+        work: one reply a question, in order; where it raises, each question of that list is tried alone.
+        most: weight of a list; a question that weighs more goes alone.
+        weigh: a question.
     """
 
-    def __init__(self, work: Callable[[list[Question]], list[Reply]], most: int) -> None:
-        self._work, self._most = work, most
+    def __init__(
+        self,
+        work: Callable[[list[Question]], list[Reply]],
+        most: int,
+        weigh: Callable[[Question], int] = lambda question: 1,
+    ) -> None:
+        self._work, self._most, self._weigh = work, most, weigh
         self._waiting: deque[tuple[Question, asyncio.Future[Reply]]] = deque()
         self._task: asyncio.Task[None] | None = None
 
@@ -39,20 +45,25 @@ class Batcher(Generic[Question, Reply]):
     async def _run(self) -> None:
         while self._waiting:
             batch: list[tuple[Question, asyncio.Future[Reply]]] = []
-            while self._waiting and len(batch) < self._most:
+            left = self._most
+            while self._waiting and (not batch or self._weigh(self._waiting[0][0]) <= left):
                 question, future = self._waiting.popleft()
                 if not future.cancelled():
                     batch.append((question, future))
+                    left -= self._weigh(question)
             if batch:
                 await self._settle(batch)
 
     async def _settle(self, batch: list[tuple[Question, "asyncio.Future[Reply]"]]) -> None:
         try:
             replies = await asyncio.to_thread(self._work, [question for question, _ in batch])
-        except Exception as error:  # goes to everyone who waits for it
-            for _, future in batch:
-                if not future.done():
-                    future.set_exception(error)
+        except Exception as error:
+            if len(batch) > 1:  # the fault of one is no other's
+                for one in batch:
+                    if not one[1].done():
+                        await self._settle([one])
+            elif not batch[0][1].done():
+                batch[0][1].set_exception(error)
             return
         for (_, future), reply in zip(batch, replies, strict=True):
             if not future.done():

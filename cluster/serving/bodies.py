@@ -37,6 +37,7 @@ class Limits:
         prompts: of a request.
         prompt_tokens: of a prompt.
         max_tokens: of a continuation.
+        request_tokens: of all continuations of a request.
         waiting: requests under way at a time; more are told to come again.
         body_seconds: for a client to send a body. send_seconds: for a client to take a piece of an answer.
         answer_seconds: until an answer is given up.
@@ -50,6 +51,7 @@ class Limits:
     body_seconds: float = 30.0
     send_seconds: float = 30.0
     answer_seconds: float = 120.0
+    request_tokens: int = 1 << 16
 
 
 class BodyError(ValueError):
@@ -86,7 +88,8 @@ class CompletionBody(BaseModel):
         return self
 
     def stops(self) -> list[str]:
-        return [self.stop] if isinstance(self.stop, str) else [one for one in self.stop or [] if one]
+        stops = [self.stop] if isinstance(self.stop, str) else self.stop or []
+        return [one for one in stops if one]  # an empty one would stop everything before its first token
 
     def asks(self, limits: Limits) -> list[Ask]:
         """One ask a prompt.
@@ -100,6 +103,12 @@ class CompletionBody(BaseModel):
         wanted = 16 if self.max_tokens is None else self.max_tokens
         if wanted > limits.max_tokens:
             raise BodyError(f"max_tokens is {wanted:,}; this service gives {limits.max_tokens:,} at most")
+        several = len(prompts) * (self.n or 1) * wanted
+        if several > limits.request_tokens:
+            raise BodyError(
+                f"{len(prompts):,} prompts, n of {self.n or 1} and max_tokens of {wanted:,} are {several:,} tokens; "
+                f"this service gives {limits.request_tokens:,} a request: send several"
+            )
         scored, echoed = self.logprobs is not None, bool(self.echo)
         words = (wanted, self.n or 1, self.min_confidence, self.beam, scored, echoed)
         return [Ask(prompt, *words) for prompt in prompts]

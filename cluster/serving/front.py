@@ -13,11 +13,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol
 
 from pydantic import ValidationError
-from ray.exceptions import RayActorError, WorkerCrashedError
+from ray.exceptions import NodeDiedError, ObjectLostError, RayActorError, WorkerCrashedError
 from ray.serve.exceptions import RayServeException
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
@@ -29,7 +29,7 @@ from cluster.serving.spelling import Completion
 
 _TRIES = 4
 _AGAIN_SECONDS = 0.25  # before asking once more, times the number of tries
-_LOST = (RayActorError, WorkerCrashedError, RayServeException)
+_LOST = (RayActorError, WorkerCrashedError, NodeDiedError, ObjectLostError, RayServeException)
 _log = logging.getLogger("memo_dist.serve")
 
 
@@ -162,10 +162,13 @@ def application(replicas: Replicas, name: str, limits: Limits, metrics: Metrics,
         BodyRefusedError: _bad_transfer,
         TimeoutError: _late,
         ClientGoneError: _gone,
+        ClientDisconnect: _gone,  # in the middle of its body
         HTTPException: _http,
         Exception: _fault,
     }
-    return Guards(Starlette(routes=routes, exception_handlers=handlers), limits, metrics, keys)
+    app = Starlette(routes=routes, exception_handlers=handlers)
+    app.router.redirect_slashes = False  # a redirect would send the client to whatever its Host header said
+    return Guards(app, limits, metrics, keys)
 
 
 async def _bad_body(request: Request, error: ValidationError) -> Response:
@@ -186,7 +189,7 @@ async def _late(request: Request, error: TimeoutError) -> Response:
     return refusal(503, "no answer in time; ask for less, or come again", "server_error")
 
 
-async def _gone(request: Request, error: ClientGoneError) -> Response:
+async def _gone(request: Request, error: ClientGoneError | ClientDisconnect) -> Response:
     return Response(status_code=499)  # nobody reads it; metrics do
 
 

@@ -6,7 +6,7 @@ Covers: one ASGI middleware, errors as OpenAI spells them. Does not cover: what 
 import asyncio
 import hmac
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,14 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
+_PIECE = 1 << 16  # bytes of an answer
 OPEN = "/healthz"  # for load balancers, which have no key
 PATHS = ("/v1/completions", "/v1/models", "/v1/trace", "/metrics", OPEN)
 
 
 def refusal(status: int, message: str, kind: str = "invalid_request_error", code: str | None = None) -> JSONResponse:
     """An error as OpenAI's clients read it."""
-    headers = {"Retry-After": "1"} if status in (429, 503) else {}
+    headers = {"Retry-After": "1"} if status in (429, 503) else {"Connection": "close"} if status == 408 else {}
     error = {"message": message, "type": kind, "param": None, "code": code}
     return JSONResponse({"error": error}, status, headers)
 
@@ -55,6 +56,10 @@ class BodyRefusedError(Exception):
         self.status = status
 
 
+class StalledError(BaseException):
+    """A client does not take its answer. No Exception, which Starlette would log as a fault, and try to answer."""
+
+
 class Guards:
     """Wraps an ASGI application.
 
@@ -76,7 +81,11 @@ class Guards:
             nonlocal status, started
             if message["type"] == "http.response.start":
                 status, started = int(message["status"]), True
-            await asyncio.wait_for(send(message), self._limits.send_seconds)
+            for piece in _pieces(message):
+                try:
+                    await asyncio.wait_for(send(piece), self._limits.send_seconds)
+                except TimeoutError:
+                    raise StalledError from None
 
         self._under_way += 1
         self._metrics.under_way.set(self._under_way)
@@ -86,7 +95,7 @@ class Guards:
                 await denied(scope, receive, counted)
             else:
                 await self._app(scope, self._bounded(receive), counted)
-        except TimeoutError:  # a client that does not read; raising would only log it
+        except StalledError:
             status = 499
         except Exception:  # front.py has logged it
             if not started:
@@ -138,3 +147,15 @@ class Guards:
             return message
 
         return bounded
+
+
+def _pieces(message: Message) -> Iterator[Message]:
+    """A message, its body in pieces of which each has its time to be taken; a server waits before the next piece."""
+    body, whole = message.get("body", b""), not message.get("more_body", False)
+    if len(body) <= _PIECE:
+        yield message
+        return
+    for start in range(0, len(body), _PIECE):
+        yield {**message, "body": body[start : start + _PIECE], "more_body": True}
+    if whole:
+        yield {**message, "body": b"", "more_body": False}

@@ -10,6 +10,7 @@ more HTTP than one process can speak, run several with --address on one cluster,
 import asyncio
 import logging
 import socket
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +27,7 @@ from cluster.serving.guards import read_keys
 from cluster.serving.metrics import Metrics
 from cluster.serving.replica import replicas_of
 from cluster.session import local_cpus, ray_session
-from cluster.signals import stop_on_sigterm
+from cluster.signals import interrupt_on_sigterm, stop_on_sigterm
 from memo_dist.errors import ConfigError
 from memo_dist.published import open_memory
 
@@ -64,8 +65,10 @@ def serve_memory(path: Path, options: ServeOptions, on_ready: Callable[[str, str
     count = options.replicas or local_cpus()
     listening = _bound(options.host, options.port)
     with listening, ray_session(options.address, max(count, local_cpus())), stop_on_sigterm():
-        replicas = _Served(path, f"memo-dist-{name}-{listening.getsockname()[1]}", count, options)
+        replicas = _Served()
         try:
+            with interrupt_on_sigterm():  # nothing is under way yet
+                replicas.start(path, count, options)
             app = application(replicas, name, options.limits, Metrics(), keys)
             config = uvicorn.Config(
                 app,
@@ -112,12 +115,18 @@ class _Announcing(uvicorn.Server):
 class _Served:
     """The replicas of one memory in Ray Serve; what the front asks."""
 
-    def __init__(self, path: Path, app: str, count: int, options: ServeOptions) -> None:
-        self._app = app
+    def __init__(self) -> None:
+        # fronts on several machines of one cluster may serve one name at one port
+        self._app, self._begun = f"memo-dist-{uuid.uuid4().hex}", False
+        self._checked: asyncio.Task[int] | None = None
+
+    def start(self, path: Path, count: int, options: ServeOptions) -> None:
+        """Returns when every replica is up."""
         logging.getLogger("ray.serve").setLevel(logging.ERROR)
         serve.start(proxy_location="Disabled")
+        self._begun = True
         made = replicas_of(path, count, options.limits.prompt_tokens)
-        self._handle: Any = serve.run(made, name=app, route_prefix=None)
+        self._handle: Any = serve.run(made, name=self._app, route_prefix=None)
 
     def complete(self, asks: list[Ask]) -> "asyncio.Future[list[Answer | Refusal]]":
         return asyncio.ensure_future(_result(self._handle.complete.remote(asks)))
@@ -126,13 +135,19 @@ class _Served:
         return asyncio.ensure_future(_result(self._handle.trace.remote(ask)))
 
     async def healthy(self) -> int:
+        if self._checked is None or self._checked.done():  # whoever asks meanwhile, without a key, shares it
+            self._checked = asyncio.create_task(self._running())
+        return await asyncio.shield(self._checked)
+
+    async def _running(self) -> int:
         status = await asyncio.to_thread(serve.status)
         deployments = status.applications[self._app].deployments.values() if self._app in status.applications else ()
         return sum(n for one in deployments for state, n in one.replica_states.items() if state.value == "RUNNING")
 
     def end(self) -> None:
         """Take the replicas away; what else the cluster serves stays, and a local Ray ends with its session."""
-        serve.delete(self._app)
+        if self._begun:
+            serve.delete(self._app)
 
 
 async def _result(response: Any) -> Any:

@@ -24,6 +24,7 @@ def serve_command(
     max_prompts: Annotated[int, typer.Option(min=1, help="Prompts of a request.")] = 128,
     max_prompt_tokens: Annotated[int, typer.Option(min=1, help="Longest prompt.")] = 8192,
     max_tokens: Annotated[int, typer.Option(min=1, help="Longest continuation.")] = 2048,
+    max_request_tokens: Annotated[int, typer.Option(min=1, help="All continuations of a request.")] = 65536,
     max_waiting: Annotated[int, typer.Option(min=1, help="Requests under way before others are sent away.")] = 512,
     address: Address = None,
     as_json: AsJson = False,
@@ -33,7 +34,8 @@ def serve_command(
     from cluster.serving.bodies import Limits
     from cluster.serving.service import ServeOptions, serve_memory
 
-    limits = Limits(parse_bytes(max_body), max_prompts, max_prompt_tokens, max_tokens, max_waiting)
+    sizes = (parse_bytes(max_body), max_prompts, max_prompt_tokens, max_tokens, max_waiting)
+    limits = Limits(*sizes, request_tokens=max_request_tokens)
     if api_key_file is None and not host.startswith(_LOOPBACK):
         print(f"memo-dist: warning: {host} can be reached by others and there is no --api-key-file", file=sys.stderr)
 
