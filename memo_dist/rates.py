@@ -13,10 +13,11 @@ from memo_dist.errors import InputError
 
 @dataclass(frozen=True)
 class Rates:
-    """One machine's rates on text, preset text. "All cores" are `cores` processes at once; "one core" is one alone.
+    """One machine's rates on text, preset text. "All cores" are as many processes at once; "one core" is one alone.
 
     Attributes:
-        cores: processors used. device: "cpu" or "gpu", where banks were.
+        cores: processes that memorized, one a processor or GPU. readers: that tokenized, one a processor.
+        device: "cpu" or "gpu", where banks were.
         tokens, documents, vocab_size, banks: of the text and memory measured with.
         gemm_gflops: float32 matrix product of 4096 x 4096, all cores (or the GPU).
         tokenizer_bytes_per_s: text from which a tokenizer is trained, all cores.
@@ -39,6 +40,7 @@ class Rates:
     """
 
     cores: int
+    readers: int
     device: str
     tokens: int
     documents: int

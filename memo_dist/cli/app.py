@@ -10,7 +10,20 @@ import traceback
 
 import typer
 
-from memo_dist.cli import bench, build, change, combine, evaluate, inspect, publish, recall, reproduce, trace, verify
+from memo_dist.cli import (
+    bench,
+    build,
+    change,
+    combine,
+    evaluate,
+    inspect,
+    plan,
+    publish,
+    recall,
+    reproduce,
+    trace,
+    verify,
+)
 from memo_dist.cli.options import Invocation
 from memo_dist.cli.output import print_json
 from memo_dist.errors import MemoError
@@ -40,6 +53,7 @@ def make_app() -> typer.Typer:
         ("inspect", inspect.inspect_command),
         ("verify", verify.verify_command),
         ("bench", bench.bench_command),
+        ("plan", plan.plan_command),
     ):
         app.command(name)(function)
     again = typer.Typer(no_args_is_help=True, help="Run the paper's experiments again, beside the published figures.")

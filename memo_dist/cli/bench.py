@@ -80,6 +80,7 @@ def measure(wanted: int, device: str, with_build: bool, work: Path, line: Progre
     flops = 2 * config.inner_dim**2 * found["associations_per_token"] * found["memorize_tokens_per_s"]
     rates = Rates(
         cores=cores,
+        readers=readers,
         device=device,
         tokens=count,
         documents=choice.documents,
