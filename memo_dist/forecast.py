@@ -24,7 +24,8 @@ from memo_dist.repetition import Repetition
 _UNIT_BYTES = 12 << 20  # of text, as pipelines.plan cuts it
 _TRAINED = 16 << 20  # bytes of text a tokenizer is trained on
 _TEXT_BYTES = 4  # a token
-_SCALES = 8  # bytes of a published bank beside its cells
+_BESIDE = 40  # bytes of a published bank beside its cells: scale and digest
+_TOKENIZER_BYTES = 50  # a token id
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ class Forecast:
     Attributes:
         plan: with everything in memory; its bounds hold for any text.
         node_bytes: memory of one machine, likely; at most.
-        least_node_bytes: of one machine with banks and ledger on disk, one shard and one worker; at most.
+        least_node_bytes: of one machine with banks and ledger on disk and one worker; at most.
+        scratch_bytes: what banks and ledgers on disk take while they are built, beside the memory; at most.
         published: at the bits there are, of the same banks; last, one bit in as many banks as the target takes.
     """
 
@@ -67,6 +69,7 @@ class Forecast:
     node_bytes: int
     most_node_bytes: int
     least_node_bytes: int
+    scratch_bytes: int
     published: list[Published]
     seconds: dict[str, float] | None
 
@@ -112,6 +115,7 @@ def forecast(
         node_bytes=-(-plan.expected_peak_bytes // machines.nodes),
         most_node_bytes=-(-plan.peak_bytes // machines.nodes),
         least_node_bytes=own.driver_bytes + own.shard_bytes * -(-shards // machines.nodes) + own.worker_bytes,
+        scratch_bytes=own.scratch_bytes,
         published=_published(config, target, tokens, documents, repetition),
         seconds=None if rates is None else _seconds(plan, machines, rates, train),
     )
@@ -123,7 +127,7 @@ def _published(
     associations = repetition.associations(tokens)
 
     def at(shape: MemoryConfig, bits: int) -> Published:
-        size = shape.num_banks * (shape.inner_dim**2 * bits // 8 + _SCALES)
+        size = shape.num_banks * (shape.inner_dim**2 * bits // 8 + _BESIDE) + shape.vocab_size * _TOKENIZER_BYTES
         recall = predicted_recall(shape, associations, tokens, documents, repetition, noise_factor(bits))
         return Published(bits, shape.num_banks, size, recall)
 

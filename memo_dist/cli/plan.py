@@ -67,6 +67,7 @@ def plan_command(
                 "node_bytes": told.node_bytes,
                 "most_node_bytes": told.most_node_bytes,
                 "least_node_bytes": told.least_node_bytes,
+                "least_scratch_bytes": told.scratch_bytes,
                 "published": [asdict(one) for one in told.published],
                 "seconds": told.seconds,
                 "total_seconds": told.total_seconds,
@@ -88,7 +89,7 @@ def plan_command(
             "again while it is written",
             "shards": f"{plan.shards:,} on {where}",
             "RAM a machine": f"{show_bytes(told.node_bytes)} likely, {show_bytes(told.most_node_bytes)} at most; with "
-            f"banks on disk {show_bytes(told.least_node_bytes)} and more",
+            f"banks on disk {show_bytes(told.least_node_bytes)} and in all {show_bytes(told.scratch_bytes)} of scratch",
             "time": _times(told.seconds, measured),
             **{f"published, {one.bits} bits": _published(one, plan.config.num_banks) for one in told.published[:-1]},
             "published, more banks": _published(told.published[-1], plan.config.num_banks),
