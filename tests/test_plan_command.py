@@ -5,18 +5,23 @@ Covers: cli/plan.py, forecast.py. Does not cover: the law (test_capacity.py); ho
 """
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from memo_dist import MemoryConfig
+from cluster.prepare import BuildOptions, prepare
+from memo_dist import Memory, MemoryConfig
+from memo_dist.capacity import recall_of
 from memo_dist.cli.app import main
 from memo_dist.errors import ConfigError
 from memo_dist.forecast import Machines, forecast, seconds_per_association
+from memo_dist.manifest import Manifest
 from memo_dist.rates import Rates
-from memo_dist.repetition import TYPICAL
+from memo_dist.repetition import TYPICAL, repetition_of
 from memo_dist.sizes import show_seconds
 
 RATES = Rates(
@@ -95,6 +100,27 @@ def test_a_sample_is_learnt_from(planned: Any, text_corpus: Path) -> None:
     assert told["expected_associations"] < twice["expected_associations"] <= 2 * told["expected_associations"]
 
 
+def test_a_build_learns_from_its_sample(text_corpus: Path, tmp_path: Path) -> None:
+    """What it learns is in its statement, so that a stopped build plans the same; its banks follow from it."""
+    out, options = tmp_path / "m.memo", BuildOptions(tokenizer="bytes", memory_budget=10**10)
+    prepared = prepare([str(text_corpus)], out, options, None)
+    assert prepared.choice.sample == ()  # it has told what it can
+    assert repetition_of(json.loads(json.dumps(prepared.statement))) == prepared.repetition
+    memory = Memory(prepared.plan.config)
+    for path in sorted(text_corpus.iterdir()):
+        memory.memorize(path.name, np.frombuffer(path.read_bytes(), np.uint8))
+    assert prepared.plan.expected_associations == pytest.approx(memory.num_associations, rel=0.02)
+    assert prepared.plan.expected_associations < 0.8 * prepared.plan.associations
+    assert 0.99 <= prepared.plan.recall < 1
+    memory.save(out)
+    manifest = Manifest.read(out)
+    assert prepared.repetition is not None
+    told = replace(manifest, sources=[{"repetition": prepared.repetition.to_dict()}])
+    assert recall_of(told) == pytest.approx(prepared.plan.recall, abs=0.003)
+    assert recall_of(told) < recall_of(manifest)  # which knows nothing of the text
+    assert recall_of(replace(told, bits=1)) < recall_of(replace(told, bits=2)) < recall_of(told)
+
+
 def test_times_add_up() -> None:
     told = forecast(CONFIG, 0.99, 10**8, 10**5, TYPICAL, Machines(1, 2, 0), RATES)
     assert told.seconds is not None
@@ -151,8 +177,6 @@ BAD = {
 
 @pytest.mark.parametrize("words", BAD)
 def test_what_is_bad_is_named(planned: Any, words: str) -> None:
-    import re
-
     told = planned(*words.split(), code=2)
     assert re.search(BAD[words], told["error"]), told["error"]
 
