@@ -17,7 +17,7 @@ from memo_dist.config import MemoryConfig
 from memo_dist.errors import ConfigError
 from memo_dist.manifest import TOKENIZER_FILE
 from memo_dist.planning import MemoryPlan, fit_plan
-from memo_dist.repetition import Repetition, measure_repetition, repetition_of
+from memo_dist.repetition import SAMPLE_TOKENS, Repetition, measure_repetition, repetition_of
 from memo_dist.tokenizer import Tokenizer
 from pipelines.plan import CorpusOptions, CorpusPlan, plan_corpus
 from pipelines.sources import source_stamp
@@ -32,8 +32,6 @@ _MAY_CHANGE = (
     "scratch",
     "checkpoint_every",
 )  # from one attempt to the next
-
-_SAMPLE_TOKENS = 1_500_000  # about a second and a half
 
 
 @dataclass(frozen=True)
@@ -122,7 +120,7 @@ def prepare(inputs: list[str], out: Path, options: BuildOptions, stopped: dict[s
 def _repetition(choice: TokenizerChoice, options: BuildOptions) -> Repetition | None:
     if not choice.sample or options.preset != "text":
         return None
-    return measure_repetition(list(choice.sample), _text_config(choice, options), _SAMPLE_TOKENS)
+    return measure_repetition(list(choice.sample), _text_config(choice, options), SAMPLE_TOKENS)
 
 
 def _asked(inputs: list[str], options: BuildOptions) -> dict[str, Any]:

@@ -150,7 +150,7 @@ def _seconds(plan: MemoryPlan, machines: Machines, rates: Rates, train: bool) ->
         tokenizing = max(0.0, tokenizing - scanning - updating)
     return {
         "start and stop": rates.build_overhead_s or 0.0,
-        "train a tokenizer": min(_TRAINED, tokens * _TEXT_BYTES) / rates.tokenizer_bytes_per_s if train else 0.0,
+        "learn from a sample": min(_TRAINED, tokens * _TEXT_BYTES) / rates.tokenizer_bytes_per_s if train else 0.0,
         "tokenize": tokenizing,
         "hash": scanning,
         "update": updating,

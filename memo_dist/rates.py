@@ -20,7 +20,7 @@ class Rates:
         device: "cpu" or "gpu", where banks were.
         tokens, documents, vocab_size, banks: of the text and memory measured with.
         gemm_gflops: float32 matrix product of 4096 x 4096, all cores (or the GPU).
-        tokenizer_bytes_per_s: text from which a tokenizer is trained, all cores.
+        tokenizer_bytes_per_s: text of a sample: a tokenizer trained on it, its repetition measured, all cores.
         tokenize_tokens_per_s: reading, tokenizing and packing into batches, all cores.
         memorize_tokens_per_s: batches taken in, windows hashed, ledger and banks updated, all cores, a shard each.
         memorize_share_of_gemm: the arithmetic that a matrix product would need for it, 2 d^2 operations a distinct

@@ -21,6 +21,7 @@ from memo_dist.config import MemoryConfig
 from memo_dist.encoding.hashed import HashedEncoder
 from memo_dist.encoding.segments import Segment
 
+SAMPLE_TOKENS = 1_500_000  # that a build looks at: about a second and a half
 _CONTEXTS = 3000  # positions whose windows are looked at
 _NAMES = 200_000  # distinct associations a layer that are counted; of more, a part
 _PART = 4

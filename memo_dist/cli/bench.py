@@ -47,6 +47,7 @@ def measure(wanted: int, device: str, with_build: bool, work: Path, line: Progre
     from memo_dist.backend import array_module
     from memo_dist.bench import gemm_gflops, measure_core, measure_memory
     from memo_dist.config import MemoryConfig
+    from memo_dist.repetition import SAMPLE_TOKENS, measure_repetition
     from memo_dist.together import run_together
     from pipelines.batching import stream_batches
     from pipelines.tokenizing import choose_tokenizer
@@ -60,6 +61,7 @@ def measure(wanted: int, device: str, with_build: bool, work: Path, line: Progre
     line.update(0.1, 1)
     at = time.perf_counter()
     choice = choose_tokenizer(corpus)
+    measure_repetition(list(choice.sample), MemoryConfig.text(1, choice.vocab_size), SAMPLE_TOKENS)
     training = time.perf_counter() - at
     line.update(0.2, 2)
     assert choice.tokenizer is not None
@@ -140,7 +142,7 @@ def _rows(rates: Rates) -> dict[str, str]:
     return {
         "on": f"{rates.cores} cores, banks on the {rates.device}; {rates.tokens:,} tokens, {rates.banks:,} banks",
         "matrix product": f"{rates.gemm_gflops:,.0f} GFLOP/s, float32",
-        "training a tokenizer": f"{show_bytes(rates.tokenizer_bytes_per_s)} of text a second",
+        "learning from a sample": f"{show_bytes(rates.tokenizer_bytes_per_s)} of text a second",
         "tokenizing": f"{rates.tokenize_tokens_per_s:,.0f} tokens/s",
         "memorizing": f"{rates.memorize_tokens_per_s:,.0f} tokens/s, {rates.associations_per_token:.2f} distinct "
         f"associations a token; {rates.memorize_share_of_gemm:.2f} of the matrix product's rate",
