@@ -21,7 +21,7 @@ from memo_dist.published import PUBLISHED_BITS
 from memo_dist.rates import Rates
 from memo_dist.repetition import Repetition
 
-_UNIT_BYTES = 12 << 20  # of text, as pipelines.plan cuts it
+_UNIT_BYTES, _MIN_UNIT_BYTES, _UNITS = 12 << 20, 128 << 10, 64  # of text, as pipelines.plan cuts it
 _TRAINED = 16 << 20  # bytes of text a tokenizer is trained on
 _TEXT_BYTES = 4  # a token
 _BESIDE = 40  # bytes of a published bank beside its cells: scale and digest
@@ -105,7 +105,7 @@ def forecast(
         config = with_banks_for(config, target, tokens, documents, repetition)
     shards = min(machines.shards, config.num_banks)
     readers = machines.nodes * machines.cores
-    unit = min(_UNIT_BYTES, tokens * _TEXT_BYTES)
+    unit = min(_UNIT_BYTES, max(_MIN_UNIT_BYTES, tokens * _TEXT_BYTES // _UNITS))
     plan = plan_memory(config, tokens, documents, shards, readers, unit, repetition=repetition)
     own = plan_memory(config, tokens, documents, shards, 1, unit, out_of_core=True, buffer=MIN_BUFFER)
     return Forecast(

@@ -20,9 +20,11 @@ from memo_dist.cli.app import main
 from memo_dist.errors import ConfigError
 from memo_dist.forecast import Machines, forecast, seconds_per_association
 from memo_dist.manifest import Manifest
+from memo_dist.planning import WORKER_BYTES
 from memo_dist.rates import Rates
 from memo_dist.repetition import TYPICAL, repetition_of
 from memo_dist.sizes import show_seconds
+from pipelines.plan import MIN_UNIT_BYTES, UNIT_BYTES, UNITS_WANTED
 
 RATES = Rates(
     cores=2,
@@ -78,6 +80,13 @@ def test_a_plan_agrees_with_itself(planned: Any) -> None:
     assert wider["banks"] > same[0]["banks"]
     assert wider["recall"] >= 0.99 > same[0]["recall"]
     assert same[1]["bytes"] > wider["bytes"]  # decision 0008: one bit and more banks is the better way
+
+
+def test_units_are_those_of_a_build(planned: Any) -> None:
+    """A worker holds eight times a unit; pipelines.plan says how large they are, which memo_dist may not ask."""
+    for tokens in (1000, 10**6, 10**7, 10**9):
+        unit = min(UNIT_BYTES, max(MIN_UNIT_BYTES, 4 * tokens // UNITS_WANTED))
+        assert planned("--tokens", str(tokens))["worker_bytes"] == WORKER_BYTES + 8 * unit
 
 
 def test_more_recall_and_more_tokens_take_more(planned: Any) -> None:
