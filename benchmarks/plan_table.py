@@ -38,7 +38,7 @@ def row(tokens: str, nodes: int, told: dict[str, Any]) -> dict[str, str]:
         "1 bit": f"{show_bytes(one_bit['bytes'])}, {one_bit['recall']:.3f}",
         "2 bits": f"{show_bytes(two_bits['bytes'])}, {two_bits['recall']:.3f}",
         "1 bit, more banks": f"{show_bytes(wider['bytes'])}, {wider['recall']:.3f}",
-        **{name: show_seconds(seconds[name]) for name in ("tokenize", "hash", "update", "write")},
+        **{name: show_seconds(seconds[name]) for name in ("tokenize", "hash", "update", "driver's calls", "write")},
         "time": show_seconds(told["total_seconds"]),
     }
 

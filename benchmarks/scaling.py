@@ -3,7 +3,8 @@
     python benchmarks/scaling.py --out docs/results [--tokens 2000000] [--repeat 3]
 
 Measured: 1, 2, 4, ... shards, one process and one core each, on the same batches (standard library), without
-tokenizing; and what one core spends on each stage. Simulated: up to 1,024 shards from those costs, T tokens of a
+tokenizing; and what one core spends on each stage. Costs are processor seconds, which others on the
+machine change less. Simulated: up to 1,024 shards from those costs, T tokens of a
 associations each,
 
     broadcast     every shard gets every token and hashes all of it (what is built)
@@ -58,9 +59,10 @@ def corpus(tokens: int) -> tuple[MemoryConfig, list[pa.Table]]:
     ]
 
 
-def measured(config: MemoryConfig, batches: list[pa.Table], shards: int, repeat: int) -> tuple[float, int]:
-    """Seconds that so many shards at once take for all batches, the median, and the associations they end with."""
-    times, associations = [], 0
+def measured(config: MemoryConfig, batches: list[pa.Table], shards: int, repeat: int) -> tuple[float, float, int]:
+    """Seconds that so many shards at once take for all batches, and that processors work for them, medians; and the
+    associations they end with."""
+    times, cpu, associations = [], [], 0
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         write_batches(batches, work / "batches.arrow")
@@ -72,10 +74,11 @@ def measured(config: MemoryConfig, batches: list[pa.Table], shards: int, repeat:
             ]
             _, memorized, _ = run_together(shard_stages, tasks)
             times.append(memorized.seconds)
+            cpu.append(memorized.cpu_seconds)
             associations = sum(memorized.results)
             for task in tasks:
                 task.out.unlink()
-    return statistics.median(times), associations
+    return statistics.median(times), statistics.median(cpu), associations
 
 
 def partition_seconds(config: MemoryConfig, batches: list[pa.Table]) -> float:
@@ -161,12 +164,12 @@ def main() -> None:
     tokens = sum(map(token_count, batches))
     times = {n: measured(config, batches, n, asked.repeat) for n in SHARDS if n <= local_cpus()}
     core = measure_core(config, batches[: max(1, len(batches) // 4)])
-    associations = times[1][1] / tokens
+    associations = times[1][2] / tokens
     scan = 1 / core["scan_tokens_per_s"]
     costs = {
         "scan_s": scan,
         "associations_per_token": associations,
-        "update_s": (times[1][0] / tokens - scan) / associations,
+        "update_s": (times[1][1] / tokens - scan) / associations,
         "partition_s": partition_seconds(config, batches),
         "call_s": call_seconds(),
     }
@@ -177,7 +180,14 @@ def main() -> None:
         "costs": costs,
         "stages": core,
         "measured": [
-            {"shards": n, "tokens_per_s": tokens / s, "efficiency": times[1][0] / s / n} for n, (s, _) in times.items()
+            {
+                "shards": n,
+                "tokens_per_s": tokens / seconds,
+                "efficiency": times[1][0] / seconds / n,
+                "tokens_per_cpu_second": tokens / cpu,
+                "efficiency_by_cpu_seconds": times[1][1] / cpu,
+            }
+            for n, (seconds, cpu, _) in times.items()
         ],
         "half_at_shards": associations * costs["update_s"] / scan,
         "worker_core_seconds_more_a_token": scan + WINDOWS * costs["partition_s"],

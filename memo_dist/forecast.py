@@ -7,7 +7,8 @@ Times add up what one core does for a token. Every shard reads and hashes every 
 ledger for its share of the associations; tokenizing is shared by all cores. With C cores, S shards and A associations,
     seconds = overhead + training + T (1 / tokenize + S / (C scan)) + A c / C + bytes / write,
 where c, core-seconds an association, is what is left of the measured memorizing once scanning is taken off. Shards on
-GPUs do not take cores: then the slower of tokenizing and memorizing counts.
+GPUs do not take cores: then the slower of tokenizing and memorizing counts. One driver calls every shard for every unit
+of text, beside that work; what its calls take longer counts too.
 """
 
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from memo_dist.rates import Rates
 from memo_dist.repetition import Repetition
 
 _UNIT_BYTES, _MIN_UNIT_BYTES, _UNITS = 12 << 20, 128 << 10, 64  # of text, as pipelines.plan cuts it
+_CALL_SECONDS = 0.76e-3  # of the driver, a call of a shard and its answer; benchmarks/scaling.py on two busy cores
 _TRAINED = 16 << 20  # bytes of text a tokenizer is trained on
 _TEXT_BYTES = 4  # a token
 _BESIDE = 40  # bytes of a published bank beside its cells: scale and digest
@@ -105,7 +107,7 @@ def forecast(
         config = with_banks_for(config, target, tokens, documents, repetition)
     shards = min(machines.shards, config.num_banks)
     readers = machines.nodes * machines.cores
-    unit = min(_UNIT_BYTES, max(_MIN_UNIT_BYTES, tokens * _TEXT_BYTES // _UNITS))
+    unit = unit_bytes(tokens)
     plan = plan_memory(config, tokens, documents, shards, readers, unit, repetition=repetition)
     own = plan_memory(config, tokens, documents, shards, 1, unit, out_of_core=True, buffer=MIN_BUFFER)
     return Forecast(
@@ -148,14 +150,21 @@ def _seconds(plan: MemoryPlan, machines: Machines, rates: Rates, train: bool) ->
     updating = plan.expected_associations * seconds_per_association(rates) / (machines.gpus or readers)
     if machines.gpus:
         tokenizing = max(0.0, tokenizing - scanning - updating)
+    calls = -(-tokens * _TEXT_BYTES // unit_bytes(tokens)) * plan.shards * _CALL_SECONDS
     return {
         "start and stop": rates.build_overhead_s or 0.0,
         "learn from a sample": min(_TRAINED, tokens * _TEXT_BYTES) / rates.tokenizer_bytes_per_s if train else 0.0,
         "tokenize": tokenizing,
         "hash": scanning,
         "update": updating,
+        "driver's calls": max(0.0, calls - tokenizing - scanning - updating),
         "write": plan.expected_disk_bytes / (rates.disk_write_bytes_per_s * machines.nodes),
     }
+
+
+def unit_bytes(tokens: int) -> int:
+    """Text of a unit of a corpus of so many tokens."""
+    return min(_UNIT_BYTES, max(_MIN_UNIT_BYTES, tokens * _TEXT_BYTES // _UNITS))
 
 
 def seconds_per_association(rates: Rates) -> float:

@@ -19,9 +19,11 @@ Work = Callable[[Any], Iterator[Any]]
 
 @dataclass(frozen=True)
 class Stage:
-    """What the processes gave in one stage, in their order, and the seconds until the last of them was done."""
+    """What the processes gave in one stage, in their order, the seconds until the last of them was done, and those that
+    processors worked for them, all together: the second tells what others on the machine took away."""
 
     seconds: float
+    cpu_seconds: float
     results: list[Any]
 
 
@@ -61,7 +63,8 @@ def _stages(pipes: list[Connection]) -> Iterator[Stage]:
         answers = [pipe.recv() for pipe in pipes]
         if any(answer is None for answer in answers):
             return
-        yield Stage(max(seconds for seconds, _ in answers), [result for _, result in answers])
+        seconds, cpu, results = zip(*answers, strict=True)
+        yield Stage(max(seconds), sum(cpu), list(results))
 
 
 def _child(work: Work, argument: Any, pipe: Connection) -> None:
@@ -69,13 +72,13 @@ def _child(work: Work, argument: Any, pipe: Connection) -> None:
     stages = work(argument)
     while True:
         pipe.recv()
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), time.process_time()
         try:
             result = next(stages)
         except StopIteration:
             pipe.send(None)
             return
-        pipe.send((time.perf_counter() - began, result))
+        pipe.send((time.perf_counter() - began, time.process_time() - worked, result))
 
 
 def median_seconds(work: Callable[[], object], repeat: int = 3) -> float:

@@ -156,6 +156,16 @@ def test_more_machines_divide_all_but_hashing() -> None:
     assert many.node_bytes < one.node_bytes / 8
 
 
+def test_one_driver_has_only_so_many_calls() -> None:
+    few, many = (forecast(CONFIG, 0.99, 10**10, 10**7, TYPICAL, Machines(n, 64, 0), RATES) for n in (1, 256))
+    assert few.seconds is not None
+    assert many.seconds is not None
+    assert few.seconds["driver's calls"] == 0  # they are made while shards work
+    work = sum(many.seconds[stage] for stage in ("tokenize", "hash", "update", "driver's calls"))
+    units = 4 * 10**10 / UNIT_BYTES
+    assert work == pytest.approx(units * 256 * 64 * 0.76e-3, rel=0.01)
+
+
 def test_gpus_need_rates_of_gpus() -> None:
     with pytest.raises(ConfigError, match="--device gpu"):
         forecast(CONFIG, 0.99, 10**6, 10, TYPICAL, Machines(1, 8, 2), RATES)
