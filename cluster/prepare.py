@@ -6,7 +6,7 @@ running it (build.py).
 
 import hashlib
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from memo_dist.config import MemoryConfig
 from memo_dist.errors import ConfigError
 from memo_dist.manifest import TOKENIZER_FILE
 from memo_dist.planning import MemoryPlan, fit_plan
+from memo_dist.repetition import SAMPLE_TOKENS, Repetition, measure_repetition, repetition_of
 from memo_dist.tokenizer import Tokenizer
 from pipelines.plan import CorpusOptions, CorpusPlan, plan_corpus
 from pipelines.sources import source_stamp
@@ -73,12 +74,13 @@ class Room(Protocol):
 
 @dataclass(frozen=True)
 class Prepared:
-    """A build that can start."""
+    """A build that can start. `repetition`: of the text, as a sample shows it; None if there was none."""
 
     corpus: CorpusPlan
     choice: TokenizerChoice
     plan: MemoryPlan
     statement: dict[str, Any]
+    repetition: Repetition | None = None
 
 
 def prepare(inputs: list[str], out: Path, options: BuildOptions, stopped: dict[str, Any] | None) -> Prepared:
@@ -104,10 +106,21 @@ def prepare(inputs: list[str], out: Path, options: BuildOptions, stopped: dict[s
         require_same(found, {name: stopped.get(name) for name in found}, out)
         config = MemoryConfig.from_dict(stopped["config"])
         choice = TokenizerChoice(choice.tokenizer, config.vocab_size, 0, stopped["tokens"], stopped["documents"])
+        repetition = repetition_of(stopped)
     else:
-        config = choose_config(choice, options)
+        repetition = _repetition(choice, options)
+        config = choose_config(choice, options, repetition)
+        choice = replace(choice, sample=())  # it has told what it can
     counts = {"config": config.to_dict(), "tokens": choice.tokens, "documents": choice.documents}
-    return Prepared(corpus, choice, plan_for(config, corpus, choice, options), {**asked, **found, **counts})
+    told = {} if repetition is None else {"repetition": repetition.to_dict()}
+    plan = plan_for(config, corpus, choice, options, repetition)
+    return Prepared(corpus, choice, plan, {**asked, **found, **counts, **told}, repetition)
+
+
+def _repetition(choice: TokenizerChoice, options: BuildOptions) -> Repetition | None:
+    if not choice.sample or options.preset != "text":
+        return None
+    return measure_repetition(list(choice.sample), _text_config(choice, options), SAMPLE_TOKENS)
 
 
 def _asked(inputs: list[str], options: BuildOptions) -> dict[str, Any]:
@@ -145,14 +158,20 @@ def _measure(inputs: list[str], options: BuildOptions, workspace: Path | None) -
     return corpus, choose_tokenizer(corpus, options.tokenizer)
 
 
-def plan_for(config: MemoryConfig, corpus: CorpusPlan, choice: TokenizerChoice, options: Room) -> MemoryPlan:
+def plan_for(
+    config: MemoryConfig,
+    corpus: CorpusPlan,
+    choice: TokenizerChoice,
+    options: Room,
+    repetition: Repetition | None = None,
+) -> MemoryPlan:
     """What a run will take."""
     budget = memory_budget(options.memory_budget)
     cpus, unit = local_cpus(), corpus.largest_unit
-    return fit_plan(config, choice.tokens, choice.documents, options.shards, cpus, unit, budget)
+    return fit_plan(config, choice.tokens, choice.documents, options.shards, cpus, unit, budget, repetition)
 
 
-def choose_config(choice: TokenizerChoice, options: BuildOptions) -> MemoryConfig:
+def choose_config(choice: TokenizerChoice, options: BuildOptions, repetition: Repetition | None = None) -> MemoryConfig:
     """The memory's shape: as asked for, else as large as the capacity law says.
 
     Raises:
@@ -169,7 +188,14 @@ def choose_config(choice: TokenizerChoice, options: BuildOptions) -> MemoryConfi
         return config if options.inner_dim else with_dim_for(config, options.target_recall, choice.tokens)
     if options.preset != "text":
         raise ConfigError(f"--preset is {options.preset!r}; expected text or paper")
-    config = MemoryConfig.text(
+    config = _text_config(choice, options)
+    if options.num_banks is not None:
+        return config
+    return with_banks_for(config, options.target_recall, choice.tokens, choice.documents, repetition)
+
+
+def _text_config(choice: TokenizerChoice, options: BuildOptions) -> MemoryConfig:
+    return MemoryConfig.text(
         num_banks=1 if options.num_banks is None else options.num_banks,
         vocab_size=choice.vocab_size,
         inner_dim=256 if options.inner_dim is None else options.inner_dim,
@@ -177,6 +203,3 @@ def choose_config(choice: TokenizerChoice, options: BuildOptions) -> MemoryConfi
         num_layers=options.num_layers,
         seed=options.seed,
     )
-    if options.num_banks is not None:
-        return config
-    return with_banks_for(config, options.target_recall, choice.tokens, choice.documents)

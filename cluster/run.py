@@ -201,6 +201,8 @@ class Run:
             "replaced": progress.replaced,
             "empty": progress.empty,
         }
+        if self.prepared.repetition is not None:
+            entry["repetition"] = self.prepared.repetition.to_dict()
         journal = [*(self.task.base.sources if self.task.base else []), entry]
         manifest = self.workspace.commit(
             self.prepared.plan.config, written, progress.tokens, progress.documents, journal

@@ -2,13 +2,10 @@
 
 Covers: predictions. Does not cover: bytes and processes (planning.py).
 
-A bank with N associations answers with noise of variance s^2 = N / d^2 on each score. A context that was
-memorized matches in all m layers that it fills, so its evidence is m + sqrt(m) s z against the best of V noise scores
-of the same variance:
-    recall_m(N) = E_z[ Phi( sqrt(m) / s + z )^V ],  z standard normal
-relative to the best that any context of that length allows. Near a document's beginning few layers are filled: with
-D documents and T tokens, a share (h^(m+1) - h^m) D / T of the tokens has m layers (h D / T has none but the first), and
-the rest all L. The plan counts L associations a token, though text repeats itself (2.4 to 2.7 were measured).
+Preset text: whether a context's next token comes first follows from its banks' load and from how many tokens follow
+its windows (cleanup_law.py); a text is a mixture of such contexts (repetition.py). Near a document's beginning few
+windows are filled: with D documents and T tokens, a share (h^(m+1) - h^m) D / T of the tokens has m layers (h D / T has
+none but the first), and the rest all L. Recall is relative to the best that any context of that length allows.
 
 In the paper's one matrix all L layers of all T tokens meet: L keys are read, each with noise L T c / P from P
 parameters, so the signal is L / sqrt(L L T c / P) = sqrt(P / (T c)) whatever L is. c is a product of two: 1 + d_k / d,
@@ -19,15 +16,21 @@ square. All this is for random tokens; text repeats itself.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 from scipy.special import log_ndtr
 
-from memo_dist.config import MAX_DIM, MemoryConfig
+from memo_dist.cleanup_law import first_probability
+from memo_dist.config import MAX_BANKS, MAX_DIM, MemoryConfig
 from memo_dist.errors import ConfigError
+from memo_dist.manifest import Manifest
+from memo_dist.planes import noise_factor
+from memo_dist.repetition import Repetition, repetition_of, unrepeated
 
 _DIM_STEP = 64
+_LEAST_LOAD = 8  # associations a bank of the largest memory that is tried
 
 
 def top_recall(signal: float, vocab_size: int, deviation: float = 1.0) -> float:
@@ -37,22 +40,65 @@ def top_recall(signal: float, vocab_size: int, deviation: float = 1.0) -> float:
     return float(np.sum(weights * np.exp(vocab_size * log_ndtr(signal + deviation * z))) / np.sum(weights))
 
 
-def layer_recall(load: float, layers: int, inner_dim: int, vocab_size: int) -> float:
-    """recall_m(N) of the capacity law, for contexts that fill `layers` windows."""
-    return top_recall(math.sqrt(layers / load) * inner_dim, vocab_size) if load > 0 else 1.0
+def predicted_recall(
+    config: MemoryConfig,
+    associations: float,
+    tokens: int,
+    documents: int,
+    repetition: Repetition | None = None,
+    noise: float = 1.0,
+) -> float:
+    """The capacity law for a whole corpus: recall relative to its ceiling; for the paper's memory, of random tokens.
 
-
-def predicted_recall(config: MemoryConfig, associations: float, tokens: int, documents: int) -> float:
-    """The capacity law for a whole corpus: recall relative to its ceiling; for the paper's memory, of random tokens."""
+    Args:
+        associations: held; distinct ones.
+        repetition: of the text; None: it never repeats itself, as random tokens.
+        noise: what few bits a cell add, planes.noise_factor.
+    """
     if config.preset == "paper":
         return _paper_recall(config, max(tokens, 1))
-    load = associations / config.num_banks
-    total, left = 0.0, 1.0
+    text = repetition or unrepeated(config.num_layers)
+    following, load = text.following(max(tokens, 1)), associations / config.num_banks
+    total = 0.0
+    for layers, share in _depths(config, tokens, documents):
+        first = _mixed(load, following[:, :layers], config, noise)
+        total += share * float(first @ (text.chances * text.shares if layers == config.num_layers else text.shares))
+    return total
+
+
+def recall_of(manifest: Manifest) -> float:
+    """The capacity law for a memory as it is; its text as its first build found it."""
+    found = (repetition_of(entry) for entry in manifest.sources)
+    return predicted_recall(
+        manifest.config,
+        manifest.associations,
+        manifest.tokens,
+        manifest.documents,
+        next((text for text in found if text is not None), None),
+        noise_factor(manifest.bits) if manifest.bits else 1.0,
+    )
+
+
+def _depths(config: MemoryConfig, tokens: int, documents: int) -> Iterator[tuple[int, float]]:
+    """(layers filled, share of the tokens)."""
+    left = 1.0
     for layers, window in enumerate(config.windows[1:], start=1):
         share = min(left, window * documents / max(tokens, 1) - (1.0 - left))
-        total += share * layer_recall(load, layers, config.inner_dim, config.vocab_size)
         left -= share
-    return total + left * layer_recall(load, config.num_layers, config.inner_dim, config.vocab_size)
+        if share > 0:
+            yield layers, share
+    if left > 0:
+        yield config.num_layers, left
+
+
+def _mixed(load: float, following: np.ndarray, config: MemoryConfig, noise: float) -> np.ndarray:
+    """(classes,) first_probability; once for equal rows."""
+    rows, index = np.unique(following, axis=0, return_inverse=True)
+    if load <= 0:
+        return np.ones(len(following))
+    size = (config.inner_dim, config.vocab_size, noise)
+    each = np.array([first_probability(load, tuple(row), *size) for row in rows.tolist()])
+    return np.asarray(each[index.ravel()])
 
 
 def _paper_recall(config: MemoryConfig, tokens: int) -> float:
@@ -63,20 +109,37 @@ def _paper_recall(config: MemoryConfig, tokens: int) -> float:
     return top_recall(signal, config.vocab_size, math.sqrt(1 + relative * signal**2))
 
 
-def with_banks_for(config: MemoryConfig, target_recall: float, tokens: int, documents: int) -> MemoryConfig:
-    """The same config with the fewest banks at which the capacity law promises `target_recall`.
+def with_banks_for(
+    config: MemoryConfig,
+    target_recall: float,
+    tokens: int,
+    documents: int,
+    repetition: Repetition | None = None,
+    noise: float = 1.0,
+) -> MemoryConfig:
+    """The same config with the fewest banks at which the capacity law promises `target_recall`, or, where whole
+    contexts go on in several ways, that share of the recall that any number of banks gives.
 
     Raises:
         ConfigError: the target is not between 0 and 1.
     """
     if not 0 < target_recall < 1:
         raise ConfigError(f"--target-recall is {target_recall}; expected a number between 0 and 1, such as 0.99")
-    associations = tokens * config.num_layers
-    few, enough = 0, max(1, associations // 8)
+    associations = (repetition or unrepeated(config.num_layers)).associations(tokens)
+    target = target_recall * predicted_recall(config, 0.0, tokens, documents, repetition)
+
+    def missing(banks: int) -> float:
+        larger = replace(config, num_banks=banks)
+        return target - predicted_recall(larger, associations, tokens, documents, repetition, noise)
+
+    few, enough = 0, max(1, min(MAX_BANKS, int(associations // _LEAST_LOAD)))
+    step = max(1, enough // 64)  # most memories are far smaller than the largest
+    while step < enough and missing(step) > 0:
+        few, step = step, 2 * step
+    enough = min(step, enough)
     while enough - few > 1:
         middle = (few + enough) // 2
-        good = predicted_recall(replace(config, num_banks=middle), associations, tokens, documents) >= target_recall
-        few, enough = (few, middle) if good else (middle, enough)
+        few, enough = (few, middle) if missing(middle) <= 0 else (middle, enough)
     return replace(config, num_banks=enough)
 
 

@@ -12,11 +12,12 @@ from typing import Any
 from memo_dist.errors import ConfigError
 
 MAX_DIM = 1 << 15
+MAX_BANKS = 2**31
 _RANGES = {
     "inner_dim": (16, MAX_DIM),
     "num_heads": (2, 64),
     "num_layers": (1, 6),
-    "num_banks": (1, 2**31),
+    "num_banks": (1, MAX_BANKS),
     "vocab_size": (1, 2**31),
     "seed": (0, 2**63),
 }

@@ -10,6 +10,7 @@ from memo_dist.capacity import predicted_recall
 from memo_dist.config import MemoryConfig
 from memo_dist.encoding.projected import ENCODED_AT_ONCE
 from memo_dist.errors import BudgetError, ConfigError
+from memo_dist.repetition import Repetition
 from memo_dist.sizes import show_bytes
 
 MIB = 1 << 20
@@ -18,6 +19,7 @@ PENDING_BYTES = 12  # name 8, token 4
 _SORTING_BYTES = 80  # an association in the buffer while it is sorted
 _MERGE_BYTES, _FILE_MERGE_BYTES = 160 * MIB, 100 * MIB  # a ledger part merged, a chunk hashed, codes expanded, HDF5
 _SCORING_BYTES = 512 * MIB  # scores of a block of positions, and the cues of a batch
+_DOCUMENT_BYTES = 400  # a document's record
 _SLACK = 1.15  # real tokens against the estimate from a sample
 # Proportional set sizes, measured: what a process has before it does anything.
 DRIVER_BYTES, WORKER_BYTES, SHARD_BYTES = 320 * MIB, 180 * MIB, 190 * MIB
@@ -43,15 +45,17 @@ class MemoryPlan:
 
     Attributes:
         tokens, documents: estimated from a sample of the corpus.
-        associations: the most that the tokens can give.
-        load: associations a bank.
+        associations: the most that the tokens can give. expected_associations: what text that repeats itself as the
+            sample does gives.
+        load: expected associations a bank.
         recall: by the capacity law, relative to the text's ceiling.
         buffer: associations that a shard collects before it merges them.
         shard_bytes: peak of the largest shard process.
         driver_bytes, worker_bytes: peaks of the driver and of one tokenizing worker.
         store_bytes: batches on their way, in shared memory.
         peak_bytes: all processes of the build together, without Ray's own (about 500 MiB).
-        disk_bytes: the finished memory.
+        disk_bytes: the finished memory, at most.
+        expected_peak_bytes, expected_disk_bytes: not bounds, but what is likely.
         scratch_bytes: what shards keep on disk while they work; 0 if banks and ledgers are in memory.
     """
 
@@ -59,6 +63,7 @@ class MemoryPlan:
     tokens: int
     documents: int
     associations: int
+    expected_associations: int
     load: float
     recall: float
     shards: int
@@ -70,6 +75,8 @@ class MemoryPlan:
     store_bytes: int
     peak_bytes: int
     disk_bytes: int
+    expected_peak_bytes: int
+    expected_disk_bytes: int
     scratch_bytes: int
 
     @property
@@ -100,6 +107,7 @@ def plan_memory(
     store_bytes: int = STORE_BYTES,
     out_of_core: bool = False,
     buffer: int | None = None,
+    repetition: Repetition | None = None,
 ) -> MemoryPlan:
     """Plan a build.
 
@@ -107,6 +115,7 @@ def plan_memory(
         unit_bytes: text of the largest unit; a worker holds it with its tokens.
         out_of_core: keep banks and ledgers on disk; preset text.
         buffer: associations sorted at a time; None: from their number.
+        repetition: of the text; None: it never repeats itself.
 
     Raises:
         ConfigError: more shards than banks.
@@ -114,6 +123,7 @@ def plan_memory(
     if not 1 <= shards <= config.num_banks:
         raise ConfigError(f"--shards is {shards}; expected 1 to {config.num_banks}, the number of banks")
     associations = tokens * config.num_layers
+    expected = associations if repetition is None else min(associations, round(repetition.associations(tokens)))
     in_ledgers = 0 if config.preset == "paper" else associations
     owned = int(_SLACK * in_ledgers / shards)
     banks = -(-config.num_banks // shards)
@@ -123,18 +133,23 @@ def plan_memory(
     if out_of_core:  # the ledger's parts move as they grow; pending associations take up to a pass over the banks
         pending = min(owned * PENDING_BYTES, max(4 * buffer * PENDING_BYTES, banks * config.bank_bytes))
         held, scratch = 0, banks * config.bank_bytes + 4 * owned * LEDGER_BYTES + pending
-    in_shard = held + int(1.1 * buffer * _SORTING_BYTES) + documents * 400
-    in_shard += encoder_bytes(config) if config.preset == "paper" else (config.vocab_size + 1) * config.inner_dim // 8
+    in_shard = held + int(1.1 * buffer * _SORTING_BYTES) + int(_SLACK * documents / shards) * _DOCUMENT_BYTES
+    codes = encoder_bytes(config) if config.preset == "paper" else (config.vocab_size + 1) * config.inner_dim // 8
+    in_shard += codes
     shard_bytes = SHARD_BYTES + in_shard + (_FILE_MERGE_BYTES if out_of_core else _MERGE_BYTES)
     worker_bytes = WORKER_BYTES + 8 * unit_bytes
     running = DRIVER_BYTES + shards * shard_bytes + workers * worker_bytes + store_bytes
+    # merging and training are seldom at work when most else is held, and the object store is seldom full
+    likely = DRIVER_BYTES + workers * worker_bytes + shards * (SHARD_BYTES + codes + buffer * _SORTING_BYTES)
+    likely += config.num_banks * config.bank_bytes + (expected * LEDGER_BYTES if in_ledgers else 0)
     return MemoryPlan(
         config=config,
         tokens=tokens,
         documents=documents,
         associations=associations,
-        load=associations / config.num_banks,
-        recall=predicted_recall(config, associations, tokens, documents),
+        expected_associations=expected,
+        load=expected / config.num_banks,
+        recall=predicted_recall(config, expected, tokens, documents, repetition),
         shards=shards,
         workers=workers,
         buffer=buffer,
@@ -143,9 +158,15 @@ def plan_memory(
         worker_bytes=worker_bytes,
         store_bytes=store_bytes,
         peak_bytes=max(TRAINING_BYTES, running),
-        disk_bytes=config.num_banks * config.bank_bytes + in_ledgers * LEDGER_BYTES + documents * 32 + 8 * MIB,
+        disk_bytes=_disk_bytes(config, in_ledgers, documents) + 8 * MIB,
+        expected_peak_bytes=max(TRAINING_BYTES, running if out_of_core else likely),
+        expected_disk_bytes=_disk_bytes(config, expected if in_ledgers else 0, documents) + MIB,
         scratch_bytes=shards * scratch,
     )
+
+
+def _disk_bytes(config: MemoryConfig, associations: int, documents: int) -> int:
+    return config.num_banks * config.bank_bytes + associations * LEDGER_BYTES + documents * 32
 
 
 def fit_plan(
@@ -156,6 +177,7 @@ def fit_plan(
     cpus: int,
     unit_bytes: int | None,
     budget: int,
+    repetition: Repetition | None = None,
 ) -> MemoryPlan:
     """The fastest plan within `budget` bytes: in memory; else out of core; else that with fewer processes.
 
@@ -171,7 +193,9 @@ def fit_plan(
     def plan(processes: int, store: int, out_of_core: bool = True, buffer: int | None = MIN_BUFFER) -> MemoryPlan:
         count = min(processes, config.num_banks) if shards is None else shards
         workers = 0 if unit_bytes is None else processes
-        return plan_memory(config, tokens, documents, count, workers, unit_bytes or 0, store, out_of_core, buffer)
+        return plan_memory(
+            config, tokens, documents, count, workers, unit_bytes or 0, store, out_of_core, buffer, repetition
+        )
 
     plans = [plan(cpus, STORE_BYTES, out_of_core=False, buffer=None)]
     if config.preset == "text":

@@ -52,3 +52,11 @@ def parse_seconds(text: str) -> float:
     if not 0 < seconds < float("inf"):
         raise ConfigError(f"{text!r} is not a time above 0, such as 60s or 10m")
     return seconds
+
+
+def show_seconds(seconds: float) -> str:
+    """5400 -> "1.5 h"."""
+    for unit, size in (("days", 86400.0), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= 2 * size or (unit == "h" and seconds >= size):
+            return f"{seconds / size:,.1f} {unit}"
+    return f"{seconds:.1f} s"

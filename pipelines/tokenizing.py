@@ -6,6 +6,8 @@ Does not cover: encoding of batches (batching.py).
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from memo_dist.errors import InputError, TokenizerError
 from memo_dist.tokenizer import Tokenizer
 from pipelines.allocator import return_freed_memory
@@ -27,6 +29,7 @@ class TokenizerChoice:
         trained_bytes: bytes of text it was trained on here; 0 for one that was given.
         tokens: estimate for the whole corpus; exact if the sample is all of it.
         documents: likewise.
+        sample: token ids of the sample's pieces.
     """
 
     tokenizer: Tokenizer | None
@@ -34,6 +37,7 @@ class TokenizerChoice:
     trained_bytes: int
     tokens: int
     documents: int
+    sample: tuple[np.ndarray, ...] = ()
 
 
 def choose_tokenizer(plan: CorpusPlan, name: str = "auto") -> TokenizerChoice:
@@ -57,16 +61,16 @@ def _chosen(plan: CorpusPlan, name: str) -> TokenizerChoice:
         tokenizer = Tokenizer.bytes()
     else:
         tokenizer = Tokenizer.from_file(name)
-    tokens = 0
+    pieces: list[np.ndarray] = []
     for first in range(0, len(sample.texts), 256):
-        tokens += sum(len(ids) for ids in tokenizer.encode(sample.texts[first : first + 256]))
+        pieces += tokenizer.encode(sample.texts[first : first + 256])
+    tokens = sum(len(ids) for ids in pieces)
     if not tokens:
         raise TokenizerError(f"tokenizer {name} gives no tokens for this corpus; choose another")
     share = plan.text_bytes / max(sample.consumed, 1)
     trained = sum(len(text.encode()) for text in sample.texts) if name == "auto" else 0
-    return TokenizerChoice(
-        tokenizer, tokenizer.vocab_size, trained, round(tokens * share), max(1, round(sample.documents * share))
-    )
+    documents = max(1, round(sample.documents * share))
+    return TokenizerChoice(tokenizer, tokenizer.vocab_size, trained, round(tokens * share), documents, tuple(pieces))
 
 
 @dataclass

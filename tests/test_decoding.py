@@ -5,7 +5,8 @@ import pytest
 from reference import ReferenceMemory
 
 from memo_dist import Memory, MemoryConfig
-from memo_dist.capacity import layer_recall, predicted_recall, with_banks_for
+from memo_dist.capacity import predicted_recall, with_banks_for
+from memo_dist.cleanup_law import first_probability
 from memo_dist.decoding import HashedCleanup, hashed
 from memo_dist.decoding.candidates import joined
 from memo_dist.sampling import context_names
@@ -71,12 +72,12 @@ def test_capacity_law_agrees_with_a_real_memory(load: int) -> None:
     places = rng.integers(64, tokens, 1500)
     answers = memory.retrieve([document[p - 64 : p] for p in places])
     measured = (answers.tokens[:, 0] == document[places]).mean()
-    assert abs(measured - layer_recall(load, 3, 256, vocab)) < 0.03
+    assert abs(measured - first_probability(load, (1.0, 1.0, 1.0), 256, vocab)) < 0.03
 
 
 def test_law_reproduces_the_published_capacity() -> None:
     """Design 2.3: at V = 100k one layer reaches 90% at .0308 associations a parameter."""
-    assert abs(layer_recall(0.0308 * 256**2, 1, 256, 100_000) - 0.90) < 0.005
+    assert abs(first_probability(0.0308 * 4096**2, (1.0,), 4096, 100_000) - 0.90) < 0.005
 
 
 def test_banks_follow_from_the_target() -> None:

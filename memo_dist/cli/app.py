@@ -10,7 +10,21 @@ import traceback
 
 import typer
 
-from memo_dist.cli import build, change, combine, evaluate, inspect, publish, recall, reproduce, serve, trace, verify
+from memo_dist.cli import (
+    bench,
+    build,
+    change,
+    combine,
+    evaluate,
+    inspect,
+    plan,
+    publish,
+    recall,
+    reproduce,
+    serve,
+    trace,
+    verify,
+)
 from memo_dist.cli.options import Invocation
 from memo_dist.cli.output import print_json
 from memo_dist.errors import MemoError
@@ -40,6 +54,8 @@ def make_app() -> typer.Typer:
         ("evaluate", evaluate.evaluate_command),
         ("inspect", inspect.inspect_command),
         ("verify", verify.verify_command),
+        ("bench", bench.bench_command),
+        ("plan", plan.plan_command),
     ):
         app.command(name)(function)
     again = typer.Typer(no_args_is_help=True, help="Run the paper's experiments again, beside the published figures.")

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from memo_dist.capacity import predicted_recall
+from memo_dist.capacity import recall_of
 from memo_dist.cli.options import AsJson, ConfigFile, MemoryPath
 from memo_dist.cli.output import print_json, print_table
-from memo_dist.planes import noise_factor
 from memo_dist.published import open_memory
 from memo_dist.sizes import show_bytes
 
@@ -16,7 +15,6 @@ def inspect_command(memory: MemoryPath, as_json: AsJson = False, settings: Confi
         _ = stored.tokenizer  # refuses one that does not belong to the memory
         manifest, config, size = stored.manifest, stored.config, stored.bytes_on_disk
     a_bank = manifest.associations / config.num_banks
-    associations = manifest.associations * noise_factor(manifest.bits)
     facts = {
         "digest": manifest.digest,
         "tokens": manifest.tokens,
@@ -37,7 +35,7 @@ def inspect_command(memory: MemoryPath, as_json: AsJson = False, settings: Confi
         "parameters_per_token": config.num_parameters / max(manifest.tokens, 1),
         "load": manifest.associations / config.num_parameters,
         "associations_per_bank": a_bank,
-        "predicted_recall": predicted_recall(config, associations, manifest.tokens, manifest.documents),
+        "predicted_recall": recall_of(manifest),
         "sources": manifest.sources,
     }
     if as_json:

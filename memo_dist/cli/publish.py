@@ -5,10 +5,9 @@ from typing import Annotated
 
 import typer
 
-from memo_dist.capacity import predicted_recall
+from memo_dist.capacity import recall_of
 from memo_dist.cli.options import AsJson, ConfigFile, MemoryPath
 from memo_dist.cli.output import ProgressLine, print_json, print_table
-from memo_dist.planes import noise_factor
 from memo_dist.published import PUBLISHED_BITS, PublishedMemory, publish
 from memo_dist.sizes import show_bytes
 
@@ -35,9 +34,7 @@ def publish_command(
         "digest": manifest.digest,
         "bytes_on_disk": size,
         "bytes_per_token": size / max(manifest.tokens, 1),
-        "predicted_recall": predicted_recall(
-            manifest.config, manifest.associations * noise_factor(bits), manifest.tokens, manifest.documents
-        ),
+        "predicted_recall": recall_of(manifest),
     }
     if as_json:
         print_json(facts)

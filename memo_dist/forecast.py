@@ -1,0 +1,173 @@
+"""Forecast: what memorizing a text of a given size takes, on given machines, before there is a corpus.
+
+Covers: banks, bytes and, with measured rates, time. Does not cover: the plan of an actual build (planning.py), the law
+and the text's repetition behind it (capacity.py, repetition.py).
+
+Times add up what one core does for a token. Every shard reads and hashes every token (scan) and updates banks and
+ledger for its share of the associations; tokenizing is shared by all cores. With C cores, S shards and A associations,
+    seconds = overhead + training + T (1 / tokenize + S / (C scan)) + A c / C + bytes / write,
+where c, core-seconds an association, is what is left of the measured memorizing once scanning is taken off. Shards on
+GPUs do not take cores: then the slower of tokenizing and memorizing counts. One driver calls every shard for every unit
+of text, beside that work; what its calls take longer counts too.
+"""
+
+from dataclasses import dataclass
+
+from memo_dist.capacity import predicted_recall, with_banks_for
+from memo_dist.config import MemoryConfig
+from memo_dist.errors import ConfigError
+from memo_dist.planes import noise_factor
+from memo_dist.planning import MIN_BUFFER, MemoryPlan, plan_memory
+from memo_dist.published import PUBLISHED_BITS
+from memo_dist.rates import Rates
+from memo_dist.repetition import Repetition
+
+_UNIT_BYTES, _MIN_UNIT_BYTES, _UNITS = 12 << 20, 128 << 10, 64  # of text, as pipelines.plan cuts it
+_CALL_SECONDS = 0.76e-3  # of the driver, a call of a shard and its answer; benchmarks/scaling.py on two busy cores
+_TRAINED = 16 << 20  # bytes of text a tokenizer is trained on
+_TEXT_BYTES = 4  # a token
+_BESIDE = 40  # bytes of a published bank beside its cells: scale and digest
+_TOKENIZER_BYTES = 50  # a token id
+
+
+@dataclass(frozen=True)
+class Machines:
+    """What there is to build on. gpus: in all; 0: shards are on processors, one a core."""
+
+    nodes: int
+    cores: int
+    gpus: int
+
+    @property
+    def shards(self) -> int:
+        return self.gpus or self.nodes * self.cores
+
+
+@dataclass(frozen=True)
+class Published:
+    """A recall-only copy: bits a cell, banks, bytes and the recall that the law predicts."""
+
+    bits: int
+    banks: int
+    bytes: int
+    recall: float
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Bytes are of all machines together unless said otherwise; seconds are None without rates.
+
+    Attributes:
+        plan: with everything in memory; its bounds hold for any text.
+        node_bytes: memory of one machine, likely; at most.
+        least_node_bytes: of one machine with banks and ledger on disk and one worker; at most.
+        scratch_bytes: what banks and ledgers on disk take while they are built, beside the memory; at most.
+        published: at the bits there are, of the same banks; last, one bit in as many banks as the target takes.
+    """
+
+    plan: MemoryPlan
+    machines: Machines
+    target: float
+    node_bytes: int
+    most_node_bytes: int
+    least_node_bytes: int
+    scratch_bytes: int
+    published: list[Published]
+    seconds: dict[str, float] | None
+
+    @property
+    def total_seconds(self) -> float | None:
+        return None if self.seconds is None else sum(self.seconds.values())
+
+
+def forecast(
+    config: MemoryConfig,
+    target: float,
+    tokens: int,
+    documents: int,
+    repetition: Repetition,
+    machines: Machines,
+    rates: Rates | None = None,
+    fixed_banks: bool = False,
+    train: bool = True,
+) -> Forecast:
+    """Forecast a build.
+
+    Args:
+        config: of the preset text; its banks count if `fixed_banks`, else they follow from `target`.
+        train: a tokenizer is trained first.
+
+    Raises:
+        ConfigError: a number is out of range, or the rates are of another kind of device.
+    """
+    for name in ("nodes", "cores"):
+        if getattr(machines, name) < 1:
+            raise ConfigError(f"--{name} is {getattr(machines, name)}; expected 1 or more")
+    if not fixed_banks:
+        config = with_banks_for(config, target, tokens, documents, repetition)
+    shards = min(machines.shards, config.num_banks)
+    readers = machines.nodes * machines.cores
+    unit = unit_bytes(tokens)
+    plan = plan_memory(config, tokens, documents, shards, readers, unit, repetition=repetition)
+    own = plan_memory(config, tokens, documents, shards, 1, unit, out_of_core=True, buffer=MIN_BUFFER)
+    return Forecast(
+        plan=plan,
+        machines=machines,
+        target=target,
+        node_bytes=-(-plan.expected_peak_bytes // machines.nodes),
+        most_node_bytes=-(-plan.peak_bytes // machines.nodes),
+        least_node_bytes=own.driver_bytes + own.shard_bytes * -(-shards // machines.nodes) + own.worker_bytes,
+        scratch_bytes=own.scratch_bytes,
+        published=_published(config, target, tokens, documents, repetition),
+        seconds=None if rates is None else _seconds(plan, machines, rates, train),
+    )
+
+
+def _published(
+    config: MemoryConfig, target: float, tokens: int, documents: int, repetition: Repetition
+) -> list[Published]:
+    associations = repetition.associations(tokens)
+
+    def at(shape: MemoryConfig, bits: int) -> Published:
+        size = shape.num_banks * (shape.inner_dim**2 * bits // 8 + _BESIDE) + shape.vocab_size * _TOKENIZER_BYTES
+        recall = predicted_recall(shape, associations, tokens, documents, repetition, noise_factor(bits))
+        return Published(bits, shape.num_banks, size, recall)
+
+    wider = with_banks_for(config, target, tokens, documents, repetition, noise_factor(1))
+    return [*(at(config, bits) for bits in sorted(PUBLISHED_BITS)), at(wider, 1)]
+
+
+def _seconds(plan: MemoryPlan, machines: Machines, rates: Rates, train: bool) -> dict[str, float]:
+    if (rates.device == "gpu") != (machines.gpus > 0):
+        wanted = "gpu" if machines.gpus else "cpu"
+        raise ConfigError(
+            f"the rates were measured on a {rates.device}; make others where the {wanted}s are: "
+            f"memo-dist bench --device {wanted} --json"
+        )
+    tokens, readers = plan.tokens, machines.nodes * machines.cores
+    tokenizing = tokens / (rates.tokenize_tokens_per_s * readers / rates.readers)
+    scanning = tokens / rates.scan_tokens_per_s * plan.shards / (machines.gpus or readers)
+    updating = plan.expected_associations * seconds_per_association(rates) / (machines.gpus or readers)
+    if machines.gpus:
+        tokenizing = max(0.0, tokenizing - scanning - updating)
+    calls = -(-tokens * _TEXT_BYTES // unit_bytes(tokens)) * plan.shards * _CALL_SECONDS
+    return {
+        "start and stop": rates.build_overhead_s or 0.0,
+        "learn from a sample": min(_TRAINED, tokens * _TEXT_BYTES) / rates.tokenizer_bytes_per_s if train else 0.0,
+        "tokenize": tokenizing,
+        "hash": scanning,
+        "update": updating,
+        "driver's calls": max(0.0, calls - tokenizing - scanning - updating),
+        "write": plan.expected_disk_bytes / (rates.disk_write_bytes_per_s * machines.nodes),
+    }
+
+
+def unit_bytes(tokens: int) -> int:
+    """Text of a unit of a corpus of so many tokens."""
+    return min(_UNIT_BYTES, max(_MIN_UNIT_BYTES, tokens * _TEXT_BYTES // _UNITS))
+
+
+def seconds_per_association(rates: Rates) -> float:
+    """c: one core (or GPU) to update ledger and bank for an association that is new or not, as text mixes them."""
+    spent = rates.cores / rates.memorize_tokens_per_s - rates.cores / rates.scan_tokens_per_s
+    return max(spent, 0.0) / rates.associations_per_token
