@@ -39,9 +39,8 @@ def brute_force(load: int, following: tuple[int, ...], bits: int = 16, dim: int 
     banks.memorize(Associations(made.names[order], made.tokens[order]))
     if bits < 16:
         for bank in range(BANKS):
-            with banks.store.bank(bank) as cells:
-                planes, scale = quantize(cells, bits)
-                cells[:] = np.rint(expand(planes) * scale)
+            planes, scale = quantize(banks.store.read(bank, bank + 1)[0], bits)
+            banks.store.fill(bank, np.rint(expand(planes) * scale).astype(np.int16))
     reads = banks.retrieve(windows.ravel()).reshape(asked, len(following), dim)
     best = HashedCleanup(config).rank(reads, np.ones((asked, len(following)), bool)).tokens
     share = float((best[:, 0] == tokens[:, 0]).mean())
