@@ -4,7 +4,7 @@ Covers: memo_dist/planning.py. Does not cover: whether a build keeps to its plan
 """
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memo_dist import MemoryConfig
@@ -19,6 +19,7 @@ def fitted(banks: int, budget: int, shards: int | None = None, cpus: int = 4, to
     return fit_plan(config, tokens, 10_000, shards, cpus, 4 << 20, budget)
 
 
+@settings(deadline=None)  # a busy machine is no error
 @given(
     st.integers(1, 200_000),
     st.integers(1, 64 * GB),
