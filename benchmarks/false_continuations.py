@@ -24,14 +24,14 @@ from typing import Any
 import numpy as np
 from corpus_index import CorpusIndex
 
-from memo_dist.calibration import wilson
 from memo_dist.decoding import cleanup_for
 from memo_dist.encoding.protocol import Reader
-from memo_dist.paths import Path as Followed
-from memo_dist.paths import follow
-from memo_dist.published import open_memory
-from memo_dist.recall import DEFAULT_CONFIDENCE, Continuation, best_path
-from memo_dist.sampling import Positions, sample_positions
+from memo_dist.files.published import open_memory
+from memo_dist.quality.calibration import wilson
+from memo_dist.quality.sampling import Positions, sample_positions
+from memo_dist.recalling.paths import Path as Followed
+from memo_dist.recalling.paths import follow
+from memo_dist.recalling.recall import DEFAULT_CONFIDENCE, Continuation, best_path
 from pipelines.batching import stream_batches
 from pipelines.plan import CorpusOptions, plan_corpus
 

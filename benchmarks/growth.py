@@ -22,9 +22,9 @@ import numpy as np
 from cluster.build import BuildSummary, build
 from cluster.prepare import BuildOptions
 from cluster.run import Progress
-from memo_dist.evaluation import evaluate
+from memo_dist.files.stored import StoredMemory
+from memo_dist.quality.evaluation import evaluate
 from memo_dist.sizes import parse_bytes
-from memo_dist.stored import StoredMemory
 from pipelines.batching import stream_batches
 from pipelines.plan import CorpusOptions, plan_corpus
 

@@ -19,7 +19,7 @@ import numpy as np
 from memo_dist import Memory, MemoryConfig
 from memo_dist.encoding.projected import arithmetic
 from memo_dist.experiments.random_tokens import random_batch, sequence_segments, sequences_with_decoys
-from memo_dist.planning import encoder_bytes
+from memo_dist.planning.memory_plan import encoder_bytes
 from memo_dist.sizes import show_bytes
 
 VOCABULARY, HEADS = 50_254, 4

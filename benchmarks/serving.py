@@ -26,8 +26,8 @@ import psutil
 
 from memo_dist.batches import read_batch
 from memo_dist.decoding import cleanup_for
-from memo_dist.prompting import recall_texts
-from memo_dist.published import open_memory
+from memo_dist.files.published import open_memory
+from memo_dist.recalling.prompting import recall_texts
 from pipelines.batching import stream_batches
 from pipelines.plan import CorpusOptions, plan_corpus
 

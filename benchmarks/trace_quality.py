@@ -17,8 +17,8 @@ import numpy as np
 
 from memo_dist.batches import read_batch
 from memo_dist.decoding import HashedCleanup
-from memo_dist.published import open_memory
-from memo_dist.trace import Traced, trace
+from memo_dist.files.published import open_memory
+from memo_dist.recalling.trace import Traced, trace
 from pipelines.batching import stream_batches
 from pipelines.plan import CorpusOptions, plan_corpus
 

@@ -13,9 +13,9 @@ from threadpoolctl import threadpool_limits
 
 from memo_dist.backend import array_module
 from memo_dist.config import MemoryConfig
+from memo_dist.files.storage import ShardRecord, write_shard
+from memo_dist.files.stored import StoredMemory
 from memo_dist.shard import Applied, Shard
-from memo_dist.storage import ShardRecord, write_shard
-from memo_dist.stored import StoredMemory
 
 
 @dataclass(frozen=True)

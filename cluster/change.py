@@ -1,7 +1,7 @@
 """Changing a memory that is there: add documents, forget documents.
 
 Covers: which documents a change takes, and its run into a new generation of the memory. Does not cover: two memories
-(combine.py), feeding and checkpoints (run.py, as for a build), replacing the old generation (memo_dist/generations.py).
+(combine.py), feeding and checkpoints (run.py, as for a build), replacing the old one (memo_dist/files/generations.py).
 
 add     takes the documents whose id the memory does not hold yet; the others are counted.
 forget  reads the input twice: first to find which of its documents the memory holds with just this text, then to take
@@ -31,10 +31,10 @@ from cluster.signals import stop_on_sigterm
 from cluster.workspace import Workspace, require_same, unfinished_statement, workspace_path
 from memo_dist.documents import DocumentRegistry, document_key
 from memo_dist.errors import ConfigError, InputError
-from memo_dist.generations import require_whole
-from memo_dist.manifest import TOKENIZER_FILE, Manifest
-from memo_dist.planning import require_budget
-from memo_dist.stored import StoredMemory
+from memo_dist.files.generations import require_whole
+from memo_dist.files.manifest import TOKENIZER_FILE, Manifest
+from memo_dist.files.stored import StoredMemory
+from memo_dist.planning.memory_plan import require_budget
 from pipelines.batching import Selection, delayed_records
 from pipelines.plan import CorpusOptions, CorpusPlan, for_operation, plan_corpus
 from pipelines.token_ids import plan_token_ids

@@ -24,9 +24,9 @@ from cluster.session import local_cpus, memory_budget, ray_session
 from cluster.workspace import Workspace
 from memo_dist.config import MemoryConfig
 from memo_dist.errors import ConfigError
-from memo_dist.manifest import Manifest
-from memo_dist.planning import MemoryPlan, fit_plan, require_budget
-from memo_dist.stored import StoredMemory, refuse_existing
+from memo_dist.files.manifest import Manifest
+from memo_dist.files.stored import StoredMemory, refuse_existing
+from memo_dist.planning.memory_plan import MemoryPlan, fit_plan, require_budget
 from memo_dist.tokenizer import Tokenizer
 
 

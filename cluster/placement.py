@@ -14,7 +14,7 @@ from ray.exceptions import GetTimeoutError
 
 from cluster.actor import ShardActor, ShardSpec
 from cluster.session import NoRoomError
-from memo_dist.planning import SHARED_BYTES, MemoryPlan
+from memo_dist.planning.memory_plan import SHARED_BYTES, MemoryPlan
 
 _START_SECONDS = 180
 

@@ -12,12 +12,12 @@ from typing import Any, Protocol
 
 from cluster.session import local_cpus, memory_budget
 from cluster.workspace import require_same, workspace_path
-from memo_dist.capacity import with_banks_for, with_dim_for
 from memo_dist.config import MemoryConfig
 from memo_dist.errors import ConfigError
-from memo_dist.manifest import TOKENIZER_FILE
-from memo_dist.planning import MemoryPlan, fit_plan
-from memo_dist.repetition import SAMPLE_TOKENS, Repetition, measure_repetition, repetition_of
+from memo_dist.files.manifest import TOKENIZER_FILE
+from memo_dist.planning.capacity import with_banks_for, with_dim_for
+from memo_dist.planning.memory_plan import MemoryPlan, fit_plan
+from memo_dist.planning.repetition import SAMPLE_TOKENS, Repetition, measure_repetition, repetition_of
 from memo_dist.tokenizer import Tokenizer
 from pipelines.plan import CorpusOptions, CorpusPlan, plan_corpus
 from pipelines.sources import source_stamp

@@ -1,6 +1,6 @@
 """Distributed recall: the same reads, answered by shard actors.
 
-Covers: ClusterReader, a `Reader` over placed shards. Does not cover: continuation (memo_dist/recall.py), serving.
+Covers: ClusterReader, a `Reader` over placed shards. Does not cover: continuation (memo_dist/recalling/).
 
 Each shard gets the window hashes of a query batch and answers those whose bank it owns with one d-vector each, 4 d
 bytes; the caller puts the parts together and cleans up once.
@@ -17,8 +17,8 @@ from cluster.placement import Placed, place_shards, wait_until_ready
 from cluster.session import local_cpus, ray_session
 from memo_dist.config import MemoryConfig
 from memo_dist.contents.protocol import portion
-from memo_dist.manifest import Manifest
-from memo_dist.planning import plan_memory
+from memo_dist.files.manifest import Manifest
+from memo_dist.planning.memory_plan import plan_memory
 
 
 class ClusterReader:

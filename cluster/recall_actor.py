@@ -14,11 +14,11 @@ from threadpoolctl import threadpool_limits
 
 from memo_dist.decoding import cleanup_for
 from memo_dist.errors import PromptError
-from memo_dist.paths import DEFAULT_BEAM, check_prompt
-from memo_dist.prompting import recall_text
-from memo_dist.prompts import Prompt, ids_of
-from memo_dist.published import open_memory
-from memo_dist.recall import DEFAULT_CONFIDENCE, Continuation, recall
+from memo_dist.files.published import open_memory
+from memo_dist.recalling.paths import DEFAULT_BEAM, check_prompt
+from memo_dist.recalling.prompting import recall_text
+from memo_dist.recalling.prompts import Prompt, ids_of
+from memo_dist.recalling.recall import DEFAULT_CONFIDENCE, Continuation, recall
 
 SCHEMA = pa.schema(
     [

@@ -1,7 +1,7 @@
 """A recall job: a file of prompts -> a parquet file of continuations, on many actors, resumable.
 
 Covers: chunks, actors that come and go, parts on disk, the finished file. Does not cover: answering
-(recall_actor.py), reading prompts (memo_dist/prompts.py).
+(recall_actor.py), reading prompts (memo_dist/recalling/prompts.py).
 
 Prompts are cut into chunks by their order in the file; each chunk's answers are a part, written under a temporary name
 and renamed, in `.OUT.recalling/` beside the output. A job that was stopped or killed asks only for the parts that are
@@ -26,11 +26,11 @@ from ray.exceptions import RayActorError
 from cluster.recall_actor import SCHEMA, RecallActor, RecallOptions
 from cluster.session import ClusterError, local_cpus, ray_session
 from cluster.workspace import require_same
-from memo_dist.durable import sync_directory, write_text, writing
-from memo_dist.manifest import Manifest
-from memo_dist.prompts import Prompt, read_prompts
-from memo_dist.published import open_memory
-from memo_dist.stored import refuse_existing
+from memo_dist.files.durable import sync_directory, write_text, writing
+from memo_dist.files.manifest import Manifest
+from memo_dist.files.published import open_memory
+from memo_dist.files.stored import refuse_existing
+from memo_dist.recalling.prompts import Prompt, read_prompts
 
 CHUNK = 512  # prompts of a part
 _STATEMENT = "recall.json"

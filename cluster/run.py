@@ -21,8 +21,8 @@ from cluster.signals import StopRequest
 from cluster.workspace import Workspace
 from memo_dist.backend import array_module
 from memo_dist.errors import DamagedMemoryError, MemoError
-from memo_dist.manifest import Manifest
-from memo_dist.planning import MemoryPlan
+from memo_dist.files.manifest import Manifest
+from memo_dist.planning.memory_plan import MemoryPlan
 from pipelines.batching import EVERYTHING, Selection, delayed_batches
 from pipelines.plan import CorpusPlan
 

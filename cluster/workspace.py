@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 
 from memo_dist.config import MemoryConfig
-from memo_dist.durable import sync_directory, write_text, writing
 from memo_dist.errors import ConfigError, DamagedMemoryError, MemoError
-from memo_dist.generations import locked, replace_generation
-from memo_dist.manifest import MANIFEST_FILE, Manifest
-from memo_dist.storage import ShardRecord
-from memo_dist.stored import StoredMemory, refuse_existing, write_contents
+from memo_dist.files.durable import sync_directory, write_text, writing
+from memo_dist.files.generations import locked, replace_generation
+from memo_dist.files.manifest import MANIFEST_FILE, Manifest
+from memo_dist.files.storage import ShardRecord
+from memo_dist.files.stored import StoredMemory, refuse_existing, write_contents
 from memo_dist.tokenizer import Tokenizer
 
 STATEMENT_FILE = "build.json"

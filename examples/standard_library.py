@@ -16,8 +16,8 @@ from rich.table import Table
 
 from memo_dist.cli.app import main as memo_dist
 from memo_dist.decoding import HashedCleanup
-from memo_dist.recall import recall
-from memo_dist.stored import StoredMemory
+from memo_dist.files.stored import StoredMemory
+from memo_dist.recalling.recall import recall
 
 PASSAGE = Path("argparse.py"), "class ArgumentParser("  # where the recalled passage begins
 EXCLUDE = "*/site-packages/*"

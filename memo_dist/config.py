@@ -1,7 +1,7 @@
 """MemoryConfig: the numbers that define a memory, frozen and validated.
 
 Covers: shape and seed of a memory, derived windows, equality between memories. Does not cover: how many banks a
-corpus needs (planning.py) or where shards live (cluster).
+corpus needs (planning/) or where shards live (cluster).
 """
 
 import hashlib

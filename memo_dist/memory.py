@@ -16,11 +16,11 @@ from memo_dist.decoding import Candidates, Cleanup, cleanup_for
 from memo_dist.documents import document_key, record_of
 from memo_dist.encoding.segments import Segment
 from memo_dist.errors import ConfigError, InputError, NotMemorizedError, TokenizerError
-from memo_dist.paths import DEFAULT_BEAM, check_prompt
-from memo_dist.recall import DEFAULT_CONFIDENCE, Continuation, recall
+from memo_dist.files.storage import write_shard
+from memo_dist.files.stored import StoredMemory, shard_file, staged_output, write_contents
+from memo_dist.recalling.paths import DEFAULT_BEAM, check_prompt
+from memo_dist.recalling.recall import DEFAULT_CONFIDENCE, Continuation, recall
 from memo_dist.shard import Applied, Shard, memory_digest
-from memo_dist.storage import write_shard
-from memo_dist.stored import StoredMemory, shard_file, staged_output, write_contents
 from memo_dist.tokenizer import Tokenizer
 
 _NOTHING = np.zeros(0, np.uint32)

@@ -1,6 +1,6 @@
 """Sizes and times as people write them: 4GB, 60s.
 
-Covers: showing bytes, reading bytes and seconds. Does not cover: what is planned with them (planning.py).
+Covers: showing bytes, reading bytes and seconds. Does not cover: what is planned with them (planning/).
 """
 
 from memo_dist.errors import ConfigError

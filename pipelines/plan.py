@@ -1,7 +1,7 @@
 """CorpusPlan: the units of a corpus, fixed before the run.
 
 Covers: measuring sources, packing them into units of even size, checks that need the whole of a file.
-Does not cover: reading units (batching.py), the size of the memory (memo_dist/planning.py).
+Does not cover: reading units (batching.py), the size of the memory (memo_dist/planning/memory_plan.py).
 
 Units follow from the sources alone, never from the cluster, so a batch has the same id wherever it is made.
 """

@@ -11,7 +11,7 @@ import cluster.run
 from cluster.build import build
 from cluster.prepare import BuildOptions
 from cluster.run import Progress
-from memo_dist.planning import MemoryPlan
+from memo_dist.planning.memory_plan import MemoryPlan
 from pipelines.plan import CorpusOptions, CorpusPlan
 
 UNIT_SECONDS = 0.04  # so that a kill meets a build of seconds, not of milliseconds

@@ -14,12 +14,12 @@ import pytest
 
 from memo_dist import Memory, MemoryConfig
 from memo_dist.batches import BatchInfo, make_batch
-from memo_dist.bench import measure_core, measure_memory, read_batches, token_count, write_batches
 from memo_dist.cli.app import main
 from memo_dist.encoding.segments import Segment
 from memo_dist.errors import InputError
-from memo_dist.rates import Rates, read_rates
-from memo_dist.together import run_together
+from memo_dist.planning.bench import measure_core, measure_memory, read_batches, token_count, write_batches
+from memo_dist.planning.rates import Rates, read_rates
+from memo_dist.planning.together import run_together
 
 CONFIG = MemoryConfig.text(num_banks=5, vocab_size=500)
 

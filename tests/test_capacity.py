@@ -8,13 +8,13 @@ import pytest
 
 from memo_dist import Memory, MemoryConfig
 from memo_dist.associations import Associations, associate
-from memo_dist.capacity import predicted_recall, with_banks_for
-from memo_dist.cleanup_law import first_probability, noise_covariance
 from memo_dist.cmm import BankRange
 from memo_dist.codes import value_words
 from memo_dist.decoding import HashedCleanup
 from memo_dist.planes import expand, noise_factor, quantize
-from memo_dist.repetition import Repetition, unrepeated
+from memo_dist.planning.capacity import predicted_recall, with_banks_for
+from memo_dist.planning.cleanup_law import first_probability, noise_covariance
+from memo_dist.planning.repetition import Repetition, unrepeated
 
 VOCAB, BANKS = 2000, 24
 QUERIES = 3000

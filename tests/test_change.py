@@ -28,10 +28,10 @@ from memo_dist.batches import BatchInfo, make_batch
 from memo_dist.cli.app import main
 from memo_dist.encoding.segments import Segment
 from memo_dist.errors import ConfigError, DamagedMemoryError, InputError, NotMemorizedError, StorageError
-from memo_dist.generations import PREVIOUS_FILE, replace_generation, undo
-from memo_dist.manifest import MANIFEST_FILE, Manifest
+from memo_dist.files.generations import PREVIOUS_FILE, replace_generation, undo
+from memo_dist.files.manifest import MANIFEST_FILE, Manifest
+from memo_dist.files.stored import StoredMemory
 from memo_dist.shard import Shard
-from memo_dist.stored import StoredMemory
 from pipelines.plan import CorpusOptions
 
 pytestmark = pytest.mark.usefixtures("ray_local")
@@ -304,7 +304,7 @@ def test_a_disk_that_fills_while_publishing_changes_nothing(
             raise OSError(28, "No space left on device")
         path.write_text("half")
 
-    monkeypatch.setattr(f"memo_dist.generations.{'_link' if fails == '_link' else 'write_text'}", refuse)
+    monkeypatch.setattr(f"memo_dist.files.generations.{'_link' if fails == '_link' else 'write_text'}", refuse)
     with pytest.raises(StorageError, match="the disk is full"):
         replace_generation(world.memory, Manifest.read(world.memory), third)
     assert {path.name: path.read_bytes() for path in world.memory.iterdir()} == before

@@ -19,7 +19,7 @@ import pytest
 
 from cluster.workspace import workspace_path
 from memo_dist import Memory, MemoryConfig, Tokenizer
-from memo_dist.stored import StoredMemory
+from memo_dist.files.stored import StoredMemory
 
 pytestmark = pytest.mark.slow
 DRIVER = Path(__file__).with_name("chaos_driver.py")

@@ -22,9 +22,9 @@ from cluster.session import ClusterError
 from memo_dist import Memory, MemoryConfig, Tokenizer
 from memo_dist.cli.app import main
 from memo_dist.errors import BudgetError, InputError, StorageError
-from memo_dist.manifest import Manifest
-from memo_dist.planning import MemoryPlan
-from memo_dist.stored import StoredMemory
+from memo_dist.files.manifest import Manifest
+from memo_dist.files.stored import StoredMemory
+from memo_dist.planning.memory_plan import MemoryPlan
 from pipelines.plan import CorpusOptions
 
 pytestmark = pytest.mark.usefixtures("ray_local")

@@ -15,8 +15,8 @@ from cluster.prepare import BuildOptions
 from cluster.recall import ClusterReader
 from memo_dist import Memory, MemoryConfig
 from memo_dist.experiments.random_tokens import random_batch, sequence_segments, sequences_with_decoys
-from memo_dist.planning import plan_memory
-from memo_dist.stored import StoredMemory
+from memo_dist.files.stored import StoredMemory
+from memo_dist.planning.memory_plan import plan_memory
 from pipelines.plan import CorpusOptions
 
 pytestmark = pytest.mark.usefixtures("ray_local")

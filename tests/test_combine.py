@@ -11,7 +11,7 @@ from cluster.workspace import workspace_path
 from memo_dist import Memory, MemoryConfig, Tokenizer
 from memo_dist.cli.app import main
 from memo_dist.errors import BudgetError, ConfigError, OutputExistsError
-from memo_dist.stored import StoredMemory
+from memo_dist.files.stored import StoredMemory
 
 pytestmark = pytest.mark.usefixtures("ray_local")
 CONFIG = MemoryConfig.text(20, 500, inner_dim=64)

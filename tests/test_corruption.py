@@ -28,9 +28,9 @@ from memo_dist import Memory, MemoryConfig
 from memo_dist.associations import bank_edge
 from memo_dist.cli.app import main
 from memo_dist.errors import DamagedMemoryError
-from memo_dist.generations import PREVIOUS_FILE, undo
-from memo_dist.manifest import MANIFEST_FILE, TOKENIZER_FILE
-from memo_dist.stored import StoredMemory
+from memo_dist.files.generations import PREVIOUS_FILE, undo
+from memo_dist.files.manifest import MANIFEST_FILE, TOKENIZER_FILE
+from memo_dist.files.stored import StoredMemory
 
 SECONDS = 60
 Answer = tuple[str, str]

@@ -5,11 +5,11 @@ import pytest
 from reference import ReferenceMemory
 
 from memo_dist import Memory, MemoryConfig
-from memo_dist.capacity import predicted_recall, with_banks_for
-from memo_dist.cleanup_law import first_probability
 from memo_dist.decoding import HashedCleanup, hashed
 from memo_dist.decoding.candidates import joined
-from memo_dist.sampling import context_names
+from memo_dist.planning.capacity import predicted_recall, with_banks_for
+from memo_dist.planning.cleanup_law import first_probability
+from memo_dist.quality.sampling import context_names
 from memo_dist.sizes import parse_bytes
 
 CONFIG = MemoryConfig.text(num_banks=4, vocab_size=60, inner_dim=128)

@@ -9,9 +9,9 @@ import pytest
 from memo_dist import Memory, MemoryConfig, Tokenizer
 from memo_dist.batches import BatchInfo, make_batch
 from memo_dist.encoding.segments import Segment
-from memo_dist.evaluation import area_under_curve, evaluate
-from memo_dist.prompting import recall_text
-from memo_dist.sampling import sample_positions
+from memo_dist.quality.evaluation import area_under_curve, evaluate
+from memo_dist.quality.sampling import sample_positions
+from memo_dist.recalling.prompting import recall_text
 
 CONFIG = MemoryConfig.text(num_banks=30, vocab_size=6)
 

@@ -18,9 +18,9 @@ from memo_dist.associations import Associations
 from memo_dist.contents import hashed
 from memo_dist.encoding.segments import Segment
 from memo_dist.errors import NotMemorizedError, StorageError
+from memo_dist.files.storage import write_shard
+from memo_dist.files.stored import StoredMemory
 from memo_dist.shard import Shard
-from memo_dist.storage import write_shard
-from memo_dist.stored import StoredMemory
 from memo_dist.stores import banks as bank_stores
 from memo_dist.stores.banks import FileBanks, HostBanks, ResidentBanks
 from memo_dist.stores.parts import FileParts, HostParts, ResidentParts

@@ -15,14 +15,14 @@ import pytest
 
 from cluster.prepare import BuildOptions, prepare
 from memo_dist import Memory, MemoryConfig
-from memo_dist.capacity import recall_of
 from memo_dist.cli.app import main
 from memo_dist.errors import ConfigError
-from memo_dist.forecast import Machines, forecast, seconds_per_association
-from memo_dist.manifest import Manifest
-from memo_dist.planning import WORKER_BYTES
-from memo_dist.rates import Rates
-from memo_dist.repetition import TYPICAL, repetition_of
+from memo_dist.files.manifest import Manifest
+from memo_dist.planning.capacity import recall_of
+from memo_dist.planning.forecast import Machines, forecast, seconds_per_association
+from memo_dist.planning.memory_plan import WORKER_BYTES
+from memo_dist.planning.rates import Rates
+from memo_dist.planning.repetition import TYPICAL, repetition_of
 from memo_dist.sizes import show_seconds
 from pipelines.plan import MIN_UNIT_BYTES, UNIT_BYTES, UNITS_WANTED
 

@@ -1,6 +1,6 @@
 """Plans of memory: what fits a budget is found, the faster way first.
 
-Covers: memo_dist/planning.py. Does not cover: whether a build keeps to its plan (test_cluster.py, benchmarks).
+Covers: memo_dist/planning/memory_plan.py. Does not cover: whether builds keep to plans (test_cluster.py).
 """
 
 import pytest
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from memo_dist import MemoryConfig
 from memo_dist.errors import BudgetError
-from memo_dist.planning import MAX_BUFFER, MIN_BUFFER, MemoryPlan, fit_plan, plan_memory, require_budget
+from memo_dist.planning.memory_plan import MAX_BUFFER, MIN_BUFFER, MemoryPlan, fit_plan, plan_memory, require_budget
 
 GB = 10**9
 

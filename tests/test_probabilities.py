@@ -6,8 +6,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from memo_dist.calibration import best_temperature, brier_score, expected_error, log_loss, reliability, wilson
 from memo_dist.decoding.probabilities import log_probabilities
+from memo_dist.quality.calibration import best_temperature, brier_score, expected_error, log_loss, reliability, wilson
 
 
 def over_all_sets(odds: list[float], further: float) -> list[float]:

@@ -12,7 +12,6 @@ import pytest
 from reference import reference_matrix
 
 from memo_dist import Memory, MemoryConfig
-from memo_dist.capacity import predicted_recall, with_dim_for
 from memo_dist.contents.projected import ProjectedContents
 from memo_dist.contents.protocol import portion
 from memo_dist.decoding import cleanup_for
@@ -21,8 +20,9 @@ from memo_dist.encoding.segments import Segment
 from memo_dist.errors import ConfigError, DamagedMemoryError, NotMemorizedError
 from memo_dist.experiments.layers import LayersRun, run_layers, scored_positions, share_recalled
 from memo_dist.experiments.random_tokens import random_batch, sequence_segments, sequences_with_decoys
+from memo_dist.files.stored import StoredMemory
+from memo_dist.planning.capacity import predicted_recall, with_dim_for
 from memo_dist.shard import Shard
-from memo_dist.stored import StoredMemory
 
 ROUNDING = 2e-6
 NOTHING = np.zeros(0, np.uint32)
@@ -172,7 +172,7 @@ def test_round_trip(tmp_path: Path) -> None:
 
 def test_other_random_codes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     built(MemoryConfig.paper(300, 64), random_documents(300)).save(tmp_path / "m.memo")
-    monkeypatch.setattr("memo_dist.storage.codes_digest", lambda config: "0" * 32)  # as if NumPy drew otherwise
+    monkeypatch.setattr("memo_dist.files.storage.codes_digest", lambda config: "0" * 32)  # as if NumPy drew otherwise
     with pytest.raises(DamagedMemoryError, match="codes"):
         Memory.open(tmp_path / "m.memo")
 

@@ -17,11 +17,11 @@ from memo_dist.cli.app import main
 from memo_dist.codes import signs
 from memo_dist.decoding import cleanup_for
 from memo_dist.errors import ConfigError, DamagedMemoryError, MemoError
-from memo_dist.manifest import MANIFEST_FILE, Manifest
+from memo_dist.files.manifest import MANIFEST_FILE, Manifest
+from memo_dist.files.published import PUBLISHED_BITS, PublishedMemory, open_memory, publish
+from memo_dist.files.stored import StoredMemory, shard_file
 from memo_dist.planes import BITS, expand, noise_factor, plane_reader, quantize
-from memo_dist.published import PUBLISHED_BITS, PublishedMemory, open_memory, publish
-from memo_dist.recall import recall
-from memo_dist.stored import StoredMemory, shard_file
+from memo_dist.recalling.recall import recall
 
 CONFIG = MemoryConfig.text(num_banks=6, vocab_size=256, inner_dim=128)
 PARAGRAPH = "".join(f"line {i}: {i * i % 97} and {i * 31 % 89}.\n" for i in range(60))

@@ -22,10 +22,10 @@ from memo_dist import Memory, MemoryConfig, Tokenizer
 from memo_dist.cli.app import main
 from memo_dist.decoding import cleanup_for
 from memo_dist.errors import ConfigError, DamagedMemoryError, OutputExistsError
-from memo_dist.prompting import recall_text
-from memo_dist.prompts import read_prompts
-from memo_dist.published import publish
-from memo_dist.recall import recall
+from memo_dist.files.published import publish
+from memo_dist.recalling.prompting import recall_text
+from memo_dist.recalling.prompts import read_prompts
+from memo_dist.recalling.recall import recall
 
 pytestmark = pytest.mark.usefixtures("ray_local")
 CONFIG = MemoryConfig.text(num_banks=30, vocab_size=256, inner_dim=128)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from memo_dist import Memory, MemoryConfig
-from memo_dist.repetition import TYPICAL, Repetition, measure_repetition, repetition_of, unrepeated
+from memo_dist.planning.repetition import TYPICAL, Repetition, measure_repetition, repetition_of, unrepeated
 
 CONFIG = MemoryConfig.text(1, 200, num_heads=2)  # windows of 2, 4 and 8
 

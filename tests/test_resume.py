@@ -20,7 +20,7 @@ from cluster.run import Progress
 from cluster.workspace import FencedError, Workspace, workspace_path
 from memo_dist import Memory, MemoryConfig, Tokenizer
 from memo_dist.errors import ConfigError, DamagedMemoryError, OutputExistsError, StorageError
-from memo_dist.stored import StoredMemory
+from memo_dist.files.stored import StoredMemory
 from pipelines.plan import CorpusOptions
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_local")]

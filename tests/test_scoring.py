@@ -5,7 +5,7 @@ import pytest
 
 from memo_dist import Memory, MemoryConfig
 from memo_dist.decoding import HashedCleanup
-from memo_dist.scoring import score_tokens
+from memo_dist.recalling.scoring import score_tokens
 
 
 def test_every_token_is_scored_as_if_asked_alone() -> None:

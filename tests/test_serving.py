@@ -22,9 +22,9 @@ from memo_dist import Memory, MemoryConfig, Tokenizer
 from memo_dist.cli.app import main
 from memo_dist.decoding import cleanup_for
 from memo_dist.errors import ConfigError
-from memo_dist.prompting import recall_text
-from memo_dist.published import open_memory, publish
-from memo_dist.recall import recall_several
+from memo_dist.files.published import open_memory, publish
+from memo_dist.recalling.prompting import recall_text
+from memo_dist.recalling.recall import recall_several
 
 TEXT = "".join(f"entry {i}: {i * i % 977} beside {i * 31 % 889};\n" for i in range(150))
 FORK = "where two roads part, and that after a long way in common which both of them share, "

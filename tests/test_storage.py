@@ -12,10 +12,10 @@ import pytest
 
 from memo_dist import Memory, MemoryConfig
 from memo_dist.errors import DamagedMemoryError, MemoError, OutputExistsError, StorageError
-from memo_dist.manifest import Manifest
+from memo_dist.files.manifest import Manifest
+from memo_dist.files.storage import write_shard
+from memo_dist.files.stored import StoredMemory, shard_file, staged_output, write_contents
 from memo_dist.shard import Shard
-from memo_dist.storage import write_shard
-from memo_dist.stored import StoredMemory, shard_file, staged_output, write_contents
 
 CONFIG = MemoryConfig.text(num_banks=5, vocab_size=500, inner_dim=64)
 Documents = dict[str, list[int]]

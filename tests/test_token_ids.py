@@ -20,7 +20,7 @@ from memo_dist import Memory, MemoryConfig
 from memo_dist.batches import BatchInfo, read_batch
 from memo_dist.cli.app import main
 from memo_dist.errors import InputError
-from memo_dist.stored import StoredMemory
+from memo_dist.files.stored import StoredMemory
 from pipelines.batching import stream_batches
 from pipelines.plan import CorpusOptions, plan_corpus
 from pipelines.token_ids import TokenIds, plan_token_ids

@@ -1,6 +1,6 @@
 """Trace: passages of a text that a memory holds are found, others are not; truth is a search for equal tokens.
 
-Covers: memo_dist/trace.py, the command. Does not cover: evidence (test_decoding.py).
+Covers: memo_dist/recalling/trace.py, the command. Does not cover: evidence (test_decoding.py).
 """
 
 import html
@@ -17,8 +17,8 @@ from memo_dist import Memory, MemoryConfig, Tokenizer
 from memo_dist.cli.app import main
 from memo_dist.decoding import HashedCleanup
 from memo_dist.errors import ConfigError, PromptError
-from memo_dist.published import publish
-from memo_dist.trace import trace
+from memo_dist.files.published import publish
+from memo_dist.recalling.trace import trace
 
 CONFIG = MemoryConfig.text(num_banks=24, vocab_size=400, inner_dim=128)
 HELD = [np.random.default_rng(i).integers(0, 400, 500) for i in range(8)]

@@ -13,13 +13,13 @@ from cluster.serving.asks import Answer, Ask, Choice, Refusal, SpelledToken, Tra
 from memo_dist.decoding import Alternative, HashedCleanup
 from memo_dist.decoding.probabilities import log_probabilities
 from memo_dist.errors import ConfigError, PromptError
-from memo_dist.paths import check_prompt
-from memo_dist.prompting import TextContinuation, recall_texts
-from memo_dist.published import open_memory
-from memo_dist.recall import Continuation, recall_several
-from memo_dist.scoring import score_tokens
+from memo_dist.files.published import open_memory
+from memo_dist.recalling.paths import check_prompt
+from memo_dist.recalling.prompting import TextContinuation, recall_texts
+from memo_dist.recalling.recall import Continuation, recall_several
+from memo_dist.recalling.scoring import score_tokens
+from memo_dist.recalling.trace import described, trace
 from memo_dist.tokenizer import Tokenizer
-from memo_dist.trace import described, trace
 
 RIVALS = 8  # of each step, among which the probabilities are divided
 END = "<|end of document|>"

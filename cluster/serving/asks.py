@@ -14,7 +14,7 @@ class Ask:
         prompt: a text, or token ids.
         max_tokens: of the continuation; 0 for none.
         count: different continuations wanted.
-        min_confidence, beam: see memo_dist/recall.py.
+        min_confidence, beam: see memo_dist/recalling/recall.py.
         scored: give log-probabilities of tokens and of their rivals.
         echoed: give the prompt's own tokens too.
     """
@@ -72,7 +72,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class TraceAsk:
-    """A text to look up; see memo_dist/trace.py."""
+    """A text to look up; see memo_dist/recalling/trace.py."""
 
     text: str
     least: int

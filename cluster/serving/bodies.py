@@ -12,8 +12,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_validator
 
 from cluster.serving.asks import Ask
-from memo_dist.paths import DEFAULT_BEAM
-from memo_dist.recall import DEFAULT_CONFIDENCE
+from memo_dist.recalling.paths import DEFAULT_BEAM
+from memo_dist.recalling.recall import DEFAULT_CONFIDENCE
 
 MOST_RIVALS = 5  # logprobs, as OpenAI has it
 _MOST_CHOICES, _MOST_STOPS, _MOST_BEAM = 16, 4, 64

@@ -29,7 +29,7 @@ from cluster.serving.replica import replicas_of
 from cluster.session import local_cpus, ray_session
 from cluster.signals import interrupt_on_sigterm, stop_on_sigterm
 from memo_dist.errors import ConfigError
-from memo_dist.published import open_memory
+from memo_dist.files.published import open_memory
 
 _DRAIN_SECONDS = 30
 _BACKLOG = 1024

@@ -15,7 +15,7 @@ import typer
 
 from memo_dist.cli.options import AsJson, ConfigFile
 from memo_dist.cli.output import ProgressLine, print_json, print_table
-from memo_dist.rates import Rates
+from memo_dist.planning.rates import Rates
 from memo_dist.sizes import show_bytes
 
 if TYPE_CHECKING:
@@ -45,10 +45,10 @@ def bench_command(
 def measure(wanted: int, device: str, with_build: bool, work: Path, line: ProgressLine) -> tuple[Rates, dict[str, Any]]:
     """All rates, and what else says on what they were measured."""
     from memo_dist.backend import array_module
-    from memo_dist.bench import gemm_gflops, measure_core, measure_memory
     from memo_dist.config import MemoryConfig
-    from memo_dist.repetition import SAMPLE_TOKENS, measure_repetition
-    from memo_dist.together import run_together
+    from memo_dist.planning.bench import gemm_gflops, measure_core, measure_memory
+    from memo_dist.planning.repetition import SAMPLE_TOKENS, measure_repetition
+    from memo_dist.planning.together import run_together
     from pipelines.batching import stream_batches
     from pipelines.tokenizing import choose_tokenizer
 
@@ -112,7 +112,7 @@ def standard_library(size: int) -> "CorpusPlan":
 
 def tokenize_stages(task: Any) -> Iterator[Any]:
     """Stages of one process: getting ready; reading, tokenizing and packing its units."""
-    from memo_dist.bench import token_count
+    from memo_dist.planning.bench import token_count
     from memo_dist.tokenizer import Tokenizer
     from pipelines.batching import unit_batch
 

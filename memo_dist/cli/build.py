@@ -24,7 +24,7 @@ from memo_dist.cli.options import (
     budget_of,
 )
 from memo_dist.cli.output import ProgressLine, print_json, print_table
-from memo_dist.planning import MemoryPlan
+from memo_dist.planning.memory_plan import MemoryPlan
 from memo_dist.sizes import parse_seconds, show_bytes
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from memo_dist.cli.options import (
 )
 from memo_dist.cli.output import ProgressLine, print_json, print_table
 from memo_dist.errors import ConfigError
-from memo_dist.generations import undo
+from memo_dist.files.generations import undo
 from memo_dist.sizes import parse_seconds
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import typer
 
 from memo_dist.cli.options import Address, AsJson, Budget, ConfigFile, MemoryPath, Scratch, Shards, budget_of
 from memo_dist.cli.output import print_json, print_table
-from memo_dist.manifest import Manifest
+from memo_dist.files.manifest import Manifest
 
 Out = Annotated[Path, typer.Option(help="The new memory directory.")]
 
@@ -24,7 +24,7 @@ def merge_command(
 ) -> None:
     """Add memories into a new one: the digest is that of one build of everything."""
     from cluster.combine import CombineOptions, merge
-    from memo_dist.stored import refuse_existing
+    from memo_dist.files.stored import refuse_existing
 
     refuse_existing(out)
     options = CombineOptions(shards, "cpu", address, budget_of(memory_budget), scratch)
@@ -44,7 +44,7 @@ def rebank_command(
 ) -> None:
     """Give a memory another number of banks, from its ledger: fewer bytes, or better recall."""
     from cluster.combine import CombineOptions, rebank
-    from memo_dist.stored import refuse_existing
+    from memo_dist.files.stored import refuse_existing
 
     refuse_existing(out)
     options = CombineOptions(shards, "cpu", address, budget_of(memory_budget), scratch)

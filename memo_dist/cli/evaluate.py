@@ -22,8 +22,8 @@ from memo_dist.cli.options import (
 from memo_dist.cli.output import print_json, print_table
 from memo_dist.cli.recall import reader_for
 from memo_dist.errors import ConfigError, InputError
-from memo_dist.evaluation import evaluate
-from memo_dist.published import open_memory
+from memo_dist.files.published import open_memory
+from memo_dist.quality.evaluation import evaluate
 
 
 def evaluate_command(

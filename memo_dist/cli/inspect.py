@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from memo_dist.capacity import recall_of
 from memo_dist.cli.options import AsJson, ConfigFile, MemoryPath
 from memo_dist.cli.output import print_json, print_table
-from memo_dist.published import open_memory
+from memo_dist.files.published import open_memory
+from memo_dist.planning.capacity import recall_of
 from memo_dist.sizes import show_bytes
 
 

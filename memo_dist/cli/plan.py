@@ -10,8 +10,8 @@ import typer
 from memo_dist.cli.options import AsJson, ConfigFile, Errors, Exclude, Include
 from memo_dist.cli.output import print_json, print_table
 from memo_dist.errors import ConfigError
-from memo_dist.rates import Rates, read_rates
-from memo_dist.repetition import TYPICAL, Repetition, unrepeated
+from memo_dist.planning.rates import Rates, read_rates
+from memo_dist.planning.repetition import TYPICAL, Repetition, unrepeated
 from memo_dist.sizes import show_bytes, show_seconds
 
 _DOCUMENT = 1000  # tokens, where nothing is known
@@ -45,7 +45,7 @@ def plan_command(
 ) -> None:
     """Plan: banks, bytes, shards and, with rates, time for a text of a given size; nothing is built."""
     from memo_dist.config import MemoryConfig
-    from memo_dist.forecast import Machines, forecast
+    from memo_dist.planning.forecast import Machines, forecast
 
     shape: dict[str, Any] = {"inner_dim": dim, "num_heads": heads, "num_layers": layers}
     measured = None if rates is None else read_rates(rates)
@@ -123,7 +123,7 @@ def _text(
 ) -> tuple[Repetition, dict[str, int]]:
     """How a sample repeats itself, and its tokens, documents and vocabulary."""
     from memo_dist.config import MemoryConfig
-    from memo_dist.repetition import measure_repetition
+    from memo_dist.planning.repetition import measure_repetition
     from pipelines.plan import CorpusOptions, plan_corpus
     from pipelines.tokenizing import choose_tokenizer
 

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from memo_dist.capacity import recall_of
 from memo_dist.cli.options import AsJson, ConfigFile, MemoryPath
 from memo_dist.cli.output import ProgressLine, print_json, print_table
-from memo_dist.published import PUBLISHED_BITS, PublishedMemory, publish
+from memo_dist.files.published import PUBLISHED_BITS, PublishedMemory, publish
+from memo_dist.planning.capacity import recall_of
 from memo_dist.sizes import show_bytes
 
 

@@ -14,12 +14,12 @@ from memo_dist.cli.output import ProgressLine, print_json
 from memo_dist.decoding import cleanup_for
 from memo_dist.decoding.probabilities import log_probabilities
 from memo_dist.errors import ConfigError, InputError
-from memo_dist.paths import DEFAULT_BEAM
-from memo_dist.prompting import TextContinuation, recall_text
-from memo_dist.prompts import ids_of, read_prompts
-from memo_dist.published import PublishedMemory, open_memory
-from memo_dist.recall import DEFAULT_CONFIDENCE, recall
-from memo_dist.stored import StoredMemory
+from memo_dist.files.published import PublishedMemory, open_memory
+from memo_dist.files.stored import StoredMemory
+from memo_dist.recalling.paths import DEFAULT_BEAM
+from memo_dist.recalling.prompting import TextContinuation, recall_text
+from memo_dist.recalling.prompts import ids_of, read_prompts
+from memo_dist.recalling.recall import DEFAULT_CONFIDENCE, recall
 from memo_dist.tokenizer import Tokenizer
 
 if TYPE_CHECKING:

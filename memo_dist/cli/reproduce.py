@@ -10,7 +10,6 @@ import typer
 from memo_dist.cli.options import AsJson, ConfigFile
 from memo_dist.cli.output import ProgressLine, print_json, print_rows
 from memo_dist.config import PRESETS
-from memo_dist.durable import writing
 from memo_dist.errors import ConfigError, InputError
 from memo_dist.experiments.capacity import CapacityRow, CapacityRun, run_capacity
 from memo_dist.experiments.layers import VOCABULARY, LayersRow, LayersRun, run_layers
@@ -18,7 +17,8 @@ from memo_dist.experiments.published import published_capacity
 from memo_dist.experiments.random_tokens import SEQUENCES
 from memo_dist.experiments.report import capacity_table, layers_table, write_table
 from memo_dist.experiments.rows import RowFile
-from memo_dist.planning import require_experiment
+from memo_dist.files.durable import writing
+from memo_dist.planning.memory_plan import require_experiment
 
 Out = Annotated[Path, typer.Option(help="Directory for tables and plots; a stopped run goes on from what is there.")]
 Seeds = Annotated[int, typer.Option(min=1, help="Runs of each row, with seeds 0, 1, ...")]

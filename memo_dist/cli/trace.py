@@ -11,10 +11,10 @@ import typer
 from memo_dist.cli.options import AsJson, ConfigFile, MemoryPath
 from memo_dist.cli.output import print_json
 from memo_dist.decoding.hashed import HashedCleanup
-from memo_dist.durable import write_text, writing
 from memo_dist.errors import ConfigError, InputError
-from memo_dist.published import open_memory
-from memo_dist.trace import Traced, described, trace
+from memo_dist.files.durable import write_text, writing
+from memo_dist.files.published import open_memory
+from memo_dist.recalling.trace import Traced, described, trace
 
 _SHADES = ("#fff3bf", "#ffc078", "#ff8787")  # by the window that matched, shortest first
 

@@ -2,8 +2,8 @@
 
 from memo_dist.cli.options import AsJson, ConfigFile, MemoryPath
 from memo_dist.cli.output import print_json
-from memo_dist.generations import verify_previous
-from memo_dist.published import open_memory
+from memo_dist.files.generations import verify_previous
+from memo_dist.files.published import open_memory
 
 
 def verify_command(memory: MemoryPath, as_json: AsJson = False, settings: ConfigFile = None) -> None:

@@ -5,7 +5,7 @@ Covers: one run; the same with the preset text. Does not cover: tables and plots
 Published: pairs go in by batches of 1,000 until fewer than 90% are recalled; that number of pairs is reported, the last
 batch included (the smallest rows say 1,000, of which a third is recalled). Here it is found by bisection, each probe a
 new memory: recall falls as pairs are added. Keys are drawn by themselves, `direct`:
-where W_V projects the token's own vector, keys overlap more (memo_dist/capacity.py), and the published .0305 a
+where W_V projects the token's own vector, keys overlap more (memo_dist/planning/capacity.py), and the published .0305 a
 parameter at every ratio of key_dim to value_dim is not reached.
 """
 

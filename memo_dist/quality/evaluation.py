@@ -15,8 +15,8 @@ from memo_dist.config import MemoryConfig
 from memo_dist.decoding import Candidates, Cleanup, cleanup_for
 from memo_dist.decoding.candidates import joined
 from memo_dist.encoding.protocol import Reader
-from memo_dist.recall import DEFAULT_CONFIDENCE, recall
-from memo_dist.sampling import Positions, context_names, count_following, sample_positions
+from memo_dist.quality.sampling import Positions, context_names, count_following, sample_positions
+from memo_dist.recalling.recall import DEFAULT_CONFIDENCE, recall
 
 Batches = Callable[[], Iterable[pa.Table]]
 CONTINUED = 50  # tokens of a verbatim continuation

@@ -1,6 +1,6 @@
 """Capacity: the law that ties a memory's size to its recall, and the size that a recall needs.
 
-Covers: predictions. Does not cover: bytes and processes (planning.py).
+Covers: predictions. Does not cover: bytes and processes (memory_plan.py).
 
 Preset text: whether a context's next token comes first follows from its banks' load and from how many tokens follow
 its windows (cleanup_law.py); a text is a mixture of such contexts (repetition.py). Near a document's beginning few
@@ -22,12 +22,12 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import log_ndtr
 
-from memo_dist.cleanup_law import first_probability
 from memo_dist.config import MAX_BANKS, MAX_DIM, MemoryConfig
 from memo_dist.errors import ConfigError
-from memo_dist.manifest import Manifest
+from memo_dist.files.manifest import Manifest
 from memo_dist.planes import noise_factor
-from memo_dist.repetition import Repetition, repetition_of, unrepeated
+from memo_dist.planning.cleanup_law import first_probability
+from memo_dist.planning.repetition import Repetition, repetition_of, unrepeated
 
 _DIM_STEP = 64
 _LEAST_LOAD = 8  # associations a bank of the largest memory that is tried

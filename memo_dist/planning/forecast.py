@@ -1,7 +1,7 @@
 """Forecast: what memorizing a text of a given size takes, on given machines, before there is a corpus.
 
-Covers: banks, bytes and, with measured rates, time. Does not cover: the plan of an actual build (planning.py), the law
-and the text's repetition behind it (capacity.py, repetition.py).
+Covers: banks, bytes and, with measured rates, time. Does not cover: the plan of a build (memory_plan.py), the law and
+the text's repetition behind it (capacity.py, repetition.py).
 
 Times add up what one core does for a token. Every shard reads and hashes every token (scan) and updates banks and
 ledger for its share of the associations; tokenizing is shared by all cores. With C cores, S shards and A associations,
@@ -13,14 +13,14 @@ of text, beside that work; what its calls take longer counts too.
 
 from dataclasses import dataclass
 
-from memo_dist.capacity import predicted_recall, with_banks_for
 from memo_dist.config import MemoryConfig
 from memo_dist.errors import ConfigError
+from memo_dist.files.published import PUBLISHED_BITS
 from memo_dist.planes import noise_factor
-from memo_dist.planning import MIN_BUFFER, MemoryPlan, plan_memory
-from memo_dist.published import PUBLISHED_BITS
-from memo_dist.rates import Rates
-from memo_dist.repetition import Repetition
+from memo_dist.planning.capacity import predicted_recall, with_banks_for
+from memo_dist.planning.memory_plan import MIN_BUFFER, MemoryPlan, plan_memory
+from memo_dist.planning.rates import Rates
+from memo_dist.planning.repetition import Repetition
 
 _UNIT_BYTES, _MIN_UNIT_BYTES, _UNITS = 12 << 20, 128 << 10, 64  # of text, as pipelines.plan cuts it
 _CALL_SECONDS = 0.76e-3  # of the driver, a call of a shard and its answer; benchmarks/scaling.py on two busy cores

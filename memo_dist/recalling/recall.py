@@ -15,7 +15,7 @@ import numpy as np
 
 from memo_dist.decoding import Alternative, Cleanup
 from memo_dist.encoding.protocol import Reader
-from memo_dist.paths import DEFAULT_BEAM, Path, follow
+from memo_dist.recalling.paths import DEFAULT_BEAM, Path, follow
 
 DEFAULT_CONFIDENCE = 0.99
 

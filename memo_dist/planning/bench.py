@@ -25,15 +25,15 @@ from memo_dist.config import MemoryConfig
 from memo_dist.decoding import cleanup_for
 from memo_dist.encoding.hashed import HashedEncoder
 from memo_dist.encoding.segments import Segment
-from memo_dist.evaluation import rank_next
+from memo_dist.files.storage import write_shard
+from memo_dist.files.stored import shard_file, write_contents
 from memo_dist.ledger import Ledger
 from memo_dist.memory import Memory
-from memo_dist.planning import MAX_BUFFER, MIN_BUFFER
-from memo_dist.sampling import Positions, sample_positions
+from memo_dist.planning.memory_plan import MAX_BUFFER, MIN_BUFFER
+from memo_dist.planning.together import median_seconds, run_together
+from memo_dist.quality.evaluation import rank_next
+from memo_dist.quality.sampling import Positions, sample_positions
 from memo_dist.shard import Shard
-from memo_dist.storage import write_shard
-from memo_dist.stored import shard_file, write_contents
-from memo_dist.together import median_seconds, run_together
 
 _GEMM_DIM = 4096
 _QUERIES = 2048  # a process

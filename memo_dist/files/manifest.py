@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from memo_dist.config import MemoryConfig
-from memo_dist.durable import write_text, writing
 from memo_dist.errors import ConfigError, DamagedMemoryError
-from memo_dist.storage import ShardRecord
+from memo_dist.files.durable import write_text, writing
+from memo_dist.files.storage import ShardRecord
 
 MANIFEST_TYPE = "memo-dist memory"
 MANIFEST_VERSION = 2

@@ -14,8 +14,8 @@ import numpy as np
 
 from memo_dist.decoding import Cleanup
 from memo_dist.encoding.protocol import Reader
-from memo_dist.paths import check_prompt
-from memo_dist.recall import Continuation, recall_several
+from memo_dist.recalling.paths import check_prompt
+from memo_dist.recalling.recall import Continuation, recall_several
 from memo_dist.tokenizer import Tokenizer
 
 _MOST_HEALED = 3

@@ -20,14 +20,14 @@ from memo_dist.cmm import read_banks
 from memo_dist.codes import key_words, mask_words, signs
 from memo_dist.config import MemoryConfig
 from memo_dist.contents.protocol import array_digest
-from memo_dist.durable import Sink, file_digest, writing
 from memo_dist.errors import ConfigError, DamagedMemoryError
-from memo_dist.manifest import Manifest
+from memo_dist.files.durable import Sink, file_digest, writing
+from memo_dist.files.manifest import Manifest
+from memo_dist.files.shard_file import ShardFile, naming_damage
+from memo_dist.files.storage import FORMAT_VERSION, ShardRecord, hex_digest, root_attributes
+from memo_dist.files.stored import StoredMemory, read_tokenizer, shard_file, staged_output, write_contents
 from memo_dist.planes import BITS, plane_reader, quantize
 from memo_dist.shard import memory_digest
-from memo_dist.shard_file import ShardFile, naming_damage
-from memo_dist.storage import FORMAT_VERSION, ShardRecord, hex_digest, root_attributes
-from memo_dist.stored import StoredMemory, read_tokenizer, shard_file, staged_output, write_contents
 from memo_dist.tokenizer import Tokenizer
 
 PUBLISHED_TYPE = b"memo-dist published shard"

@@ -15,12 +15,12 @@ import numpy as np
 
 from memo_dist.config import MemoryConfig
 from memo_dist.contents.protocol import read_cells
-from memo_dist.durable import sync_directory, write_text, writing
 from memo_dist.errors import ConfigError, DamagedMemoryError, OutputExistsError
-from memo_dist.manifest import MANIFEST_FILE, TOKENIZER_FILE, Manifest
+from memo_dist.files.durable import sync_directory, write_text, writing
+from memo_dist.files.manifest import MANIFEST_FILE, TOKENIZER_FILE, Manifest
+from memo_dist.files.shard_file import ShardFile
+from memo_dist.files.storage import ShardRecord
 from memo_dist.shard import memory_digest
-from memo_dist.shard_file import ShardFile
-from memo_dist.storage import ShardRecord
 from memo_dist.tokenizer import Tokenizer
 
 DEFAULT_CACHE = 1 << 29

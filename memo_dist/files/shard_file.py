@@ -19,11 +19,11 @@ from memo_dist.associations import bank_of
 from memo_dist.config import MemoryConfig
 from memo_dist.contents.protocol import array_digest
 from memo_dist.documents import DocumentRegistry
-from memo_dist.durable import file_digest
 from memo_dist.errors import DamagedMemoryError
+from memo_dist.files.durable import file_digest
+from memo_dist.files.storage import ShardRecord, hex_digest, root_attributes
 from memo_dist.ledger import Entries
 from memo_dist.shard import Shard
-from memo_dist.storage import ShardRecord, hex_digest, root_attributes
 
 _ROWS = 1 << 20  # ledger rows read at a time: 16 MiB
 

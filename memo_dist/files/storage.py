@@ -14,8 +14,8 @@ import numpy as np
 from memo_dist.backend import to_host
 from memo_dist.config import MemoryConfig
 from memo_dist.contents.protocol import array_digest
-from memo_dist.durable import Sink, file_digest, sync_directory, writing
 from memo_dist.encoding.projected import codes_digest
+from memo_dist.files.durable import Sink, file_digest, sync_directory, writing
 from memo_dist.shard import Shard
 
 FORMAT_TYPE = b"memo-dist shard"
