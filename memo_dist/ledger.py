@@ -19,6 +19,7 @@ import numpy as np
 from memo_dist.associations import Associations
 from memo_dist.backend import Array, namespace
 from memo_dist.errors import NotMemorizedError
+from memo_dist.merging import BELOW_ZERO, TOO_MANY, ledger_kernels
 from memo_dist.stores.parts import PartStore, ResidentParts
 
 _MAX_COUNT = 2**32 - 1
@@ -85,15 +86,18 @@ class Ledger:
         Raises:
             NotMemorizedError: a count would fall below zero.
         """
-        xp = self.xp
-        ones = xp.full(len(associations), weight, xp.int64)
-        yield from self.merge_entries(_grouped(associations.names, associations.tokens, ones, presorted=False))
+        news = _counted(associations, weight) if self.xp is np else None
+        if news is None:
+            ones = self.xp.full(len(associations), weight, self.xp.int64)
+            news = _grouped(associations.names, associations.tokens, ones, presorted=False)
+        yield from self.merge_entries(news)
 
     def merge_entries(self, news: Entries) -> Iterator[Change]:
         """As `merge`, for sorted distinct associations with counts of their own."""
         for index, (start, stop) in enumerate(self._cuts(news)):
             if start < stop:
-                kept, change = _merged(Entries(*self._store.read(index)), news.slice(start, stop))
+                merged = _merged_in_one_pass if self.xp is np else _merged
+                kept, change = merged(Entries(*self._store.read(index)), news.slice(start, stop))
                 self._store.write(index, (kept.names, kept.tokens, kept.counts))
                 yield change
 
@@ -139,6 +143,39 @@ def _empty(xp: ModuleType) -> Entries:
     return Entries(xp.zeros(0, xp.uint64), xp.zeros(0, xp.uint32), xp.zeros(0, xp.uint32))
 
 
+def _counted(associations: Associations, weight: int) -> Entries | None:
+    """Distinct associations, each counted `weight` times its occurrences; None if two share a 64-bit name."""
+    names, size = associations.names, len(associations)
+    counted = Entries(np.empty(size, np.uint64), np.empty(size, np.uint32), np.empty(size, np.int64))
+    count_runs, _ = ledger_kernels()
+    to = (counted.names, counted.tokens, counted.counts)
+    distinct = count_runs(np.argsort(names), names, associations.tokens, weight, *to)
+    return None if distinct < 0 else counted.slice(0, distinct)
+
+
+def _merged_in_one_pass(held: Entries, news: Entries) -> tuple[Entries, Change]:
+    """As `_merged`, for NumPy."""
+    size, most = len(held) + len(news), len(news)
+    kept = Entries(np.empty(size, np.uint64), np.empty(size, np.uint32), np.empty(size, np.uint32))
+    added, gone = (Associations(np.empty(most, np.uint64), np.empty(most, np.uint32)) for _ in range(2))
+    runs = (held.names, held.tokens, held.counts, news.names, news.tokens, news.counts)
+    to = (kept.names, kept.tokens, kept.counts, added.names, added.tokens, gone.names, gone.tokens)
+    _, merge_runs = ledger_kernels()
+    stay, come, go, error = merge_runs(*map(np.asarray, runs), _MAX_COUNT, *to)
+    _raise(error == BELOW_ZERO, error == TOO_MANY)
+    whole = kept.slice(0, stay)
+    return Entries(whole.names.copy(), whole.tokens.copy(), whole.counts.copy()), Change(
+        Associations(added.names[:come], added.tokens[:come]), Associations(gone.names[:go], gone.tokens[:go])
+    )
+
+
+def _raise(below_zero: bool, too_many: bool) -> None:
+    if below_zero:
+        raise NotMemorizedError("an association to forget was never memorized; nothing of this part was changed")
+    if too_many:
+        raise OverflowError(f"an association was seen more than {_MAX_COUNT:,} times, the most that the ledger counts")
+
+
 def _grouped(names: Array, tokens: Array, counts: Array, presorted: bool) -> Entries:
     """Sort by (name, token) and add up the counts of equal associations.
 
@@ -174,10 +211,7 @@ def _merged(held: Entries, news: Entries) -> tuple[Entries, Change]:
     )
     known = total.counts > _HELD // 2
     counts = total.counts - known.astype(xp.int64) * _HELD
-    if bool((counts < 0).any()):
-        raise NotMemorizedError("an association to forget was never memorized; nothing of this part was changed")
-    if bool((counts > _MAX_COUNT).any()):
-        raise OverflowError(f"an association was seen more than {_MAX_COUNT:,} times, the most that the ledger counts")
+    _raise(bool((counts < 0).any()), bool((counts > _MAX_COUNT).any()))
     stays = counts > 0
     kept = Entries(total.names[stays], total.tokens[stays], counts[stays].astype(xp.uint32))
     appears, ceases = stays & ~known, ~stays & known
