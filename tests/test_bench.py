@@ -35,6 +35,7 @@ def batches(documents: dict[str, list[int]]) -> list[pa.Table]:
     return made
 
 
+@pytest.mark.slow
 def test_a_tiny_bench_prints_one_object_that_can_be_read_back(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -53,6 +54,7 @@ def test_a_tiny_bench_prints_one_object_that_can_be_read_back(
     assert rates.memorize_share_of_gemm == pytest.approx(flops / (rates.gemm_gflops * 1e9))
 
 
+@pytest.mark.slow
 def test_what_is_measured_is_the_memory_itself(batches: list[pa.Table], tmp_path: Path) -> None:
     found = measure_memory(CONFIG, batches, cores=2, device="cpu", work=tmp_path)
     whole = Memory(CONFIG)
