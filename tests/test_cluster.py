@@ -66,6 +66,7 @@ def test_order_and_format_of_the_documents_do_not_matter(text_corpus: Path, trut
     assert built(path, tmp_path / "m.memo", replace(OPTIONS, shards=2)).digest == truth.digest()
 
 
+@pytest.mark.slow
 def test_actors_answer_like_the_memory(text_corpus: Path, truth: Memory, tmp_path: Path) -> None:
     built(text_corpus, tmp_path / "m.memo", replace(OPTIONS, shards=2))
     hashes = np.random.default_rng(0).integers(0, 2**64, 300, dtype=np.uint64)
@@ -104,6 +105,7 @@ def test_a_budget_too_small_is_refused_with_the_numbers(text_corpus: Path, tmp_p
     assert_nothing_left(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shards", [1, 3])
 def test_a_memory_beyond_the_budget_is_built_on_disk_to_the_same_bits(
     text_corpus: Path, truth: Memory, tmp_path: Path, shards: int
@@ -149,6 +151,7 @@ def command_of(process: psutil.Process) -> str:
         return ""
 
 
+@pytest.mark.slow
 def test_a_killed_shard_ends_the_build_and_publishes_nothing(text_corpus: Path, tmp_path: Path) -> None:
     def kill_one(progress: object) -> None:
         for process in psutil.Process().children(recursive=True):
@@ -171,6 +174,7 @@ def test_a_full_disk_while_writing_is_told(
     assert list(small_disk.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_auto_tokenizer_and_planned_banks_end_to_end(
     text_corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -79,6 +79,7 @@ def test_row_blocks_over_actors(shards: int, corpus: Path, truth: Memory, tmp_pa
         ray.kill(one.actor)
 
 
+@pytest.mark.slow
 def test_add_and_forget_change_a_memory_within_rounding(corpus: Path, truth: Memory, tmp_path: Path) -> None:
     half = tmp_path / "half.parquet"
     table = pa.table({"tokens": DOCUMENTS[:20], "id": [f"d{i}" for i in range(20)]})

@@ -34,6 +34,7 @@ def part(documents: Documents, number: int) -> Documents:
     return {name: tokens for i, (name, tokens) in enumerate(documents.items()) if i % 3 == number}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shards", [1, 3])
 def test_merge_is_one_build_of_everything(documents: Documents, tmp_path: Path, shards: int) -> None:
     """The three parts share a passage, which counts once in the matrices and thrice in the ledger."""
@@ -50,6 +51,7 @@ def test_merge_is_one_build_of_everything(documents: Documents, tmp_path: Path, 
     assert [Memory.open(path).digest() for path in parts] == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("banks", "shards"), [(7, 2), (1, 1), (63, 3)])
 def test_rebank_is_a_build_with_that_many_banks(documents: Documents, tmp_path: Path, banks: int, shards: int) -> None:
     memory = saved(tmp_path, "m.memo", built(documents))
