@@ -74,7 +74,7 @@ def limited(bench: Bench, documents: Documents, banks: int, allowed: int, rates:
     shard = shard_of(config, documents, xp, device_room=allowed)
     bench.finish()
     seconds = time.perf_counter() - began
-    store = shard.contents.matrices.store  # type: ignore[attr-defined]
+    store = shard.contents.matrices.store  # type: ignore[attr-defined]  # preset text has them
 
     def visit() -> None:
         at_once = max(1, store.group_bytes // config.bank_bytes)

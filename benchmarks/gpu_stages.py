@@ -165,7 +165,7 @@ def stages(
     contexts, following = questions(documents, config, asked)
     cues = cleanup.encoder.query(contexts)
     windows = to_device(cues.values.ravel(), xp)
-    held = shard.contents.matrices  # type: ignore[attr-defined]
+    held = shard.contents.matrices  # type: ignore[attr-defined]  # preset text has them
     reads = to_host(held.retrieve(windows)).reshape(*cues.values.shape, dim)
 
     def ask() -> np.ndarray:

@@ -14,10 +14,12 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from cluster.build import BuildSummary, build
 from cluster.prepare import BuildOptions
@@ -74,7 +76,10 @@ def row(summary: BuildSummary) -> dict[str, Any]:
 def recall_of(memory: Path, inputs: list[str], corpus: CorpusOptions) -> dict[str, object]:
     plan = plan_corpus(inputs, corpus)
     with StoredMemory(memory) as stored:
-        batches = lambda: stream_batches(plan, stored.tokenizer, stored.config.context_length)  # noqa: E731
+
+        def batches() -> Iterable[pa.Table]:
+            return stream_batches(plan, stored.tokenizer, stored.config.context_length)
+
         found = evaluate(
             stored, batches, stored.manifest.tokens, stored.manifest.associations, sample=3000, prompts=100
         )

@@ -48,7 +48,7 @@ def namespace(array: Array) -> ModuleType:
         return np
     import cupy
 
-    return cupy  # type: ignore[no-any-return]
+    return cupy  # type: ignore[no-any-return]  # cupy ships no types
 
 
 def to_host(array: Array) -> np.ndarray:

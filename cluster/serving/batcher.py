@@ -57,7 +57,7 @@ class Batcher(Generic[Question, Reply]):
     async def _settle(self, batch: list[tuple[Question, "asyncio.Future[Reply]"]]) -> None:
         try:
             replies = await asyncio.to_thread(self._work, [question for question, _ in batch])
-        except Exception as error:
+        except Exception as error:  # whatever the work raises goes to who asked, never to the loop
             if len(batch) > 1:  # the fault of one is no other's
                 for one in batch:
                     if not one[1].done():
