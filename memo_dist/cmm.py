@@ -16,13 +16,12 @@ from types import ModuleType
 
 import numpy as np
 
-from memo_dist.associations import Associations, bank_of
+from memo_dist.associations import Associations, bank_edge, bank_of
 from memo_dist.backend import Array, namespace, to_device, to_host
 from memo_dist.codes import key_words, mask_words, signs
 from memo_dist.config import MemoryConfig
 from memo_dist.errors import BankOverflowError
 from memo_dist.grouped import pieces
-from memo_dist.kernels import BankKernel, bank_kernel
 from memo_dist.stores.banks import BankStore, bank_store
 
 _EXPAND = 1 << 13  # associations whose codes are made at a time: 256 KiB of packed keys at d=256, 8 MiB expanded
@@ -60,7 +59,8 @@ class BankRange:
         self.store = store or bank_store((len(banks), *config.bank_shape), config.cell_type, xp)
         self.loads = np.zeros(len(banks), np.int64)
         self._values = values
-        self._kernel = bank_kernel() if xp is np and not plain else None
+        self._edges = xp.asarray([bank_edge(bank, config.num_banks) for bank in banks[1:]], dtype=xp.uint64)
+        self._compiled = xp is np and not plain
 
     @property
     def cells(self) -> Array:
@@ -83,14 +83,14 @@ class BankRange:
         if not len(associations):
             return
         xp = self.xp
-        bank = bank_of(associations.hashes, self.config.num_banks) - self.banks.start
-        bounds = np.asarray(xp.searchsorted(bank, xp.arange(len(self.banks) + 1)).tolist())
+        inner = to_host(xp.searchsorted(associations.names, self._edges))
+        bounds = np.concatenate([[0], inner, [len(associations)]])
         self.loads += sign * np.diff(bounds)
-        if self._kernel is None:
+        if not self._compiled:
             self._multiply(associations, bounds, np.flatnonzero(np.diff(bounds)), sign)
             return
         full = self.loads > CELL_LIMIT
-        self._tabulate(self._kernel, associations, bounds, full, sign)
+        self._tabulate(associations, bounds, full, sign)
         self._multiply(associations, bounds, np.flatnonzero(full & (np.diff(bounds) > 0)), sign)
 
     def _codes(self, hashes: Array, tokens: Array) -> tuple[Array, Array]:
@@ -98,18 +98,20 @@ class BankRange:
         dim = self.config.inner_dim
         return key_words(hashes, dim), mask_words(hashes, dim) ^ self._values[tokens]
 
-    def _tabulate(
-        self, kernel: BankKernel, associations: Associations, bounds: np.ndarray, left_out: np.ndarray, sign: int
-    ) -> None:
-        """Add to one bank after the other by the CPU's kernel."""
+    def _tabulate(self, associations: Associations, bounds: np.ndarray, left_out: np.ndarray, sign: int) -> None:
+        """Add to one bank after the other by what is compiled for the CPU."""
+        from memo_dist.kernels.banks import add_products
+        from memo_dist.kernels.codes import association_codes
+
         hashes, tokens = associations.hashes, associations.tokens
+        keys, values = np.empty((2, _EXPAND, self.config.inner_dim // 64), np.uint64)
         for first in range(0, len(hashes), _EXPAND):
             last = min(first + _EXPAND, len(hashes))
-            keys, values = self._codes(hashes[first:last], tokens[first:last])
+            association_codes(hashes[first:last], tokens[first:last], self._values, keys, values)
             here = (bounds[:-1] < last) & (bounds[1:] > first) & (bounds[:-1] < bounds[1:]) & ~left_out
             for group, cells in self.store.visit(range(bank, bank + 1) for bank in np.flatnonzero(here).tolist()):
                 start, stop = max(bounds[group[0]], first) - first, min(bounds[group[0] + 1], last) - first
-                kernel(cells[0], keys[start:stop], values[start:stop], sign)
+                add_products(cells[0], keys[start:stop], values[start:stop], sign)
 
     def _multiply(self, associations: Associations, bounds: np.ndarray, banks: np.ndarray, sign: int) -> None:
         """Add to many banks at a time by products of expanded codes."""
@@ -156,7 +158,7 @@ class BankRange:
         Returns:
             (n, d) int32: r = (key(w) C) * mask(w). r O[v]^T / d^2 is near 1 where (w, v) is held, near 0 elsewhere.
         """
-        return read_banks(self.config, hashes, self._bank) if self._kernel is not None else self._read(hashes)
+        return read_banks(self.config, hashes, self._bank) if self._compiled else self._read(hashes)
 
     def _bank(self, bank: int) -> Array:
         row = bank - self.banks.start

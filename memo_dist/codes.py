@@ -16,7 +16,7 @@ import numpy as np
 
 from memo_dist.backend import Array, namespace, unpack_bits
 
-_GOLDEN = 0x9E3779B97F4A7C15  # 2**64 / golden ratio, the increment of SplitMix64
+GOLDEN = 0x9E3779B97F4A7C15  # 2**64 / golden ratio, the increment of SplitMix64
 _BEGIN_SYMBOL = 0xFFFFFFFF  # begin of document; token ids stay below 2**31
 _VALUE_SALT = 0x76616C756573  # "values"
 MASK_64 = 2**64 - 1
@@ -45,13 +45,13 @@ def mix64_int(x: int) -> int:
 
 def begin_symbol(seed: int) -> int:
     """The hashed symbol that pads layer 0 before a document's first token."""
-    return mix64_int(_BEGIN_SYMBOL + mix64_int(seed + _GOLDEN))
+    return mix64_int(_BEGIN_SYMBOL + mix64_int(seed + GOLDEN))
 
 
 def token_symbols(tokens: Array, seed: int) -> Array:
     """Token ids (n,) -> hashed symbols (n,) uint64, the leaves that windows are made of."""
     xp = namespace(tokens)
-    return mix64(tokens.astype(xp.uint64) + xp.uint64(mix64_int(seed + _GOLDEN)))
+    return mix64(tokens.astype(xp.uint64) + xp.uint64(mix64_int(seed + GOLDEN)))
 
 
 def sign_words(hashes: Array, dim: int, stream: int) -> Array:
@@ -62,7 +62,7 @@ def sign_words(hashes: Array, dim: int, stream: int) -> Array:
     xp = namespace(hashes)
     count = dim // 64
     # made where the hashes are: a list would be copied to a GPU at every call
-    steps = xp.arange(stream * count + 1, (stream + 1) * count + 1, dtype=xp.uint64) * xp.uint64(_GOLDEN)
+    steps = xp.arange(stream * count + 1, (stream + 1) * count + 1, dtype=xp.uint64) * xp.uint64(GOLDEN)
     return mix64(hashes[:, None] + steps[None, :])
 
 

@@ -19,7 +19,6 @@ import numpy as np
 from memo_dist.associations import Associations
 from memo_dist.backend import Array, namespace
 from memo_dist.errors import NotMemorizedError
-from memo_dist.merging import BELOW_ZERO, TOO_MANY, ledger_kernels
 from memo_dist.stores.parts import PartStore, ResidentParts
 
 _MAX_COUNT = 2**32 - 1
@@ -145,9 +144,10 @@ def _empty(xp: ModuleType) -> Entries:
 
 def _counted(associations: Associations, weight: int) -> Entries | None:
     """Distinct associations, each counted `weight` times its occurrences; None if two share a 64-bit name."""
+    from memo_dist.kernels.runs import count_runs
+
     names, size = associations.names, len(associations)
     counted = Entries(np.empty(size, np.uint64), np.empty(size, np.uint32), np.empty(size, np.int64))
-    count_runs, _ = ledger_kernels()
     to = (counted.names, counted.tokens, counted.counts)
     distinct = count_runs(np.argsort(names), names, associations.tokens, weight, *to)
     return None if distinct < 0 else counted.slice(0, distinct)
@@ -155,12 +155,13 @@ def _counted(associations: Associations, weight: int) -> Entries | None:
 
 def _merged_in_one_pass(held: Entries, news: Entries) -> tuple[Entries, Change]:
     """As `_merged`, for NumPy."""
+    from memo_dist.kernels.runs import BELOW_ZERO, TOO_MANY, merge_runs
+
     size, most = len(held) + len(news), len(news)
     kept = Entries(np.empty(size, np.uint64), np.empty(size, np.uint32), np.empty(size, np.uint32))
     added, gone = (Associations(np.empty(most, np.uint64), np.empty(most, np.uint32)) for _ in range(2))
     runs = (held.names, held.tokens, held.counts, news.names, news.tokens, news.counts)
     to = (kept.names, kept.tokens, kept.counts, added.names, added.tokens, gone.names, gone.tokens)
-    _, merge_runs = ledger_kernels()
     stay, come, go, error = merge_runs(*map(np.asarray, runs), _MAX_COUNT, *to)
     _raise(error == BELOW_ZERO, error == TOO_MANY)
     whole = kept.slice(0, stay)

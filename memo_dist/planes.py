@@ -1,6 +1,6 @@
 """Sign planes: the cells of a bank in a few bits, for recall only.
 
-Covers: quantising a bank, reading banks straight from the packed form. Does not cover: files (published.py).
+Covers: quantising a bank and vectors. Does not cover: reading them (kernels/planes.py), files (files/published.py).
 
     cell ~ scale * q,   q = sum_{p<b} 2^p s_p,  s_p in {-1, 1}:   the 2^b odd integers around 0
     read   r_j = scale * sum_p 2^p (d - 2 popcount(key ^ plane_p[j]))
@@ -9,9 +9,6 @@ is best for a Gaussian (Max, 1960) is nearly the best there is. The scale makes 
 association's own signal (Bussgang's gain sum q C / sum C^2), so scores stay near 1 and cleanup works as it is; what is
 left is more noise, as of a bank that holds `noise_factor(b)` times the associations.
 """
-
-from collections.abc import Callable
-from functools import cache
 
 import numpy as np
 
@@ -62,37 +59,3 @@ def expand(planes: np.ndarray) -> np.ndarray:
     bits, dim, _ = planes.shape
     ones = np.unpackbits(planes.view(np.uint8), axis=2, bitorder="little").astype(np.int32)
     return np.asarray(((1 - 2 * ones) * (1 << np.arange(bits))[:, None, None]).sum(axis=0).T.reshape(dim, dim))
-
-
-@cache
-def plane_reader() -> Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], None]:
-    """The compiled kernel `read(planes, banks, keys, out)`, compiled once a machine and kept on disk by numba.
-
-    planes (G, bits, m, d / 64) uint64; banks (n,) int64, rows of it; keys (n, d / 64) uint64, packed; out (n, m) int32
-    gets sum_p 2^p (d - 2 popcount(key ^ plane_p[j])). For a bank m = d; for a codebook m = V + 1.
-    """
-    import numba
-
-    @numba.njit(cache=True, nogil=True, boundscheck=False)
-    def ones(x: np.uint64) -> np.uint64:
-        # bits of a word that are set (Hacker's Delight, section 5-1); compilers know the pattern
-        x = x - ((x >> np.uint64(1)) & np.uint64(0x5555555555555555))
-        x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
-        x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-        return (x * np.uint64(0x0101010101010101)) >> np.uint64(56)
-
-    @numba.njit(cache=True, nogil=True, boundscheck=False)
-    def read(planes: np.ndarray, banks: np.ndarray, keys: np.ndarray, out: np.ndarray) -> None:
-        _, bits, dim, words = planes.shape
-        for row in range(len(banks)):
-            bank = banks[row]
-            for j in range(dim):
-                total = np.int64(0)
-                for p in range(bits):
-                    apart = np.uint64(0)
-                    for word in range(words):
-                        apart += ones(keys[row, word] ^ planes[bank, p, j, word])
-                    total += (64 * words - 2 * np.int64(apart)) << p
-                out[row, j] = total
-
-    return read

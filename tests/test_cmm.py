@@ -9,7 +9,7 @@ from memo_dist.associations import Associations, associate
 from memo_dist.cmm import BankRange
 from memo_dist.codes import value_words
 from memo_dist.errors import BankOverflowError
-from memo_dist.kernels import bank_kernel
+from memo_dist.kernels.banks import add_products
 
 
 def some(count: int, vocab: int = 100, seed: int = 0) -> Associations:
@@ -49,7 +49,7 @@ def test_groups_of_any_size_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) 
     assert np.array_equal(whole.cells, pieces.cells)
 
 
-@pytest.mark.parametrize("count", [1, 7, 8, 9, 119, 120, 121, 1000])
+@pytest.mark.parametrize("count", [1, 3, 4, 5, 95, 96, 97, 99, 1000])
 def test_the_kernel_equals_the_plain_product_at_every_group_size(count: int) -> None:
     kernel, plain = banks(1, 256), banks(1, 256, plain=True)
     for memory in (kernel, plain):
@@ -59,12 +59,12 @@ def test_the_kernel_equals_the_plain_product_at_every_group_size(count: int) -> 
     assert kernel.cells.any()
 
 
-@pytest.mark.parametrize("count", [120, 128, 136, 300])
+@pytest.mark.parametrize("count", [96, 97, 128, 300])
 def test_the_kernel_does_not_overflow_where_all_signs_agree(count: int) -> None:
     """Equal rows: the sums that it keeps in int8 grow as fast as they can."""
     words = np.random.default_rng(0).integers(0, 2**64, (1, 4), dtype=np.uint64).repeat(count, axis=0)
     cells = np.zeros((256, 256), np.int16)
-    bank_kernel()(cells, words, words, 1)
+    add_products(cells, words, words, 1)
     sign = cmm.signs(words[:1])[0].astype(np.int64)
     assert np.array_equal(cells, count * np.outer(sign, sign))
 

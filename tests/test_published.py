@@ -20,7 +20,8 @@ from memo_dist.errors import ConfigError, DamagedMemoryError, MemoError
 from memo_dist.files.manifest import MANIFEST_FILE, Manifest
 from memo_dist.files.published import PUBLISHED_BITS, PublishedMemory, open_memory, publish
 from memo_dist.files.stored import StoredMemory, shard_file
-from memo_dist.planes import BITS, expand, noise_factor, plane_reader, quantize
+from memo_dist.kernels.planes import read_planes
+from memo_dist.planes import BITS, expand, noise_factor, quantize
 from memo_dist.recalling.recall import recall
 
 CONFIG = MemoryConfig.text(num_banks=6, vocab_size=256, inner_dim=128)
@@ -39,7 +40,7 @@ def test_reading_planes_is_reading_their_integers(dim: int, load: int, bits: int
     rng = np.random.default_rng(seed)
     keys = rng.integers(0, 2**64, (20, dim // 64), dtype=np.uint64)
     banks, out = rng.integers(0, 3, 20), np.empty((20, dim), np.int32)
-    plane_reader()(planes, banks, keys, out)
+    read_planes(planes, banks, keys, out)
     for row, bank in enumerate(banks):
         assert np.array_equal(out[row], signs(keys[row : row + 1])[0].astype(np.int64) @ expand(planes[bank]))
 

@@ -28,7 +28,7 @@ from memo_dist.config import MemoryConfig
 from memo_dist.decoding.candidates import BLOCK, SCORES_AT_ONCE, Candidates, best_whole, first_columns, joined
 from memo_dist.decoding.tabulated import AT_ONCE, best_codes
 from memo_dist.encoding.hashed import HashedEncoder
-from memo_dist.planes import plane_reader, sign_planes
+from memo_dist.planes import sign_planes
 
 _FEW = 4  # queries for which the CPU searches packed codes, bit by bit, instead of tables
 _SPARE = 16  # tokens beyond the shortlist that may be as good, by tables, as its last
@@ -124,10 +124,12 @@ class HashedCleanup:
 
     def _few_scores(self, pooled: np.ndarray) -> np.ndarray:
         """About pooled O^T times a factor, padded, from packed codes: a matrix product would read O as floats."""
+        from memo_dist.kernels.planes import read_planes
+
         count, size = len(pooled), len(self.codebook)
         planes = sign_planes(pooled, _FEW_BITS).reshape(count * _FEW_BITS, -1)
         parts = np.empty((len(planes), size), np.int32)
-        plane_reader()(self._packed[None, None], np.zeros(len(planes), np.int64), planes, parts)
+        read_planes(self._packed[None, None], np.zeros(len(planes), np.int64), planes, parts)
         scores = np.zeros((count, len(self._padded)), np.float32)
         scores[:, :size] = np.einsum("npv,p->nv", parts.reshape(count, _FEW_BITS, size), 2 ** np.arange(_FEW_BITS))
         return scores

@@ -26,7 +26,7 @@ from memo_dist.files.manifest import Manifest
 from memo_dist.files.shard_file import ShardFile, naming_damage
 from memo_dist.files.storage import FORMAT_VERSION, ShardRecord, hex_digest, root_attributes
 from memo_dist.files.stored import StoredMemory, read_tokenizer, shard_file, staged_output, write_contents
-from memo_dist.planes import BITS, plane_reader, quantize
+from memo_dist.planes import BITS, quantize
 from memo_dist.shard import memory_digest
 from memo_dist.tokenizer import Tokenizer
 
@@ -209,9 +209,11 @@ class PublishedMemory:
     def _read_file(self, file: PublishedFile, cues: np.ndarray, local: np.ndarray) -> np.ndarray:
         if self.manifest.bits == EXACT:
             return np.asarray(read_banks(self.config, cues, lambda bank: file.cells[bank - file.banks.start]))
+        from memo_dist.kernels.planes import read_planes
+
         dim = self.config.inner_dim
         levels = np.empty((len(cues), dim), np.int32)
-        plane_reader()(file.cells, local, key_words(cues, dim), levels)
+        read_planes(file.cells, local, key_words(cues, dim), levels)
         reads = levels * file.scales[local, None] * signs(mask_words(cues, dim))
         return np.asarray(np.rint(reads).astype(np.int32))
 

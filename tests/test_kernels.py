@@ -1,0 +1,64 @@
+"""What numba compiles is compiled once a machine, and equals the plain form where no other test compares them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memo_dist.codes import key_words, mask_words, value_words
+from memo_dist.kernels.codes import association_codes
+
+_USE_ALL = """
+import importlib, json, pkgutil
+import numpy as np
+from numba.core.registry import CPUDispatcher
+import memo_dist.kernels
+from memo_dist import Memory, MemoryConfig
+from memo_dist.decoding.tabulated import best_codes
+from memo_dist.kernels.planes import read_planes
+
+memory = Memory(MemoryConfig.text(2, 50))
+memory.memorize("a", list(range(50)))
+memory.shard.flush()
+codes = np.arange(400, dtype=np.uint64).reshape(100, 4)
+best_codes(np.ones((1, 256), np.float32), codes, 1, 256)
+read_planes(codes[None, None], np.zeros(1, np.int64), codes[:1], np.empty((1, 100), np.int32))
+found = {}
+for module in pkgutil.iter_modules(memo_dist.kernels.__path__):
+    for name, value in vars(importlib.import_module(f"memo_dist.kernels.{module.name}")).items():
+        if isinstance(value, CPUDispatcher) and not name.startswith("_"):
+            found[name] = [sum(value.stats.cache_hits.values()), sum(value.stats.cache_misses.values())]
+print(json.dumps(found))
+"""
+
+
+def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
+    first, second = (
+        json.loads(
+            subprocess.run(
+                [sys.executable, "-c", _USE_ALL],
+                env={"NUMBA_CACHE_DIR": str(tmp_path), "PATH": ""},
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+        )
+        for _ in range(2)
+    )
+    assert set(first) >= {"add_products", "association_codes", "count_runs", "merge_runs", "read_planes", "scan"}
+    assert all(misses > 0 for _, misses in first.values())
+    assert all(hits > 0 and misses == 0 for hits, misses in second.values()), second
+
+
+@given(st.lists(st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 99)), max_size=20), st.sampled_from([64, 128, 256]))
+def test_codes_equal_the_plain_ones(rows: list[tuple[int, int]], dim: int) -> None:
+    hashes, tokens = np.array([h for h, _ in rows], np.uint64), np.array([t for _, t in rows], np.uint32)
+    codebook = value_words(99, dim, 0)
+    keys, values = np.empty((2, len(rows), dim // 64), np.uint64)
+    association_codes(hashes, tokens, codebook, keys, values)
+    assert np.array_equal(keys, key_words(hashes, dim))
+    assert np.array_equal(values, mask_words(hashes, dim) ^ codebook[tokens])
