@@ -102,8 +102,9 @@ def shard_of(config: MemoryConfig, documents: Documents, xp: ModuleType, **more:
 
 
 def all_associations(documents: Documents, config: MemoryConfig, xp: ModuleType) -> Associations:
+    """In the order of array operations, on either device."""
     segments = [segment for _, segment in documents]
-    found = list(HashedEncoder(config, xp).associations(segments, range(config.num_banks)))
+    found = list(HashedEncoder(config, xp, plain=True).associations(segments, range(config.num_banks)))
     return Associations(xp.concatenate([f.names for f in found]), xp.concatenate([f.tokens for f in found]))
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from memo_dist.backend import Array, namespace
 from memo_dist.codes import mix64
 
-_TOKEN_SALT = 0x6E657874  # "next"
+TOKEN_SALT = 0x6E657874  # "next"
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def associate(hashes: Array, tokens: Array) -> Associations:
 
 def _token_fold(tokens: Array) -> Array:
     xp = namespace(tokens)
-    return mix64(tokens.astype(xp.uint64) + xp.uint64(_TOKEN_SALT)) >> xp.uint64(32)
+    return mix64(tokens.astype(xp.uint64) + xp.uint64(TOKEN_SALT)) >> xp.uint64(32)
 
 
 def bank_of(hashes: Array, num_banks: int) -> Array:

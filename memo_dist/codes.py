@@ -43,15 +43,20 @@ def mix64_int(x: int) -> int:
     return x ^ (x >> 31)
 
 
+def symbol_offset(seed: int) -> int:
+    """What is added to a token id before it is mixed into its symbol."""
+    return mix64_int(seed + GOLDEN)
+
+
 def begin_symbol(seed: int) -> int:
     """The hashed symbol that pads layer 0 before a document's first token."""
-    return mix64_int(_BEGIN_SYMBOL + mix64_int(seed + GOLDEN))
+    return mix64_int(_BEGIN_SYMBOL + symbol_offset(seed))
 
 
 def token_symbols(tokens: Array, seed: int) -> Array:
     """Token ids (n,) -> hashed symbols (n,) uint64, the leaves that windows are made of."""
     xp = namespace(tokens)
-    return mix64(tokens.astype(xp.uint64) + xp.uint64(mix64_int(seed + GOLDEN)))
+    return mix64(tokens.astype(xp.uint64) + xp.uint64(symbol_offset(seed)))
 
 
 def sign_words(hashes: Array, dim: int, stream: int) -> Array:

@@ -149,7 +149,7 @@ def _counted(associations: Associations, weight: int) -> Entries | None:
     names, size = associations.names, len(associations)
     counted = Entries(np.empty(size, np.uint64), np.empty(size, np.uint32), np.empty(size, np.int64))
     to = (counted.names, counted.tokens, counted.counts)
-    distinct = count_runs(np.argsort(names), names, associations.tokens, weight, *to)
+    distinct = count_runs(names, associations.tokens, weight, *to)
     return None if distinct < 0 else counted.slice(0, distinct)
 
 

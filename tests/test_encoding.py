@@ -32,8 +32,8 @@ def pairs(found: Iterable[Associations]) -> list[tuple[int, int]]:
     return sorted(pair for chunk in found for pair in zip(chunk.hashes.tolist(), chunk.tokens.tolist(), strict=True))
 
 
-def encode(segments: list[Segment], config: MemoryConfig = CONFIG) -> list[tuple[int, int]]:
-    return pairs(HashedEncoder(config).associations(segments, range(config.num_banks)))
+def encode(segments: list[Segment], config: MemoryConfig = CONFIG, plain: bool = False) -> list[tuple[int, int]]:
+    return pairs(HashedEncoder(config, plain=plain).associations(segments, range(config.num_banks)))
 
 
 @settings(max_examples=30, deadline=None)
@@ -41,12 +41,13 @@ def encode(segments: list[Segment], config: MemoryConfig = CONFIG) -> list[tuple
     st.lists(st.integers(0, 49), min_size=1, max_size=150),
     st.sampled_from([(4, 3), (2, 3), (3, 2), (4, 1)]),
     st.integers(0, 3),
+    st.booleans(),
 )
-def test_associations_equal_the_reference(tokens: list[int], shape: tuple[int, int], seed: int) -> None:
+def test_associations_equal_the_reference(tokens: list[int], shape: tuple[int, int], seed: int, plain: bool) -> None:
     heads, layers = shape
     config = MemoryConfig.text(5, 50, inner_dim=64, num_heads=heads, num_layers=layers, seed=seed)
     reference = ReferenceMemory(5, 50, 64, heads, layers, seed)
-    assert encode([segment(tokens)], config) == sorted(reference.associations(tokens))
+    assert encode([segment(tokens)], config, plain) == sorted(reference.associations(tokens))
 
 
 @settings(max_examples=40, deadline=None)
@@ -64,6 +65,15 @@ def test_cuts_and_chunks_neither_lose_nor_double_a_window(seed: int, size: int, 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hashed, "_CHUNK", chunk)
         assert encode(parts) == whole
+
+
+@pytest.mark.parametrize("banks", [range(5), range(1), range(1, 3), range(4, 5)])
+def test_long_lines_give_the_plain_associations(banks: range) -> None:
+    """Longer than the compiled loop's tiles, with documents that begin and end anywhere in them."""
+    rng = np.random.default_rng(1)
+    documents = [segment(rng.integers(0, 50, size).tolist()) for size in (3000, 1, 2047, 70, 5000)]
+    compiled, plain = (pairs(HashedEncoder(CONFIG, plain=p).associations(documents, banks)) for p in (False, True))
+    assert compiled == plain
 
 
 def test_windows_never_cross_documents() -> None:

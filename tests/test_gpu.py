@@ -109,7 +109,8 @@ def test_windows_and_associations(xp: ModuleType, texts: list[list[int]], size: 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("memo_dist.encoding.hashed._CHUNK", size)
         found, truth = (
-            list(HashedEncoder(CONFIG, module).associations(segments, range(first, 5))) for module in (xp, np)
+            list(HashedEncoder(CONFIG, module, plain=True).associations(segments, range(first, 5)))
+            for module in (xp, np)
         )
         contexts = [np.array(tokens) for tokens in texts]
         ours, theirs = (HashedEncoder(CONFIG, module).query(contexts, at_start=True) for module in (xp, np))

@@ -30,7 +30,7 @@ read_planes(codes[None, None], np.zeros(1, np.int64), codes[:1], np.empty((1, 10
 found = {}
 for module in pkgutil.iter_modules(memo_dist.kernels.__path__):
     for name, value in vars(importlib.import_module(f"memo_dist.kernels.{module.name}")).items():
-        if isinstance(value, CPUDispatcher) and not name.startswith("_"):
+        if isinstance(value, CPUDispatcher) and value.signatures:
             found[name] = [sum(value.stats.cache_hits.values()), sum(value.stats.cache_misses.values())]
 print(json.dumps(found))
 """

@@ -108,3 +108,18 @@ def test_one_pass_counts_like_sorts_and_sums(pairs: list[tuple[int, int]], weigh
         counts = Counter(pairs)
         rows = zip(found.names.tolist(), found.tokens.tolist(), found.counts.tolist(), strict=True)
         assert list(rows) == [(*key, weight * counts[key]) for key in sorted(counts)]
+
+
+def test_many_names_are_counted_in_order() -> None:
+    """Spread names, one that is repeated often, and many that share their high bits: all ways that buckets fill."""
+    rng = np.random.default_rng(0)
+    spread = rng.integers(0, 2**64, 3000, dtype=np.uint64)
+    close = (spread[0] >> np.uint64(32) << np.uint64(32)) + rng.integers(0, 2**32, 2000, dtype=np.uint64)
+    names = np.concatenate([spread, spread[:1000], close, np.full(500, spread[7])])
+    rng.shuffle(names)
+    found = _counted(Associations(names, (names % np.uint64(100)).astype(np.uint32)), 2)
+    assert found is not None
+    distinct, counts = np.unique(names, return_counts=True)
+    assert np.array_equal(found.names, distinct)
+    assert np.array_equal(found.tokens, distinct % np.uint64(100))
+    assert np.array_equal(found.counts, 2 * counts)

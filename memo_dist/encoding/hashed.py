@@ -13,9 +13,9 @@ from types import ModuleType
 
 import numpy as np
 
-from memo_dist.associations import Associations, associate, bank_of
+from memo_dist.associations import Associations, associate, bank_edge, bank_of
 from memo_dist.backend import Array, to_device, to_host
-from memo_dist.codes import begin_symbol, mix64, mix64_int, token_symbols
+from memo_dist.codes import begin_symbol, mix64, mix64_int, symbol_offset, token_symbols
 from memo_dist.config import MemoryConfig
 from memo_dist.conveyor import Conveyor
 from memo_dist.encoding.protocol import Cues, Reader, filled_windows
@@ -30,11 +30,13 @@ class HashedEncoder:
     Args:
         config: the memory's definition.
         xp: numpy or cupy, where the hashing runs.
+        plain: hash by array operations, as on a GPU, instead of what is compiled for the CPU; the same associations.
     """
 
-    def __init__(self, config: MemoryConfig, xp: ModuleType = np) -> None:
+    def __init__(self, config: MemoryConfig, xp: ModuleType = np, plain: bool = False) -> None:
         self.config = config
         self.xp = xp
+        self._compiled = xp is np and not plain
         self._conveyor = None if xp is np else Conveyor(xp)  # a GPU gets the next chunk while it hashes this one
         self._multipliers = [
             [mix64_int(config.seed + 1000 * (layer + 1) + j) | 1 for j in range(config.num_heads)]
@@ -81,10 +83,22 @@ class HashedEncoder:
         """
         chunks = lay_out(segments, self.config, _CHUNK)
         if self._conveyor is None:
-            yield from (self._chunk(chunk.line, chunk.known, banks) for chunk in chunks)
+            chosen = self._compiled_chunk if self._compiled else self._chunk
+            yield from (chosen(chunk.line, chunk.known, banks) for chunk in chunks)
             return
         for line, known in self._conveyor.carry(np.stack([chunk.line, chunk.known]) for chunk in chunks):
             yield self._chunk(line, known, banks)
+
+    def _compiled_chunk(self, line: np.ndarray, known: np.ndarray, banks: range) -> Associations:
+        from memo_dist.kernels.windows import window_associations
+
+        config, seed = self.config, self.config.seed
+        room = config.num_layers * len(line) + 1
+        names, tokens = np.empty(room, np.uint64), np.empty(room, np.uint32)
+        low, high = (bank_edge(edge, config.num_banks) for edge in (banks.start, banks.stop))
+        words = (np.uint64(word) for word in (symbol_offset(seed), begin_symbol(seed), low, high - 1))
+        found = window_associations(line, known, np.array(self._multipliers, np.uint64), *words, names, tokens)
+        return Associations(names[:found].copy(), tokens[:found].copy())
 
     def _chunk(self, line: Array, known: Array, banks: range) -> Associations:
         """Associations in arrays of their own, so that line and known may be overwritten."""

@@ -35,19 +35,18 @@ _CELLS, _SUMS, _BITS = (ir.VectorType(ir.IntType(bits), _WIDTH) for bits in (16,
 
 
 @intrinsic
-def _pick(_: Any, picks: Any, at: Any, one: Any, two: Any, three: Any, four: Any) -> Any:
-    """picks[at + b] = 8 * (bit b of one + 2 * bit b of two + 4 * ... + 8 * ...), for 64 bits b."""
+def _pick(_: Any, picks: Any, at: Any, word: Any, value: Any) -> Any:
+    """picks[at + b] += value where bit b of word is set, for 64 bits b."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        picks, at, *words = arguments
-        picked = _repeated(_SUMS, 0)
-        for member, word in enumerate(words):
-            bit = _repeated(_SUMS, _SCALE << member)
-            picked = builder.or_(picked, builder.select(builder.bitcast(word, _BITS), bit, _repeated(_SUMS, 0)))
-        _store(builder, picked, _vector(context, builder, signature.args[0], picks, at, _SUMS))
+        picks, at, word, value = arguments
+        place = _vector(context, builder, signature.args[0], picks, at, _SUMS)
+        added = _spread(builder, builder.trunc(value, _SUMS.element))
+        added = builder.select(builder.bitcast(word, _BITS), added, _repeated(_SUMS, 0))
+        _store(builder, builder.add(_load(builder, place), added), place)
         return context.get_dummy_value()
 
-    return types.void(_contiguous(picks), types.intp, *[types.uint64] * _GROUP), generate
+    return types.void(_contiguous(picks), types.intp, types.uint64, types.intp), generate
 
 
 @intrinsic
@@ -68,12 +67,12 @@ def _add_signs(_: Any, tables: Any, to: Any, like: Any, word: Any, scale: Any) -
 
 @intrinsic
 def _add_picked(
-    _: Any, cells: Any, at: Any, tables: Any, start: Any, picks: Any, first: Any, step: Any, groups: Any, sign: Any
+    _: Any, cells: Any, at: Any, tables: Any, start: Any, picks: Any, first: Any, groups: Any, sign: Any
 ) -> Any:
-    """cells[at : at + 64] += sign * sum_g table_g[picks[first + g * step]], a row of 64; at least one group."""
+    """cells[at : at + 64] += sign * sum_g table_g[picks[first + 64 g]], a row of 64; at least one group."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        cells, at, tables, start, picks, first, step, groups, sign = arguments
+        cells, at, tables, start, picks, first, groups, sign = arguments
         kinds = signature.args
         row = _vector(context, builder, kinds[0], cells, at, _CELLS)
         table = builder.ptrtoint(_vector(context, builder, kinds[2], tables, start, _SUMS), _PLACE)
@@ -89,7 +88,7 @@ def _add_picked(
         following = builder.add(group, _PLACE(1))
         for phi, initial, later in (
             (group, _PLACE(0), following),
-            (place, first, builder.add(place, step)),
+            (place, first, builder.add(place, _PLACE(_WIDTH))),
             (total, _repeated(_SUMS, 0), added),
         ):
             phi.add_incoming(initial, before)
@@ -103,7 +102,7 @@ def _add_picked(
 
     arrays = _contiguous(cells), _contiguous(tables), _contiguous(picks)
     place = types.intp
-    return types.void(arrays[0], place, arrays[1], place, arrays[2], place, place, place, place), generate
+    return types.void(arrays[0], place, arrays[1], place, arrays[2], place, place, place), generate
 
 
 def _contiguous(kind: Any) -> Any:
@@ -155,15 +154,13 @@ def add_products(cells: np.ndarray, keys: np.ndarray, values: np.ndarray, sign: 
     for first in range(0, count, _GROUP * _GROUPS):
         lot = min(count - first, _GROUP * _GROUPS)
         groups = (lot + _GROUP - 1) // _GROUP
+        picks[:] = 0
         for group in range(groups):
             row = first + group * _GROUP
-            for word in range(words):
-                # where a last group is short, no key has the bits of those that are missing
-                one = keys[row, word]
-                two = keys[row + 1, word] if row + 1 < count else np.uint64(0)
-                three = keys[row + 2, word] if row + 2 < count else np.uint64(0)
-                four = keys[row + 3, word] if row + 3 < count else np.uint64(0)
-                _pick(picks, group * dim + word * _WIDTH, one, two, three, four)
+            # where a last group is short, no key has the bits of those that are missing
+            for member in range(min(_GROUP, count - row)):
+                for word in range(words):
+                    _pick(picks, (word * _GROUPS + group) * _WIDTH, keys[row + member, word], _SCALE << member)
         for word in range(words):
             for group in range(groups):
                 table = start + group * _TABLE
@@ -179,5 +176,6 @@ def add_products(cells: np.ndarray, keys: np.ndarray, values: np.ndarray, sign: 
                         to, like = table + (half + pattern) * _WIDTH, table + pattern * _WIDTH
                         _add_signs(tables, to, like, values[row + member, word], -2)
             for i in range(dim):
-                at = i * dim + word * _WIDTH
-                _add_picked(cells, at, tables, start, picks, i, dim, groups, sign)
+                # rows go by 64, as words of the keys do
+                first_pick = i // _WIDTH * _GROUPS * _WIDTH + i % _WIDTH
+                _add_picked(cells, i * dim + word * _WIDTH, tables, start, picks, first_pick, groups, sign)

@@ -7,6 +7,7 @@ import numba
 import numpy as np
 
 from memo_dist.codes import GOLDEN
+from memo_dist.kernels.hashing import mixed
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False)
@@ -23,15 +24,7 @@ def association_codes(
     words = codebook.shape[1]
     for row in range(len(hashes)):
         for word in range(words):
-            keys[row, word] = _mixed(hashes[row] + np.uint64(word + 1) * np.uint64(GOLDEN))
+            keys[row, word] = mixed(hashes[row] + np.uint64(word + 1) * np.uint64(GOLDEN))
         for word in range(words):
-            mask = _mixed(hashes[row] + np.uint64(words + word + 1) * np.uint64(GOLDEN))
+            mask = mixed(hashes[row] + np.uint64(words + word + 1) * np.uint64(GOLDEN))
             values[row, word] = mask ^ codebook[tokens[row], word]
-
-
-@numba.njit(cache=True, nogil=True, boundscheck=False)
-def _mixed(x: np.uint64) -> np.uint64:
-    # codes.mix64
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
