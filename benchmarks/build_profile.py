@@ -1,98 +1,90 @@
-"""Where the time of a build goes: how much of it is neither tokenizing nor memorizing.
+"""What a whole build makes of its two stages: tokens a second of tokenizing, of memorizing, of both and of everything.
 
-    python benchmarks/build_profile.py PATH [--limit N] [--parameters-per-token 60] [--repeat 3] [--out FILE.json]
+    python benchmarks/build_profile.py PATH... [--limit N] [--parameters-per-token 45] [--repeat 3] [--out FILE.json]
 
-Builds on a Ray of its own and reads Ray's timeline. "Inside" is the union of the intervals in which a tokenizer is
-trained, a unit is tokenized or a batch is memorized; everything else, starting and stopping Ray included, is outside.
-Prints the median over the repeats.
+Tokenizing and memorizing are measured alone on the same corpus and all cores, as `memo-dist bench` does, just before
+the builds. On the same cores one after the other they would give 1 / (1/t + 1/m) tokens a second: a build that takes
+turns on them cannot do better. A build has its stages too: prepare (plan, train the tokenizer), start (Ray and shards),
+memorize (both at once), write, stop. Prints the median over the repeats.
 """
 
 import argparse
 import json
+import os
 import statistics
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
-import ray
 from rich.console import Console
 from rich.table import Table
 
 from cluster.build import build
 from cluster.prepare import BuildOptions
-from cluster.session import local_cpus, ray_session
-from pipelines.plan import CorpusOptions, plan_corpus
-from pipelines.tokenizing import choose_tokenizer
+from memo_dist.cli.bench import tokenize_stages
+from memo_dist.config import MemoryConfig
+from memo_dist.planning.bench import measure_memorizing
+from memo_dist.planning.together import run_together
+from pipelines.batching import stream_batches
+from pipelines.plan import CorpusOptions, CorpusPlan, plan_corpus
+from pipelines.tokenizing import TokenizerChoice, choose_tokenizer
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("path")
+    parser.add_argument("paths", nargs="+")
     parser.add_argument("--limit", type=int)
-    parser.add_argument("--parameters-per-token", type=float, default=60)
+    parser.add_argument("--parameters-per-token", type=float, default=45)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    corpus = CorpusOptions(errors="skip", limit=arguments.limit)
-    tokens = choose_tokenizer(plan_corpus([arguments.path], corpus)).tokens
-    options = BuildOptions(corpus=corpus, num_banks=int(arguments.parameters_per_token * tokens / 256**2))
-    runs = [profile(arguments.path, options) for _ in range(arguments.repeat)]
-    median = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
-    table = Table(title=f"Median of {len(runs)} builds of {arguments.path}", show_header=False, title_justify="left")
-    for key, value in median.items():
-        table.add_row(key, f"{value:,.3f}" if isinstance(value, float) else f"{value:,}")
+    corpus = plan_corpus(arguments.paths, CorpusOptions(errors="skip", limit=arguments.limit))
+    choice = choose_tokenizer(corpus)
+    banks = int(arguments.parameters_per_token * choice.tokens / 256**2)
+    tokenized, memorized = stages(corpus, choice, banks)
+    options = BuildOptions(corpus=corpus.options, num_banks=banks)
+    runs = [whole(arguments.paths, options) for _ in range(arguments.repeat)]
+    median = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
+    slower = min(tokenized, memorized)
+    found = {
+        "tokenizing alone, tokens/s": tokenized,
+        "memorizing alone, tokens/s": memorized,
+        "both in turns, tokens/s": 1 / (1 / tokenized + 1 / memorized),
+        "build while memorizing, tokens/s": median["tokens"] / median["memorize"],
+        "whole build, tokens/s": median["tokens"] / median["seconds"],
+        "whole build / slower stage": median["tokens"] / median["seconds"] / slower,
+        "while memorizing / slower stage": median["tokens"] / median["memorize"] / slower,
+        **{f"build: {name}": value for name, value in median.items()},
+    }
+    table = Table(title=f"Median of {len(runs)} builds", show_header=False, title_justify="left")
+    for name, value in found.items():
+        table.add_row(name, f"{value:,.0f}" if value >= 1000 else f"{value:.3f}")
     Console().print(table)
     if arguments.out:
-        arguments.out.write_text(json.dumps({"median": median, "runs": runs}, indent=1) + "\n")
+        arguments.out.write_text(json.dumps({**found, "runs": runs}, indent=1) + "\n")
 
 
-def profile(path: str, options: BuildOptions) -> dict[str, Any]:
-    """One build; seconds by stage, and the share outside."""
-    planned_at = 0.0
-
-    def on_plan(*_: object) -> None:
-        nonlocal planned_at
-        planned_at = time.time()
-
-    began = time.time()
-    with tempfile.TemporaryDirectory() as folder:
-        with ray_session(None, local_cpus()):
-            started = time.time()
-            summary = build([path], Path(folder) / "m.memo", options, on_plan)
-            ended = time.time()
-            time.sleep(2)  # Ray's task events arrive late; not counted
-            events = ray.timeline()
-            stopping = time.time()
-        finished = time.time()
-    inside = [(planned_at - summary.seconds["tokenizer"], planned_at)]
-    inside += [
-        (e["ts"] / 1e6, (e["ts"] + e["dur"]) / 1e6)
-        for e in events
-        if e.get("ph") == "X" and e["name"] == "task:execute"
+def stages(corpus: CorpusPlan, choice: TokenizerChoice, banks: int) -> tuple[float, float]:
+    """Tokens a second of tokenizing and of memorizing, each alone on all cores."""
+    assert choice.tokenizer is not None
+    cores = len(os.sched_getaffinity(0))
+    shares = [(corpus.units[i::cores], corpus.options, choice.tokenizer.definition) for i in range(cores)]
+    _, tokenized = run_together(tokenize_stages, shares)
+    config = MemoryConfig.text(banks, choice.vocab_size)
+    batches = [
+        table.replace_schema_metadata({**table.schema.metadata, b"tokenizer_hash": b""})
+        for table in stream_batches(corpus, choice.tokenizer, config.context_length)
     ]
-    total = ended - began + finished - stopping
-    busy = union(inside)
-    return {
-        "tokens": summary.tokens,
-        "seconds": total,
-        "start_ray": started - began,
-        **{name: seconds for name, seconds in summary.seconds.items() if name != "stop"},
-        "stop_ray": finished - stopping,
-        "inside": busy,
-        "outside_share": 1 - busy / total,
-        "outside_share_without_ray_start_and_stop": 1 - busy / (ended - started),
-        "tokens_per_s_while_memorizing": summary.tokens / summary.seconds["memorize"],
-    }
+    with tempfile.TemporaryDirectory() as folder:
+        memorized = measure_memorizing(config, batches, cores, "cpu", Path(folder))
+    return sum(tokenized.results) / tokenized.seconds, memorized.tokens / memorized.seconds
 
 
-def union(intervals: list[tuple[float, float]]) -> float:
-    """Length of the union of intervals."""
-    total, end = 0.0, float("-inf")
-    for start, stop in sorted(intervals):
-        total += max(0.0, stop - max(start, end))
-        end = max(end, stop)
-    return total
+def whole(paths: list[str], options: BuildOptions) -> dict[str, Any]:
+    """One build: its seconds by stage and in all."""
+    with tempfile.TemporaryDirectory() as folder:
+        summary = build(paths, Path(folder) / "m.memo", options)
+    return {"tokens": summary.tokens, "seconds": sum(summary.seconds.values()), **summary.seconds}
 
 
 if __name__ == "__main__":

@@ -50,6 +50,17 @@ class ShardTask:
     device: str
 
 
+@dataclass(frozen=True)
+class Memorized:
+    """What memorizing took, and writing it to files of so many bytes."""
+
+    tokens: int
+    associations: int
+    seconds: float
+    writing: float
+    file_bytes: int
+
+
 def gemm_gflops(device: str = "cpu", dim: int = _GEMM_DIM) -> float:
     """10^9 floating point operations a second of a float32 product of dim x dim matrices, all cores or the GPU."""
     xp = array_module(device)
@@ -71,19 +82,7 @@ def measure_memory(
         batches: of the Arrow contract.
         work: an empty directory with room for the memory.
     """
-    tokens = sum(token_count(table) for table in batches)
-    write_batches(batches, work / "batches.arrow")
-    edges = [config.num_banks * i // cores for i in range(cores + 1)]
-    tasks = [
-        ShardTask(config, range(edges[i], edges[i + 1]), work / "batches.arrow", work / shard_file(i), device)
-        for i in range(cores)
-    ]
-    _, memorized, written = run_together(shard_stages, tasks)
-    associations = sum(memorized.results)
-    size = sum(task.out.stat().st_size for task in tasks)
-    write_contents(work, config, None, written.results, tokens, 0, [])
-    for task in tasks:
-        forget_pages(task.out)
+    memorized = measure_memorizing(config, batches, cores, device, work)
     began = time.perf_counter()
     Memory.open(work)
     reading = time.perf_counter() - began
@@ -92,13 +91,30 @@ def measure_memory(
         recall_stages, [(work, Positions(places.lines[i::cores], places.before)) for i in range(cores)]
     )
     return {
-        "memorize_tokens_per_s": tokens / memorized.seconds,
-        "associations_per_token": associations / tokens,
-        "disk_write_bytes_per_s": size / written.seconds,
-        "disk_read_bytes_per_s": size / reading,
+        "memorize_tokens_per_s": memorized.tokens / memorized.seconds,
+        "associations_per_token": memorized.associations / memorized.tokens,
+        "disk_write_bytes_per_s": memorized.file_bytes / memorized.writing,
+        "disk_read_bytes_per_s": memorized.file_bytes / reading,
         "recall_queries_per_s": len(places) / asked.seconds,
         "recall": float(np.concatenate(asked.results).mean()),
     }
+
+
+def measure_memorizing(config: MemoryConfig, batches: list[pa.Table], cores: int, device: str, work: Path) -> Memorized:
+    """Memorize batches, a shard a core, into the empty directory `work`, and leave no page of it in memory."""
+    tokens = sum(token_count(table) for table in batches)
+    write_batches(batches, work / "batches.arrow")
+    edges = [config.num_banks * i // cores for i in range(cores + 1)]
+    tasks = [
+        ShardTask(config, range(edges[i], edges[i + 1]), work / "batches.arrow", work / shard_file(i), device)
+        for i in range(cores)
+    ]
+    _, memorized, written = run_together(shard_stages, tasks)
+    size = sum(task.out.stat().st_size for task in tasks)
+    write_contents(work, config, None, written.results, tokens, 0, [])
+    for task in tasks:
+        forget_pages(task.out)
+    return Memorized(tokens, sum(memorized.results), memorized.seconds, written.seconds, size)
 
 
 def measure_core(config: MemoryConfig, batches: list[pa.Table], device: str = "cpu") -> dict[str, float]:
