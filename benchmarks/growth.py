@@ -1,20 +1,24 @@
 """Growth: how time and bytes grow with the corpus, and whether a long build keeps its pace.
 
-    python benchmarks/growth.py INPUT... --documents 300,1000,3000,all --memory-budget 4GB --out docs/results
+    python benchmarks/growth.py INPUT... --shares 1/64,1/16,1/4,1 --memory-budget 4GB --out docs/results
 
-Builds the first so many documents of INPUT (`--include`, `--errors` as `memo-dist build` takes them), each under the
-same budget, in this process; the last build is evaluated. Writes growth.json, growth.csv (a row a build), pace.csv
-(tokens against seconds of the longest build) and growth.png. The pace is the tokens/s of ten equal parts of the
-memorizing stage, the first unit and the last merge left out, over their median.
+Builds so much of INPUT (`--include`, `--errors` as `memo-dist build` takes them), each under the same budget, in this
+process; the last build is evaluated. Files are drawn and put in order by a hash of their names, so that every build,
+and every part of one, is of the same kinds of text, and what is seen is size alone. Writes growth.json, growth.csv (a
+row a build), pace.csv (tokens against seconds of the longest build) and growth.png. The pace is the tokens/s of ten
+equal parts of the memorizing stage, the first unit and the last merge left out, over their median. A build's time is
+held against a straight line through all of them, seconds = start + tokens / rate, fitted to relative deviations.
 """
 
 import argparse
 import csv
+import hashlib
 import json
 import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +33,31 @@ from memo_dist.quality.evaluation import evaluate
 from memo_dist.sizes import parse_bytes
 from pipelines.batching import stream_batches
 from pipelines.plan import CorpusOptions, plan_corpus
+from pipelines.sources import list_sources
 
 PARTS = 10
+
+
+def drawn(inputs: list[str], include: str, share: Fraction, folder: Path) -> Path:
+    """A directory of links to a share of the files, in the order of their names' hashes."""
+    for source in list_sources(inputs, include):
+        digest = hashlib.blake2b(source.name.encode(), digest_size=8).hexdigest()
+        if int(digest, 16) < share * 2**64:
+            link = folder / digest[:2] / f"{digest}-{Path(source.url).name}"
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(Path(source.url).absolute())
+    return folder
+
+
+def straight(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """seconds = start + slope * tokens, least relative squares; and seconds of each build over the line's."""
+    tokens, seconds = (np.array([row[name] for row in rows], float) for name in ("tokens", "seconds"))
+    (start, slope), *_ = np.linalg.lstsq(np.stack([1 / seconds, tokens / seconds], axis=1), np.ones(len(rows)))
+    return {
+        "start_seconds": round(float(start), 2),
+        "seconds_per_million": round(1e6 * float(slope), 3),
+        "measured_over_line": [round(float(x), 3) for x in seconds / (start + slope * tokens)],
+    }
 
 
 def built(
@@ -113,7 +140,7 @@ def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("inputs", nargs="+")
-    parser.add_argument("--documents", default="300,1000,3000,all")
+    parser.add_argument("--shares", default="1/64,1/16,1/4,1")
     parser.add_argument("--memory-budget", default=None)
     parser.add_argument("--checkpoint-every", type=float, default=3600.0, help="seconds")
     parser.add_argument("--include", default="**/*")
@@ -123,18 +150,24 @@ def main() -> None:
     asked = parser.parse_args()
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(dir=asked.directory) as folder:
-        for count in asked.documents.split(","):
-            limit = None if count == "all" else int(count)
-            corpus = CorpusOptions(include=asked.include, errors=asked.errors, limit=limit)
-            memory = Path(folder) / f"{count}.memo"
-            summary, pace = built(asked.inputs, memory, corpus, asked.memory_budget, asked.checkpoint_every)
+        corpus = CorpusOptions(errors=asked.errors)
+        for number, share in enumerate(map(Fraction, asked.shares.split(","))):
+            text = drawn(asked.inputs, asked.include, share, Path(folder) / f"text-{number}")
+            memory = Path(folder) / f"{number}.memo"
+            summary, pace = built([str(text)], memory, corpus, asked.memory_budget, asked.checkpoint_every)
             rows.append(row(summary))
             print(rows[-1], file=sys.stderr, flush=True)
-        found = recall_of(memory, asked.inputs, corpus)
+        found = recall_of(memory, [str(text)], corpus)
     write_csv(asked.out / "growth.csv", rows)
     write_csv(asked.out / "pace.csv", [{"seconds": round(s, 3), "tokens": t} for s, t in pace])
     plot(rows, pace, asked.out / "growth.png")
-    result = {"budget": asked.memory_budget, "builds": rows, "pace": evenness(pace), "evaluation": found}
+    result = {
+        "budget": asked.memory_budget,
+        "builds": rows,
+        "line": straight(rows),
+        "pace": evenness(pace),
+        "evaluation": found,
+    }
     (asked.out / "growth.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(result, indent=1))
 
