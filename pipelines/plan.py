@@ -8,10 +8,10 @@ Units follow from the sources alone, never from the cluster, so a batch has the 
 
 import codecs
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from dask.base import compute
-from dask.delayed import delayed
+from dask.system import CPU_COUNT
 
 from memo_dist.errors import InputError
 from pipelines.reading import ERROR_POLICIES, PIECE, Reading, Span
@@ -98,7 +98,7 @@ def plan_corpus(inputs: list[str], options: CorpusOptions) -> CorpusPlan:
     """
     listed = list_sources(inputs, options.include, options.exclude)
     if options.limit is None:
-        spans = [_whole(s) for s in compute(*[_measure(s, options.text_key) for s in listed], scheduler="threads")]
+        spans = [_whole(source) for source in _measured(listed, options.text_key)]
     else:
         spans = _first_documents(listed, options)
     if not sum(span_bytes(span) for span in spans):
@@ -112,12 +112,14 @@ def cut_into_units(spans: list[Span], options: CorpusOptions) -> CorpusPlan:
     target = options.unit_bytes or min(UNIT_BYTES, max(MIN_UNIT_BYTES, -(-total // UNITS_WANTED)))
     units: list[Unit] = []
     waiting: list[Span] = []
+    gathered = 0
     for span in spans:
         for part in _parts(span, target, options):
             waiting.append(part)
-            if sum(span_bytes(s) for s in waiting) >= target:
+            gathered += span_bytes(part)
+            if gathered >= target:
                 units.append(Unit(tuple(waiting)))
-                waiting = []
+                waiting, gathered = [], 0
     if waiting:
         units.append(Unit(tuple(waiting)))
     return CorpusPlan(tuple(units), total, len(spans), options)
@@ -131,9 +133,13 @@ def span_bytes(span: Span) -> int:
     return span.stop - span.start
 
 
-@delayed
-def _measure(source: Source, text_key: str) -> Source:
-    return source.measured(text_key)
+def _measured(listed: list[Source], text_key: str) -> list[Source]:
+    """The sources with their sizes; large and remote ones by threads, which take longer than a loop over small ones."""
+    sized = [source.measured(text_key) if source.is_quick() else None for source in listed]
+    long = [source for source, known in zip(listed, sized, strict=True) if known is None]
+    with ThreadPoolExecutor(CPU_COUNT) as pool:  # starts no thread for nothing
+        later = iter(list(pool.map(lambda source: source.measured(text_key), long)))
+    return [next(later) if known is None else known for known in sized]
 
 
 def _whole(source: Source) -> Span:
