@@ -134,10 +134,10 @@ def span_bytes(span: Span) -> int:
 
 
 def _measured(listed: list[Source], text_key: str) -> list[Source]:
-    """The sources with their sizes; large and remote ones by threads, which take longer than a loop over small ones."""
+    """The sources with their sizes. Threads take the large and remote ones; over small ones they fight for Python."""
     sized = [source.measured(text_key) if source.is_quick() else None for source in listed]
     long = [source for source, known in zip(listed, sized, strict=True) if known is None]
-    with ThreadPoolExecutor(CPU_COUNT) as pool:  # starts no thread for nothing
+    with ThreadPoolExecutor(CPU_COUNT) as pool:  # without work it starts no thread
         later = iter(list(pool.map(lambda source: source.measured(text_key), long)))
     return [next(later) if known is None else known for known in sized]
 

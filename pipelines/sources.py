@@ -78,15 +78,13 @@ class Source:
         return opened
 
     def is_quick(self) -> bool:
-        """Whether `measured` asks the file system or decompresses a small file, rather than a large or remote one.
+        """Whether `measured` takes less than starting a thread: no remote file, nor a large one that is read through.
 
         Raises:
             InputError: the file cannot be asked.
         """
-        if "://" in self.url:
-            return False
         unread = self.compression is None and self.format != "parquet"
-        return unread or int(source_stamp(self)[0]) < _LARGE
+        return "://" not in self.url and (unread or int(source_stamp(self)[0]) < _LARGE)
 
     def measured(self, text_key: str) -> "Source":
         """The same source with its size; a compressed file is read through once, which also proves it whole.
@@ -182,12 +180,10 @@ def _from_path(item: str, include: str | None, exclude: str | None) -> list[Sour
 def _files_below(folder: str) -> Iterator[str]:
     """Files of a directory and those below it; no hidden names, nor what links to directories lead to."""
     try:
-        entries = list(os.scandir(folder))
+        entries = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
     except PermissionError:
         return
     for entry in entries:
-        if entry.name.startswith("."):
-            continue
         if entry.is_dir(follow_symlinks=False):
             yield from _files_below(entry.path)
         # Path's is_file says no to links that lead nowhere or round in circles
@@ -244,7 +240,7 @@ def _matches(name: str, base: str, pattern: str | None, default: bool) -> bool:
 
 
 def _source(name: str, url: str | None = None) -> Source | None:
-    """The source of a path or URL, if it can be read; `url` if the name is not a path and not the URL itself."""
+    """The source of a path or URL, if it can be read; `url` where the name does not say it all."""
     try:
         name.encode()
     except UnicodeEncodeError as error:
