@@ -163,7 +163,9 @@ def test_threads_measure_as_a_loop_does(tmp_path: Path, monkeypatch: pytest.Monk
     by_loop = planned(tmp_path, unit_bytes=1000)
     monkeypatch.setattr("pipelines.sources._LARGE", 0)
     assert sum(not source.is_quick() for source in sources) == 42
-    assert planned(tmp_path, unit_bytes=1000) == by_loop
+    for tasks in (256, 42, 5, 1):
+        monkeypatch.setattr(plan, "_TASKS", tasks)
+        assert planned(tmp_path, unit_bytes=1000) == by_loop
     in_units = dict.fromkeys(span.source for unit in by_loop.units for span in unit.spans)
     assert list(in_units) == [source.measured("text") for source in sources]
     (tmp_path / "07.md.gz").write_bytes(b"\x1f\x8b not a stream")
