@@ -9,6 +9,8 @@ Units follow from the sources alone, never from the cluster, so a batch has the 
 import codecs
 import hashlib
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 
 from dask.base import compute
 from dask.delayed import delayed
@@ -22,6 +24,7 @@ BY_ROW = ("parquet", TOKEN_IDS)
 UNIT_BYTES = 12 << 20  # of text: about 3 M tokens of BPE, a batch of 12 MiB
 MIN_UNIT_BYTES = 128 << 10
 UNITS_WANTED = 64  # so that a small corpus is read by all workers
+_TASKS = 256  # of one graph: Dask's time grows with their square, to a minute for 28,000
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def plan_corpus(inputs: list[str], options: CorpusOptions) -> CorpusPlan:
     """
     listed = list_sources(inputs, options.include, options.exclude)
     if options.limit is None:
-        spans = [_whole(s) for s in compute(*[_measure(s, options.text_key) for s in listed], scheduler="threads")]
+        spans = [_whole(source) for source in _measured(listed, options.text_key)]
     else:
         spans = _first_documents(listed, options)
     if not sum(span_bytes(span) for span in spans):
@@ -112,12 +115,14 @@ def cut_into_units(spans: list[Span], options: CorpusOptions) -> CorpusPlan:
     target = options.unit_bytes or min(UNIT_BYTES, max(MIN_UNIT_BYTES, -(-total // UNITS_WANTED)))
     units: list[Unit] = []
     waiting: list[Span] = []
+    gathered = 0
     for span in spans:
         for part in _parts(span, target, options):
             waiting.append(part)
-            if sum(span_bytes(s) for s in waiting) >= target:
+            gathered += span_bytes(part)
+            if gathered >= target:
                 units.append(Unit(tuple(waiting)))
-                waiting = []
+                waiting, gathered = [], 0
     if waiting:
         units.append(Unit(tuple(waiting)))
     return CorpusPlan(tuple(units), total, len(spans), options)
@@ -131,9 +136,18 @@ def span_bytes(span: Span) -> int:
     return span.stop - span.start
 
 
-@delayed
-def _measure(source: Source, text_key: str) -> Source:
-    return source.measured(text_key)
+def _measured(listed: list[Source], text_key: str) -> list[Source]:
+    """The sources with their sizes. Threads take the large and remote ones; over small ones they fight for Python."""
+    sized = [source.measured(text_key) if source.is_quick() else None for source in listed]
+    long = [source for source, known in zip(listed, sized, strict=True) if known is None]
+    run = 1 + len(long) // _TASKS
+    tasks = [delayed(partial(_measure, long[at : at + run], text_key), pure=False)() for at in range(0, len(long), run)]
+    later = chain.from_iterable(compute(*tasks, scheduler="threads"))
+    return [next(later) if known is None else known for known in sized]
+
+
+def _measure(sources: list[Source], text_key: str) -> list[Source]:
+    return [source.measured(text_key) for source in sources]
 
 
 def _whole(source: Source) -> Span:

@@ -25,7 +25,9 @@ TEXT_SUFFIXES = (".txt", ".md", ".rst", ".py")
 TOKEN_IDS = "token ids"  # the format of a parquet file of tokenized documents
 ROW_SUFFIXES = {".jsonl": "jsonl", ".parquet": "parquet"}
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".xz": "xz"}
+_ENDINGS = (*TEXT_SUFFIXES, *ROW_SUFFIXES, *COMPRESSIONS)
 _READ = 1 << 20
+_LARGE = 1 << 20  # bytes of a file that takes milliseconds to decompress, more than a thread costs
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,20 @@ class Source:
     def _opened(self) -> AbstractContextManager[IO[bytes]]:
         if "://" in self.url:
             return fsspec.open(self.url, "rb", compression=self.compression)  # type: ignore[no-any-return]  # fsspec ships no types
+        if self.compression is None:
+            return open(self.url, "rb")
         # a local name is no URL: "::" in it means nothing
         opened: AbstractContextManager[IO[bytes]] = LocalFileSystem().open(self.url, compression=self.compression)
         return opened
+
+    def is_quick(self) -> bool:
+        """Whether `measured` takes less than starting a thread: no remote file, nor a large one that is read through.
+
+        Raises:
+            InputError: the file cannot be asked.
+        """
+        unread = self.compression is None and self.format != "parquet"
+        return "://" not in self.url and (unread or int(source_stamp(self)[0]) < _LARGE)
 
     def measured(self, text_key: str) -> "Source":
         """The same source with its size; a compressed file is read through once, which also proves it whole.
@@ -151,10 +164,10 @@ def describe_formats() -> str:
 def _from_path(item: str, include: str | None, exclude: str | None) -> list[Source]:
     path = Path(item)
     if path.is_dir():
-        names = sorted(str(p) for p in path.rglob("*") if p.is_file() and not _hidden(p.relative_to(path)))
+        names = sorted(name.removeprefix("./") for name in _files_below(str(path)))
         return _known(names, item, include, exclude)
     if path.is_file():
-        source = _source(item, str(path.absolute()))
+        source = _source(item)
         if source is None:
             raise InputError(f"{item} has an ending that is not read; expected one of {describe_formats()}")
         return [source]
@@ -162,6 +175,20 @@ def _from_path(item: str, include: str | None, exclude: str | None) -> list[Sour
         names = sorted(n for n in glob.glob(item, recursive=True) if Path(n).is_file())
         return _known(names, item, include, exclude)
     raise InputError(f"{item} does not exist; expected a file, a directory, a glob in quotes, or a URL")
+
+
+def _files_below(folder: str) -> Iterator[str]:
+    """Files of a directory and those below it; no hidden names, nor what links to directories lead to."""
+    try:
+        entries = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
+    except PermissionError:
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files_below(entry.path)
+        # Path's is_file says no to links that lead nowhere or round in circles
+        elif Path(entry.path).is_file() if entry.is_symlink() else entry.is_file():
+            yield entry.path
 
 
 def _hidden(path: PurePath) -> bool:
@@ -194,7 +221,7 @@ def _known(names: list[str], item: str, include: str | None, exclude: str | None
     wanted = [
         n for n in names if _matches(n, item, include, default=True) and not _matches(n, item, exclude, default=False)
     ]
-    found = [_source(name, name if "://" in name else str(Path(name).absolute())) for name in wanted]
+    found = [_source(name) for name in wanted]
     sources = [source for source in found if source is not None]
     if not sources:
         chosen = f" that match --include {include}" if include else ""
@@ -212,16 +239,18 @@ def _matches(name: str, base: str, pattern: str | None, default: bool) -> bool:
     return any(fnmatch.fnmatch(form, pattern) for form in forms)
 
 
-def _source(name: str, url: str) -> Source | None:
+def _source(name: str, url: str | None = None) -> Source | None:
+    """The source of a path or URL, if it can be read; `url` where the name does not say it all."""
     try:
         name.encode()
     except UnicodeEncodeError as error:
         raise InputError(f"the file name {name!r} is not UTF-8; rename the file") from error
+    if not name.rstrip("/").endswith(_ENDINGS):
+        return None  # before paths are taken apart: most files of a directory may be of other kinds
     path = PurePosixPath(name)
     compression = COMPRESSIONS.get(path.suffix)
     suffix = PurePosixPath(path.stem).suffix if compression else path.suffix
-    if suffix in TEXT_SUFFIXES:
-        return Source(name, url, "text", compression)
-    if suffix in ROW_SUFFIXES and not (suffix == ".parquet" and compression):
-        return Source(name, url, ROW_SUFFIXES[suffix], compression)
-    return None
+    format_ = "text" if suffix in TEXT_SUFFIXES else ROW_SUFFIXES.get(suffix)
+    if format_ is None or (format_ == "parquet" and compression):
+        return None
+    return Source(name, url or (name if "://" in name else str(Path(name).absolute())), format_, compression)

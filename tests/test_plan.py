@@ -3,9 +3,11 @@
 Covers: pipelines/plan.py. Pieces are made small, so that small files are cut like large ones.
 """
 
+import gzip
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from hypothesis import strategies as st
 from memo_dist.errors import InputError
 from pipelines import plan, reading
 from pipelines.plan import CorpusOptions, CorpusPlan, plan_corpus
+from pipelines.sources import list_sources
 
 PIECE = 256
 
@@ -108,6 +111,8 @@ def test_units_are_neither_much_larger_nor_much_smaller_than_asked(tmp_path: Pat
         assert sum(sizes) == corpus.text_bytes == 16_293
         assert max(sizes) == corpus.largest_unit <= 3 * unit_bytes
         assert all(size >= min(unit_bytes, 16_293) for size in sizes[:-1])
+        lasts = [unit.spans[-1].stop - unit.spans[-1].start for unit in corpus.units]
+        assert all(size - last < unit_bytes for size, last in zip(sizes, lasts, strict=True))
 
 
 def test_units_of_a_large_corpus_do_not_grow_with_it_and_a_small_one_has_few(tmp_path: Path) -> None:
@@ -144,6 +149,28 @@ def test_a_corpus_without_text_is_refused_by_name(tmp_path: Path, names: list[st
         pq.write_table(pa.table({"text": pa.array([], pa.string())}), tmp_path / "c.parquet")
     with pytest.raises(InputError, match=rf"empty.*{names[0]}"):
         planned(*[tmp_path / name for name in names])
+
+
+def test_threads_measure_as_a_loop_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for index in range(40):
+        (tmp_path / f"{index:02}.txt").write_bytes(b"x" * index)
+        (tmp_path / f"{index:02}.md.gz").write_bytes(gzip.compress(b"y" * index * 99))
+    table_file(tmp_path / "c.parquet", 9)
+    table_file(tmp_path / "0.parquet", 30)
+    sources = list_sources([str(tmp_path)])
+    assert all(source.is_quick() for source in sources)
+    assert not any(replace(source, url=f"file://{source.url}").is_quick() for source in sources)
+    by_loop = planned(tmp_path, unit_bytes=1000)
+    monkeypatch.setattr("pipelines.sources._LARGE", 0)
+    assert sum(not source.is_quick() for source in sources) == 42
+    for tasks in (256, 42, 5, 1):
+        monkeypatch.setattr(plan, "_TASKS", tasks)
+        assert planned(tmp_path, unit_bytes=1000) == by_loop
+    in_units = dict.fromkeys(span.source for unit in by_loop.units for span in unit.spans)
+    assert list(in_units) == [source.measured("text") for source in sources]
+    (tmp_path / "07.md.gz").write_bytes(b"\x1f\x8b not a stream")
+    with pytest.raises(InputError, match=r"07\.md\.gz cannot be read"):
+        planned(tmp_path)
 
 
 def test_limit_reads_no_more_than_it_needs(tmp_path: Path) -> None:

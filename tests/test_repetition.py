@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 
 from memo_dist import Memory, MemoryConfig
-from memo_dist.planning.repetition import TYPICAL, Repetition, measure_repetition, repetition_of, unrepeated
+from memo_dist.planning.repetition import (
+    TYPICAL,
+    Repetition,
+    _count_distinct,
+    measure_repetition,
+    repetition_of,
+    unrepeated,
+)
 
 CONFIG = MemoryConfig.text(1, 200, num_heads=2)  # windows of 2, 4 and 8
 
@@ -34,6 +41,13 @@ def test_associations_are_those_that_a_memory_holds() -> None:
     found = measure_repetition(pieces, CONFIG)
     assert found.tokens == sum(map(len, pieces))
     assert found.associations(found.tokens) == pytest.approx(memory_of(pieces).num_associations, rel=1e-3)
+
+
+def test_distinct_names_are_counted() -> None:
+    rng = np.random.default_rng(0)
+    for size in (0, 1, 2, 7, 5000):
+        names = rng.integers(0, 1 + size // 2, size).astype(np.uint64)
+        assert _count_distinct(names) == len(set(names.tolist()))
 
 
 def test_contexts_are_counted_as_by_hand() -> None:

@@ -6,6 +6,7 @@ Covers: pipelines/sources.py. Compressed bytes are made here with the standard c
 import bz2
 import gzip
 import lzma
+import os
 import random
 import sys
 from pathlib import Path
@@ -83,6 +84,27 @@ def test_a_directory_gives_its_text_sorted_without_hidden_and_other_files(tmp_pa
         "c/.git/x.txt",
     )
     assert found(tmp_path, "c") == ["c/a.md", "c/b.txt", "c/sub/a.rst.gz", "c/sub/deep/z.py"]
+
+
+def test_a_directory_is_searched_as_pathlib_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, "c/a.txt", "c/b/.d/e.txt", "c/b/f..txt", "c/b/..g.txt", "c/b c/ü.md", "c/h.png", "c/.i", "else/j.txt")
+    for link, target in [
+        ("k.txt", "a.txt"),
+        ("l.txt", "nowhere"),
+        ("m.txt", "m.txt"),
+        ("n.txt", "../else"),
+        ("o", "b"),
+    ]:
+        (tmp_path / "c" / link).symlink_to(target)
+    (tmp_path / "c" / "p.txt").mkdir()
+    os.mkfifo(tmp_path / "c" / "q.txt")
+    monkeypatch.chdir(tmp_path / "c")
+    for item in (".", "..", "./b", str(tmp_path / "c"), f"{tmp_path}/c/b/../"):
+        path = Path(item)
+        shown = (p for p in path.rglob("*") if not any(part[0] == "." for part in p.relative_to(path).parts))
+        files = sorted(str(p) for p in shown if p.is_file() and p.suffix in (".txt", ".md"))
+        assert [source.name for source in list_sources([item])] == files
+        assert [source.url for source in list_sources([item])] == [str(Path(name).absolute()) for name in files]
 
 
 def test_a_directory_below_a_hidden_one_is_read_when_it_is_named(tmp_path: Path) -> None:
