@@ -17,17 +17,17 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from cluster.build import BuildSummary, build
 from cluster.prepare import BuildOptions
 from cluster.run import Progress
+from memo_dist.files.batch_file import read_batches, write_batches
 from memo_dist.files.stored import StoredMemory
 from memo_dist.quality.evaluation import evaluate
 from memo_dist.sizes import parse_bytes
@@ -103,12 +103,15 @@ def row(summary: BuildSummary) -> dict[str, Any]:
 def recall_of(memory: Path, inputs: list[str], corpus: CorpusOptions) -> dict[str, object]:
     plan = plan_corpus(inputs, corpus)
     with StoredMemory(memory) as stored:
-
-        def batches() -> Iterable[pa.Table]:
-            return stream_batches(plan, stored.tokenizer, stored.config.context_length)
-
+        kept = memory.with_name("batches.arrow")
+        write_batches(stream_batches(plan, stored.tokenizer, stored.config.context_length), kept)
         found = evaluate(
-            stored, batches, stored.manifest.tokens, stored.manifest.associations, sample=3000, prompts=100
+            stored,
+            partial(read_batches, kept),
+            stored.manifest.tokens,
+            stored.manifest.associations,
+            sample=3000,
+            prompts=100,
         )
     return found.to_dict()
 

@@ -17,7 +17,8 @@ from memo_dist.batches import BatchInfo, make_batch
 from memo_dist.cli.app import main
 from memo_dist.encoding.segments import Segment
 from memo_dist.errors import InputError
-from memo_dist.planning.bench import measure_core, measure_memory, read_batches, token_count, write_batches
+from memo_dist.files.batch_file import read_batches, write_batches
+from memo_dist.planning.bench import measure_core, measure_memory, token_count
 from memo_dist.planning.rates import Rates, read_rates
 from memo_dist.planning.together import run_together
 

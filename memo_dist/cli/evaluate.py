@@ -1,6 +1,9 @@
 """memo-dist evaluate: next-token recall, its ceiling, verbatim continuation, confidence on unseen text."""
 
+import tempfile
 from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import pyarrow as pa
@@ -22,6 +25,7 @@ from memo_dist.cli.options import (
 from memo_dist.cli.output import print_json, print_table
 from memo_dist.cli.recall import reader_for
 from memo_dist.errors import ConfigError, InputError
+from memo_dist.files.batch_file import read_batches, write_batches
 from memo_dist.files.published import open_memory
 from memo_dist.quality.evaluation import evaluate
 
@@ -46,13 +50,14 @@ def evaluate_command(
     as_json: AsJson = False,
     settings: ConfigFile = None,
 ) -> None:
-    """Measure a memory on the corpus it was built from; give the same corpus flags as to build."""
+    """Measure a memory on the corpus it was built from; give the same corpus flags as to build. Tokens are kept in the
+    system's directory for temporary files meanwhile, 4 bytes each."""
     from pipelines.batching import stream_batches
     from pipelines.plan import CorpusOptions, plan_corpus
     from pipelines.token_ids import plan_token_ids
 
     options = CorpusOptions(include, exclude, errors, text_key, id_key, limit)
-    with open_memory(memory) as stored:
+    with open_memory(memory) as stored, tempfile.TemporaryDirectory(prefix="memo-evaluate-") as folder:
         tokenizer = stored.tokenizer
         if bool(inputs) == bool(token_ids):
             raise ConfigError("give either INPUT or --token-ids, one of the two")
@@ -62,12 +67,14 @@ def evaluate_command(
             raise InputError(f"{memory} is a memory of text; evaluate it on INPUT, not on --token-ids")
         length = stored.config.context_length
 
-        def batches(names: list[str], chosen: CorpusOptions) -> Callable[[], Iterable[pa.Table]]:
+        def batches(names: list[str], chosen: CorpusOptions, kept: Path) -> Callable[[], Iterable[pa.Table]]:
             plan = plan_token_ids(names, chosen)[0] if token_ids else plan_corpus(names, chosen)
-            return lambda: stream_batches(plan, tokenizer, length)
+            write_batches(stream_batches(plan, tokenizer, length), kept)
+            return partial(read_batches, kept)
 
-        memorized = batches(inputs or token_ids or [], options)
-        other = batches(unseen, CorpusOptions(None, None, errors, text_key, id_key)) if unseen else None
+        memorized = batches(inputs or token_ids or [], options, Path(folder) / "memorized.arrow")
+        unseen_options = CorpusOptions(None, None, errors, text_key, id_key)
+        other = batches(unseen, unseen_options, Path(folder) / "unseen.arrow") if unseen else None
         with reader_for(stored, address, shards) as reader:
             result = evaluate(
                 reader, memorized, stored.manifest.tokens, stored.manifest.associations, other, sample, prompts

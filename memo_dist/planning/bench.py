@@ -25,6 +25,7 @@ from memo_dist.config import MemoryConfig
 from memo_dist.decoding import cleanup_for
 from memo_dist.encoding.hashed import HashedEncoder
 from memo_dist.encoding.segments import Segment
+from memo_dist.files.batch_file import read_batches, write_batches
 from memo_dist.files.storage import write_shard
 from memo_dist.files.stored import shard_file, write_contents
 from memo_dist.ledger import Ledger
@@ -166,26 +167,9 @@ def token_count(batch: pa.Table) -> int:
     return len(batch["tokens"].combine_chunks().flatten())
 
 
-def write_batches(batches: list[pa.Table], path: Path) -> None:
-    """Keep batches in one Arrow file, their number first."""
-    with pa.OSFile(str(path), "wb") as sink:
-        for table in batches:
-            with pa.ipc.new_stream(sink, table.schema) as writer:
-                writer.write_table(table)
-
-
-def read_batches(path: Path) -> list[pa.Table]:
-    """What `write_batches` kept, mapped."""
-    batches = []
-    with pa.memory_map(str(path)) as source:
-        while source.tell() < source.size():
-            batches.append(pa.ipc.open_stream(source).read_all())
-    return batches
-
-
 def shard_stages(task: ShardTask) -> Iterator[Any]:
     """Stages of one process: getting ready; memorizing; writing its file."""
-    batches = read_batches(task.batches)
+    batches = list(read_batches(task.batches))
     expected = 3 * sum(token_count(table) for table in batches)
     buffer = min(MAX_BUFFER, max(MIN_BUFFER, expected * len(task.banks) // task.config.num_banks // 4))
     shard = Shard(task.config, task.banks, "", buffer, None, expected, array_module(task.device))

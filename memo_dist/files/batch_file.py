@@ -1,0 +1,32 @@
+"""Batches in a file, to be read more than once: tokenizing is slower than reading.
+
+Covers: Arrow streams, one a batch, end to end. Does not cover: anything durable; the file is the caller's to remove.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from memo_dist.files.durable import writing
+
+
+def write_batches(batches: Iterable[pa.Table], path: Path) -> None:
+    """Keep batches, one at a time in memory.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    with writing(path):
+        sink = pa.OSFile(str(path), "wb")
+    with sink:
+        for table in batches:
+            with writing(path), pa.ipc.new_stream(sink, table.schema) as writer:
+                writer.write_table(table)
+
+
+def read_batches(path: Path) -> Iterator[pa.Table]:
+    """What `write_batches` kept, mapped."""
+    with pa.memory_map(str(path)) as source:
+        while source.tell() < source.size():
+            yield pa.ipc.open_stream(source).read_all()
