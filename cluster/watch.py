@@ -11,12 +11,12 @@ from types import TracebackType
 import psutil
 
 _PERIOD_SECONDS = 0.25
-_SHARE = 0.03  # of a core at most: the kernel walks through all pages to count them
+_SHARE = 0.05  # of a core at most: the kernel walks through all pages to count them
 _RAYS_OWN = ("raylet", "gcs_server", "dashboard", "runtime_env", "log_monitor", "monitor.py", "Agent")
 
 
 class MemoryWatch:
-    """Samples this process and all its descendants until closed, as often as 3% of a core allows.
+    """Samples this process and all its descendants until closed, as often as 5% of a core allows.
 
     Attributes:
         peak_bytes: largest sum over driver, shards and workers.

@@ -16,13 +16,13 @@ from memo_dist.sizes import show_bytes
 MIB = 1 << 20
 LEDGER_BYTES = 16  # name 8, token 4, count 4
 PENDING_BYTES = 12  # name 8, token 4
-_SORTING_BYTES = 80  # an association in the buffer while it is sorted
+_SORTING_BYTES = 60  # an association in the buffer while it is sorted
 _MERGE_BYTES, _FILE_MERGE_BYTES = 160 * MIB, 100 * MIB  # a ledger part merged, a chunk hashed, codes expanded, HDF5
 _SCORING_BYTES = 512 * MIB  # scores of a block of positions, and the cues of a batch
 _DOCUMENT_BYTES = 400  # a document's record
 _SLACK = 1.15  # real tokens against the estimate from a sample
 # Proportional set sizes, measured: what a process has before it does anything.
-DRIVER_BYTES, WORKER_BYTES, SHARD_BYTES = 320 * MIB, 180 * MIB, 190 * MIB
+DRIVER_BYTES, WORKER_BYTES, SHARD_BYTES = 320 * MIB, 180 * MIB, 155 * MIB
 SHARED_BYTES = 140 * MIB  # libraries that the processes of one machine share
 TRAINING_BYTES = 640 * MIB  # the driver while it trains a tokenizer; nothing else runs then
 MAX_BUFFER, MIN_BUFFER = 1 << 22, 1 << 18
