@@ -22,6 +22,7 @@ from memo_dist.errors import NotMemorizedError
 from memo_dist.stores.parts import PartStore, ResidentParts
 
 _MAX_COUNT = 2**32 - 1
+_UNUSED = 16  # at most one in so many places of a part is left empty, to save a copy
 _HELD = 1 << 40  # added to the counts of what is held already, so that one sum tells old from new
 
 
@@ -165,7 +166,9 @@ def _merged_in_one_pass(held: Entries, news: Entries) -> tuple[Entries, Change]:
     stay, come, go, error = merge_runs(*map(np.asarray, runs), _MAX_COUNT, *to)
     _raise(error == BELOW_ZERO, error == TOO_MANY)
     whole = kept.slice(0, stay)
-    return Entries(whole.names.copy(), whole.tokens.copy(), whole.counts.copy()), Change(
+    if size - stay > size // _UNUSED:
+        whole = Entries(whole.names.copy(), whole.tokens.copy(), whole.counts.copy())
+    return whole, Change(
         Associations(added.names[:come], added.tokens[:come]), Associations(gone.names[:go], gone.tokens[:go])
     )
 

@@ -30,7 +30,7 @@ from memo_dist.files.storage import write_shard
 from memo_dist.files.stored import shard_file, write_contents
 from memo_dist.ledger import Ledger
 from memo_dist.memory import Memory
-from memo_dist.planning.memory_plan import MAX_BUFFER, MIN_BUFFER
+from memo_dist.planning.memory_plan import buffer_for
 from memo_dist.planning.together import median_seconds, run_together
 from memo_dist.quality.evaluation import rank_next
 from memo_dist.quality.sampling import Positions, sample_positions
@@ -171,7 +171,7 @@ def shard_stages(task: ShardTask) -> Iterator[Any]:
     """Stages of one process: getting ready; memorizing; writing its file."""
     batches = list(read_batches(task.batches))
     expected = 3 * sum(token_count(table) for table in batches)
-    buffer = min(MAX_BUFFER, max(MIN_BUFFER, expected * len(task.banks) // task.config.num_banks // 4))
+    buffer = buffer_for(expected * len(task.banks) // task.config.num_banks)
     shard = Shard(task.config, task.banks, "", buffer, None, expected, array_module(task.device))
     warm_up(task.config, task.device)
     yield None

@@ -26,6 +26,7 @@ DRIVER_BYTES, WORKER_BYTES, SHARD_BYTES = 320 * MIB, 180 * MIB, 155 * MIB
 SHARED_BYTES = 140 * MIB  # libraries that the processes of one machine share
 TRAINING_BYTES = 640 * MIB  # the driver while it trains a tokenizer; nothing else runs then
 MAX_BUFFER, MIN_BUFFER = 1 << 22, 1 << 18
+_LARGE_BUFFER = 1 << 24
 STORE_BYTES, SMALL_STORE_BYTES = 256 * MIB, 80 * MIB  # Ray's object store; it wants 75 MiB at least
 _MORE = "give more with --memory-budget, or build on more machines with --address"
 
@@ -37,6 +38,12 @@ def encoder_bytes(config: MemoryConfig) -> int:
     dim, composed = config.inner_dim, max(0, config.num_layers - 2) if config.composition == "jlt" else 0
     maps = composed * config.num_heads + 2 * config.num_layers
     return 4 * ((config.vocab_size + 66) * dim + maps * dim * dim + 7 * ENCODED_AT_ONCE * dim)
+
+
+def buffer_for(owned: int) -> int:
+    """Associations to collect before they are merged into a ledger of `owned` in memory: a merge passes over all of it,
+    so that few of them should do, and the buffer grows with it."""
+    return min(_LARGE_BUFFER, max(MIN_BUFFER, min(MAX_BUFFER, owned // 4), owned // 8))
 
 
 @dataclass(frozen=True)
@@ -128,7 +135,7 @@ def plan_memory(
     owned = int(_SLACK * in_ledgers / shards)
     banks = -(-config.num_banks // shards)
     if buffer is None:
-        buffer = min(MAX_BUFFER, max(MIN_BUFFER, owned // 4)) if owned else 0
+        buffer = buffer_for(owned) if owned else 0
     held, scratch = banks * config.bank_bytes + owned * LEDGER_BYTES, 0
     if out_of_core:  # the ledger's parts move as they grow; pending associations take up to a pass over the banks
         pending = min(owned * PENDING_BYTES, max(4 * buffer * PENDING_BYTES, banks * config.bank_bytes))
