@@ -10,7 +10,7 @@ import numpy as np
 from memo_dist.associations import TOKEN_SALT
 from memo_dist.kernels.hashing import mixed
 
-_TILE = 1 << 11  # positions: their symbols and hashes stay in a core's second cache
+_TILE = 1 << 10  # positions: their symbols and hashes stay in a core's second cache
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False)
@@ -34,35 +34,38 @@ def window_associations(
         names: (L n + 1,) uint64 and tokens: (L n + 1,) uint32, filled from the front.
     """
     size, (layers, heads) = len(line), multipliers.shape
-    symbols = np.empty(size, np.uint64)
-    hashes = np.zeros((layers, size), np.uint64)  # of the window before each position
+    reach = heads**layers
+    tile = max(_TILE, reach)
+    # of the tile, behind what the windows reach back to; loops over one layer are what the compiler makes vectors of
+    symbols, folds = np.zeros(reach + tile, np.uint64), np.empty(tile, np.uint64)
+    hashes = np.zeros((layers, reach + tile), np.uint64)  # of the window before each position
     found = 0
-    for first in range(0, size, _TILE):
-        stop = min(size, first + _TILE)
-        for i in range(first, stop):
-            symbols[i] = mixed(np.uint64(line[i]) + start) if line[i] >= 0 else begin
-        for i in range(max(first, heads), stop):
-            total = np.uint64(0)
+    for first in range(0, size, tile):
+        count = min(size - first, tile)
+        here = line[first : first + count]
+        for i in range(count):
+            symbols[reach + i] = mixed(np.uint64(here[i]) + start) if here[i] >= 0 else begin
+            folds[i] = mixed(np.uint64(here[i]) + np.uint64(TOKEN_SALT)) >> np.uint64(32)
+        stride = 1
+        for layer in range(layers):
+            # the window before a position ends with the symbol before it, or with a window that does
+            children, back = (symbols, 1) if layer == 0 else (hashes[layer - 1], 0)
+            row = hashes[layer, reach:]
+            row[:count] = 0
             for j in range(heads):
-                total += symbols[i - heads + j] * multipliers[0, j]
-            hashes[0, i] = mixed(total)
-        stride = heads
-        for layer in range(1, layers):
-            for i in range(max(first, heads * stride), stop):
-                total = np.uint64(0)
-                for j in range(heads):
-                    total += hashes[layer - 1, i - (heads - 1 - j) * stride] * multipliers[layer, j]
-                hashes[layer, i] = mixed(total)
+                begins = reach - (heads - 1 - j) * stride - back
+                child, multiplier = children[begins : begins + count], multipliers[layer, j]
+                for i in range(count):
+                    row[i] += child[i] * multiplier
+            for i in range(count):
+                row[i] = mixed(row[i])
             stride *= heads
-        for i in range(first, stop):
-            if known[i] < 0:
-                continue
-            fold = mixed(np.uint64(line[i]) + np.uint64(TOKEN_SALT)) >> np.uint64(32)
-            window = heads
-            for layer in range(layers):
-                value = hashes[layer, i]
-                names[found], tokens[found] = value ^ fold, line[i]
+            least = 0 if layer == 0 else stride
+            for i in range(count):
+                names[found], tokens[found] = row[i] ^ folds[i], here[i]
                 # written always, kept by counting: a guess at what is in range would be wrong half of the time
-                found += (low <= value) & (value <= last) & ((layer == 0) | (known[i] >= window))
-                window *= heads
+                found += (low <= row[i]) & (row[i] <= last) & (known[first + i] >= least)
+        symbols[:reach] = symbols[count : count + reach].copy()
+        for layer in range(layers):
+            hashes[layer, :reach] = hashes[layer, count : count + reach].copy()
     return found
