@@ -19,7 +19,8 @@ class MemoryWatch:
     """Samples this process and all its descendants until closed, as often as 5% of a core allows.
 
     Attributes:
-        peak_bytes: largest sum over driver, shards and workers.
+        peak_bytes: largest sum over driver, shards and workers that was seen; a sample takes longer, and so is taken
+            less often, the more there is: every .9 s at 4 GB.
         ray_bytes: largest sum over Ray's own processes.
     """
 

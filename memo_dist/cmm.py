@@ -18,7 +18,7 @@ import numpy as np
 
 from memo_dist.associations import Associations, bank_edge, bank_of
 from memo_dist.backend import Array, namespace, to_device, to_host
-from memo_dist.codes import key_words, mask_words, signs
+from memo_dist.codes import GOLDEN, key_words, mask_words, signs
 from memo_dist.config import MemoryConfig
 from memo_dist.errors import BankOverflowError
 from memo_dist.grouped import pieces
@@ -101,13 +101,13 @@ class BankRange:
     def _tabulate(self, associations: Associations, bounds: np.ndarray, left_out: np.ndarray, sign: int) -> None:
         """Add to one bank after the other by what is compiled for the CPU."""
         from memo_dist.kernels.banks import add_products
-        from memo_dist.kernels.codes import association_codes
+        from memo_dist.kernels.hashes import association_codes
 
         hashes, tokens = associations.hashes, associations.tokens
         keys, values = np.empty((2, _EXPAND, self.config.inner_dim // 64), np.uint64)
         for first in range(0, len(hashes), _EXPAND):
             last = min(first + _EXPAND, len(hashes))
-            association_codes(hashes[first:last], tokens[first:last], self._values, keys, values)
+            association_codes(hashes[first:last], tokens[first:last], self._values, np.uint64(GOLDEN), keys, values)
             here = (bounds[:-1] < last) & (bounds[1:] > first) & (bounds[:-1] < bounds[1:]) & ~left_out
             for group, cells in self.store.visit(range(bank, bank + 1) for bank in np.flatnonzero(here).tolist()):
                 start, stop = max(bounds[group[0]], first) - first, min(bounds[group[0] + 1], last) - first

@@ -57,6 +57,14 @@ def test_spare_room_goes_to_the_buffer() -> None:
     assert MIN_BUFFER <= buffers[0] < buffers[1] < buffers[2] == MAX_BUFFER
 
 
+def test_a_smaller_buffer_comes_before_banks_on_disk() -> None:
+    roomy, close = (fitted(70_000, budget, tokens=100_000_000, shards=2, cpus=2) for budget in (24 * GB, 18 * GB))
+    assert not roomy.out_of_core
+    assert not close.out_of_core
+    assert close.peak_bytes <= 18 * GB < roomy.peak_bytes
+    assert close.buffer < roomy.buffer
+
+
 def test_a_plan_out_of_core_does_not_grow_with_the_banks() -> None:
     small, large = fitted(30_000, 2 * GB), fitted(300_000, 2 * GB, tokens=400_000_000)
     assert small.out_of_core

@@ -1,6 +1,5 @@
 """memo-dist evaluate: next-token recall, its ceiling, verbatim continuation, confidence on unseen text."""
 
-import tempfile
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -25,7 +24,7 @@ from memo_dist.cli.options import (
 from memo_dist.cli.output import print_json, print_table
 from memo_dist.cli.recall import reader_for
 from memo_dist.errors import ConfigError, InputError
-from memo_dist.files.batch_file import read_batches, write_batches
+from memo_dist.files.batch_file import read_batches, temporary_directory, write_batches
 from memo_dist.files.published import open_memory
 from memo_dist.quality.evaluation import evaluate
 
@@ -53,11 +52,11 @@ def evaluate_command(
     """Measure a memory on the corpus it was built from; give the same corpus flags as to build. Tokens are kept in the
     system's directory for temporary files meanwhile, 4 bytes each."""
     from pipelines.batching import stream_batches
-    from pipelines.plan import CorpusOptions, plan_corpus
+    from pipelines.plan import CorpusOptions, CorpusPlan, plan_corpus
     from pipelines.token_ids import plan_token_ids
 
     options = CorpusOptions(include, exclude, errors, text_key, id_key, limit)
-    with open_memory(memory) as stored, tempfile.TemporaryDirectory(prefix="memo-evaluate-") as folder:
+    with open_memory(memory) as stored:
         tokenizer = stored.tokenizer
         if bool(inputs) == bool(token_ids):
             raise ConfigError("give either INPUT or --token-ids, one of the two")
@@ -67,15 +66,18 @@ def evaluate_command(
             raise InputError(f"{memory} is a memory of text; evaluate it on INPUT, not on --token-ids")
         length = stored.config.context_length
 
-        def batches(names: list[str], chosen: CorpusOptions, kept: Path) -> Callable[[], Iterable[pa.Table]]:
-            plan = plan_token_ids(names, chosen)[0] if token_ids else plan_corpus(names, chosen)
-            write_batches(stream_batches(plan, tokenizer, length), kept)
-            return partial(read_batches, kept)
+        def planned(names: list[str], chosen: CorpusOptions) -> CorpusPlan:
+            return plan_token_ids(names, chosen)[0] if token_ids else plan_corpus(names, chosen)
 
-        memorized = batches(inputs or token_ids or [], options, Path(folder) / "memorized.arrow")
-        unseen_options = CorpusOptions(None, None, errors, text_key, id_key)
-        other = batches(unseen, unseen_options, Path(folder) / "unseen.arrow") if unseen else None
-        with reader_for(stored, address, shards) as reader:
+        def kept(plan: CorpusPlan, path: Path) -> Callable[[], Iterable[pa.Table]]:
+            write_batches(stream_batches(plan, tokenizer, length), path)
+            return partial(read_batches, path)
+
+        corpus = planned(inputs or token_ids or [], options)
+        new = planned(unseen, CorpusOptions(None, None, errors, text_key, id_key)) if unseen else None
+        with reader_for(stored, address, shards) as reader, temporary_directory("memo-evaluate-") as folder:
+            memorized = kept(corpus, folder / "memorized.arrow")
+            other = None if new is None else kept(new, folder / "unseen.arrow")
             result = evaluate(
                 reader, memorized, stored.manifest.tokens, stored.manifest.associations, other, sample, prompts
             )

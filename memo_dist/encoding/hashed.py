@@ -13,7 +13,7 @@ from types import ModuleType
 
 import numpy as np
 
-from memo_dist.associations import Associations, associate, bank_edge, bank_of
+from memo_dist.associations import TOKEN_SALT, Associations, associate, bank_edge, bank_of
 from memo_dist.backend import Array, to_device, to_host
 from memo_dist.codes import begin_symbol, mix64, mix64_int, symbol_offset, token_symbols
 from memo_dist.config import MemoryConfig
@@ -90,13 +90,15 @@ class HashedEncoder:
             yield self._chunk(line, known, banks)
 
     def _compiled_chunk(self, line: np.ndarray, known: np.ndarray, banks: range) -> Associations:
-        from memo_dist.kernels.windows import window_associations
+        from memo_dist.kernels.hashes import window_associations
 
+        if not len(banks):
+            return Associations(np.zeros(0, np.uint64), np.zeros(0, np.uint32))
         config, seed = self.config, self.config.seed
         room = config.num_layers * len(line) + 1
         names, tokens = np.empty(room, np.uint64), np.empty(room, np.uint32)
         low, high = (bank_edge(edge, config.num_banks) for edge in (banks.start, banks.stop))
-        words = (np.uint64(word) for word in (symbol_offset(seed), begin_symbol(seed), low, high - 1))
+        words = (np.uint64(word) for word in (symbol_offset(seed), begin_symbol(seed), TOKEN_SALT, low, high - 1))
         found = window_associations(line, known, np.array(self._multipliers, np.uint64), *words, names, tokens)
         return Associations(names[:found].copy(), tokens[:found].copy())
 

@@ -3,12 +3,29 @@
 Covers: Arrow streams, one a batch, end to end. Does not cover: anything durable; the file is the caller's to remove.
 """
 
+import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
 
+from memo_dist.errors import StorageError
 from memo_dist.files.durable import writing
+
+
+@contextmanager
+def temporary_directory(prefix: str) -> Iterator[Path]:
+    """Where the system keeps such; removed at the end.
+
+    Raises:
+        StorageError: there is none, or it is full; TMPDIR names another.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix=prefix) as folder:
+            yield Path(folder)
+    except (StorageError, FileNotFoundError) as error:
+        raise StorageError(f"{error}. Batches are kept in a temporary directory; TMPDIR can name another") from error
 
 
 def write_batches(batches: Iterable[pa.Table], path: Path) -> None:

@@ -15,12 +15,13 @@ the compiler, takes three times as long. Bit i of a word is element i of its vec
 
 from typing import Any
 
-import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
+
+from memo_dist.kernels import compiled
 
 _GROUP = 4  # associations tabulated together
 _PATTERNS = 1 << _GROUP
@@ -46,7 +47,7 @@ def _pick(_: Any, picks: Any, at: Any, word: Any, value: Any) -> Any:
         _store(builder, builder.add(_load(builder, place), added), place)
         return context.get_dummy_value()
 
-    return types.void(_contiguous(picks), types.intp, types.uint64, types.intp), generate
+    return types.void(_array(picks, types.uint8), types.intp, types.uint64, types.intp), generate
 
 
 @intrinsic
@@ -62,7 +63,7 @@ def _add_signs(_: Any, tables: Any, to: Any, like: Any, word: Any, scale: Any) -
         _store(builder, builder.add(_load(builder, source, _WIDTH), signs), target, _WIDTH)
         return context.get_dummy_value()
 
-    return types.void(_contiguous(tables), types.intp, types.intp, types.uint64, types.intp), generate
+    return types.void(_array(tables, types.int8), types.intp, types.intp, types.uint64, types.intp), generate
 
 
 @intrinsic
@@ -100,14 +101,14 @@ def _add_picked(
         _store(builder, builder.add(_load(builder, row), turned), row)
         return context.get_dummy_value()
 
-    arrays = _contiguous(cells), _contiguous(tables), _contiguous(picks)
+    arrays = _array(cells, types.int16), _array(tables, types.int8), _array(picks, types.uint8)
     place = types.intp
     return types.void(arrays[0], place, arrays[1], place, arrays[2], place, place, place), generate
 
 
-def _contiguous(kind: Any) -> Any:
-    if getattr(kind, "layout", None) != "C":
-        raise TypingError(f"expected a C-contiguous array, not {kind}")
+def _array(kind: Any, element: Any) -> Any:
+    if not isinstance(kind, types.Array) or kind.layout != "C" or kind.dtype != element or not kind.mutable:
+        raise TypingError(f"expected a C-contiguous array of {element} that may be written, not {kind}")
     return kind
 
 
@@ -137,7 +138,7 @@ def _spread(builder: Any, value: Any) -> Any:
     return builder.shuffle_vector(single, ir.Constant(_SUMS, ir.Undefined), ir.Constant(_SPREAD, [0] * _WIDTH))
 
 
-@numba.njit(cache=True, nogil=True, boundscheck=False)
+@compiled
 def add_products(cells: np.ndarray, keys: np.ndarray, values: np.ndarray, sign: int) -> None:
     """C += sign * sum_i key_i^T value_i, modulo 2^16.
 

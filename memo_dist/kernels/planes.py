@@ -3,11 +3,12 @@
 Covers: NumPy arrays. Does not cover: making planes, and the plain form that this must equal (planes.py, one folder up).
 """
 
-import numba
 import numpy as np
 
+from memo_dist.kernels import compiled
 
-@numba.njit(cache=True, nogil=True, boundscheck=False)
+
+@compiled
 def read_planes(planes: np.ndarray, banks: np.ndarray, keys: np.ndarray, out: np.ndarray) -> None:
     """out[i, j] = sum_p 2^p (d - 2 popcount(key_i ^ plane_p[j])): key i against row j of a bank or a codebook.
 
@@ -29,7 +30,7 @@ def read_planes(planes: np.ndarray, banks: np.ndarray, keys: np.ndarray, out: np
             out[row, j] = total
 
 
-@numba.njit(cache=True, nogil=True, boundscheck=False)
+@compiled
 def _ones(x: np.uint64) -> np.uint64:
     # bits of a word that are set (Hacker's Delight, section 5-1); compilers know the pattern
     x = x - ((x >> np.uint64(1)) & np.uint64(0x5555555555555555))

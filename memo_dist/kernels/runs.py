@@ -4,14 +4,15 @@ Covers: NumPy arrays. Does not cover: other devices; ledger.py holds the plain f
 must equal to the bit.
 """
 
-import numba
 import numpy as np
+
+from memo_dist.kernels import compiled
 
 BELOW_ZERO, TOO_MANY = 1, 2
 _FEW = 32  # that insertion sorts faster than anything
 
 
-@numba.njit(cache=True, nogil=True, boundscheck=False)
+@compiled
 def count_runs(
     names: np.ndarray,
     tokens: np.ndarray,
@@ -62,7 +63,7 @@ def count_runs(
     return size
 
 
-@numba.njit(cache=True, nogil=True, boundscheck=False)
+@compiled
 def _sort(names: np.ndarray, tokens: np.ndarray) -> None:
     """Sort both by name, in place."""
     if len(names) > _FEW:  # a name that is often repeated, or many tokens after one window
@@ -77,7 +78,7 @@ def _sort(names: np.ndarray, tokens: np.ndarray) -> None:
         names[at], tokens[at] = name, token
 
 
-@numba.njit(cache=True, nogil=True, boundscheck=False)
+@compiled
 def merge_runs(
     names: np.ndarray,
     tokens: np.ndarray,

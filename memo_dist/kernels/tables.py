@@ -3,15 +3,16 @@
 Covers: NumPy arrays. Does not cover: rounding to integers, and why what is chosen is enough (decoding/tabulated.py).
 """
 
-import numba
 import numpy as np
+
+from memo_dist.kernels import compiled
 
 BLOCK = 64  # codes of which the maximum is kept
 _TILE = 512  # codes scored by four tables before the next four: these and the scores stay in a core's cache
 _ROOM = 256  # columns that may be within reach before a row is given up
 
 
-@numba.njit(cache=True, nogil=True, boundscheck=False)
+@compiled
 def tabulate(levels: np.ndarray, tables: np.ndarray) -> None:
     # tables[g, pattern, q]: bit 1 of the pattern turns a level around
     groups, _, count = tables.shape
@@ -28,7 +29,7 @@ def tabulate(levels: np.ndarray, tables: np.ndarray) -> None:
                     tables[g, half + pattern, q] = tables[g, pattern, q] - 2 * levels[q, 8 * g + member]
 
 
-@numba.njit(cache=True, nogil=True, boundscheck=False)
+@compiled
 def scan(octets: np.ndarray, tables: np.ndarray, scores: np.ndarray, maxima: np.ndarray) -> None:
     size, groups = octets.shape
     count = tables.shape[2]
@@ -54,7 +55,7 @@ def scan(octets: np.ndarray, tables: np.ndarray, scores: np.ndarray, maxima: np.
                     maxima[block, q] = max(maxima[block, q], scores[v, q])
 
 
-@numba.njit(cache=True, nogil=True, boundscheck=False)
+@compiled
 def choose(
     scores: np.ndarray,
     best: np.ndarray,

@@ -206,6 +206,8 @@ def fit_plan(
 
     plans = [plan(cpus, STORE_BYTES, out_of_core=False, buffer=None)]
     if config.preset == "text":
+        # a smaller buffer costs passes over the ledger, banks on disk cost more
+        plans += [plan(cpus, STORE_BYTES, out_of_core=False, buffer=buffer) for buffer in (MAX_BUFFER, MIN_BUFFER)]
         plans += [plan(cpus, STORE_BYTES), *(plan(n, SMALL_STORE_BYTES) for n in range(cpus, 0, -1))]
     chosen = next((plan for plan in plans if plan.peak_bytes <= budget), plans[-1])
     spare = budget - chosen.peak_bytes
