@@ -24,7 +24,7 @@ from cluster.session import local_cpus, memory_budget, ray_session
 from cluster.workspace import Workspace
 from memo_dist.config import MemoryConfig
 from memo_dist.errors import ConfigError
-from memo_dist.files.manifest import Manifest
+from memo_dist.files.manifest import TOKENIZER_FILE, Manifest
 from memo_dist.files.stored import StoredMemory, refuse_existing
 from memo_dist.planning.memory_plan import MemoryPlan, fit_plan, require_budget
 from memo_dist.tokenizer import Tokenizer
@@ -90,9 +90,11 @@ def _alike(memories: list[Path]) -> tuple[list[Manifest], Tokenizer | None]:
         other = {**manifest.config.to_dict(), "tokenizer": manifest.tokenizer_hash}
         for name in sorted({*first, *other}):
             if first.get(name) != other.get(name):
+                like = f"build --tokenizer {memories[0] / TOKENIZER_FILE} --banks {first.get('num_banks')}"
                 raise ConfigError(
                     f"{memories[0]} and {memory} cannot be merged: {name} is {first.get(name)} in the first and "
-                    f"{other.get(name)} in the second"
+                    f"{other.get(name)} in the second. Memories that are to be merged are built with one tokenizer and "
+                    f"as many banks: {like}; of a memory that is there, rebank changes the banks"
                 )
     every = np.concatenate(documents)
     if repeated := len(every) - len(np.unique(every)):

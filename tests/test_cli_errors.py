@@ -242,3 +242,15 @@ def test_a_whole_memory_is_read_and_prompts_end_only_at_line_ends(
     (place / "prompts.jsonl").write_text(json.dumps(row, ensure_ascii=False) + "\n", encoding="utf-8")
     assert main(["recall", "m.memo", "--prompts", "prompts.jsonl", "--json"]) == 0
     assert [result["prompt"] for result in json.loads(capsys.readouterr().out)["results"]] == [row["text"]]
+
+
+def test_prompts_and_answers_are_shown_character_for_character(
+    place: Path, refused: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "".join(f"\tline {i * i} of the file,\x0c\r\n" for i in range(60))
+    made = Memory(MemoryConfig.text(num_banks=6, vocab_size=256, inner_dim=128), Tokenizer.bytes())
+    made.memorize("a", np.frombuffer(text.encode(), np.uint8))
+    made.save(place / "tabs.memo")
+    assert main(["recall", "tabs.memo", "--prompt", text[200:300], "--max-tokens", "150"]) == 0
+    assert capsys.readouterr().out == text[200:450] + "\n"
+    assert "not UTF-8, from character 2 on" in refused("recall", "tabs.memo", "--prompt", "ab\udcff")

@@ -76,6 +76,13 @@ def test_long_lines_give_the_plain_associations(banks: range) -> None:
     assert compiled == plain
 
 
+@pytest.mark.parametrize("plain", [False, True])
+def test_no_banks_have_no_associations(plain: bool) -> None:
+    text = [segment(list(range(50)))]
+    for nothing in (range(0), range(5, 5)):
+        assert not pairs(HashedEncoder(CONFIG, plain=plain).associations(text, nothing))
+
+
 def test_windows_never_cross_documents() -> None:
     rng = np.random.default_rng(0)
     one, two = rng.integers(0, 50, 100).tolist(), rng.integers(0, 50, 100).tolist()

@@ -54,6 +54,19 @@ def test_ceiling_and_recall_equal_brute_force(few_words: dict[str, list[int]]) -
     assert found.recall_full_context > 0.97
 
 
+def test_unseen_text_that_was_seen_tells_nothing(few_words: dict[str, list[int]]) -> None:
+    memory = Memory(CONFIG)
+    for name, tokens in few_words.items():
+        memory.memorize(name, tokens)
+    short = {"short": [1, 2]}
+    for unseen in (few_words, short):
+        found = evaluate(
+            memory, lambda: [table(few_words, 37)], 100, 100, lambda unseen=unseen: [table(unseen, 37)], 50, 0
+        )
+        assert (found.unseen_positions, found.unseen_abstained, found.confidence_auc) == (0, None, None)
+        assert found.recall > 0.9
+
+
 def test_a_sample_does_not_depend_on_the_batches(few_words: dict[str, list[int]]) -> None:
     whole = sample_positions([table(few_words)], CONFIG, 50)
     assert len(whole) == 50

@@ -5,11 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numba
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba.core.errors import TypingError
 
 from memo_dist.codes import GOLDEN, key_words, mask_words, value_words
+from memo_dist.kernels import compiled
+from memo_dist.kernels.banks import add_products
 from memo_dist.kernels.hashes import association_codes
 
 _USE_ALL = """
@@ -63,3 +68,28 @@ def test_codes_equal_the_plain_ones(rows: list[tuple[int, int]], dim: int) -> No
     association_codes(hashes, tokens, codebook, np.uint64(GOLDEN), keys, values)
     assert np.array_equal(keys, key_words(hashes, dim))
     assert np.array_equal(values, mask_words(hashes, dim) ^ codebook[tokens])
+
+
+@pytest.mark.parametrize("spoil", ["type", "order", "locked"])
+def test_vectors_are_written_only_where_they_may_be(spoil: str) -> None:
+    words, cells = np.zeros((4, 1), np.uint64), np.zeros((64, 64), np.int16)
+    if spoil == "type":
+        cells = cells.astype(np.int32)
+    elif spoil == "order":
+        cells = np.asfortranarray(cells)
+    else:
+        cells.flags.writeable = False
+    with pytest.raises(TypingError, match="C-contiguous array of int16 that may be written"):
+        add_products(cells, words, words, 1)
+
+
+def test_without_a_place_to_keep_it_a_function_is_compiled_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = numba.njit
+
+    def njit(**options: object) -> object:
+        if options.get("cache"):
+            raise RuntimeError("cannot cache function: no locator available")
+        return plain(**options)
+
+    monkeypatch.setattr(numba, "njit", njit)
+    assert compiled(lambda x: x + 1)(2) == 3

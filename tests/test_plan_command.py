@@ -156,6 +156,23 @@ def test_more_machines_divide_all_but_hashing() -> None:
     assert many.node_bytes < one.node_bytes / 8
 
 
+def test_machines_without_a_shard_hold_nothing() -> None:
+    few = MemoryConfig.text(5, 32_000)
+    three, many = (
+        forecast(few, 0.99, 10**9, 10**6, TYPICAL, Machines(n, 1, 0), RATES, fixed_banks=True) for n in (5, 1000)
+    )
+    assert three.plan.shards == many.plan.shards == 5
+    assert many.node_bytes >= many.plan.expected_disk_bytes // 5
+    assert many.seconds is not None
+    assert three.seconds is not None
+    assert many.seconds["write"] == pytest.approx(three.seconds["write"])
+
+
+def test_a_target_out_of_reach_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--tokens", "1e9", "--target-recall", ".99999"]) == 0
+    assert "more banks do not bring it to 0.99999" in " ".join(capsys.readouterr().out.replace("│", " ").split())
+
+
 def test_one_driver_has_only_so_many_calls() -> None:
     few, many = (forecast(CONFIG, 0.99, 10**10, 10**7, TYPICAL, Machines(n, 64, 0), RATES) for n in (1, 256))
     assert few.seconds is not None
@@ -186,6 +203,8 @@ BAD = {
     "--tokens inf": "'inf'",
     "--tokens 1e16": "1e15",
     "--tokens 1e6 --target-recall 1": "target-recall is 1.0",
+    "--tokens 1e6 --documents 0": "--documents is 0",
+    "--tokens 1e6 --documents 1000001": "as many as there are tokens",
     "--tokens 1e6 --nodes 0": "--nodes is 0",
     "--tokens 1e6 --cores 0": "--cores is 0",
     "--tokens 1e6 --banks 0": "num_banks is 0",

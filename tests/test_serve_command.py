@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,6 +64,8 @@ def service(memory: Path) -> Iterator[Service]:
 def test_openai_clients_are_answered(service: Service) -> None:
     client, prompt = service.client(), TEXT[500:570]
     assert [model.id for model in client.models.list().data] == ["entries"]
+    with urllib.request.urlopen(f"{service.url}/healthz", timeout=60) as health:
+        assert json.load(health) == {"status": "ok", "replicas": 2}
     whole = client.completions.create(model="entries", prompt=prompt, max_tokens=20, logprobs=2)
     choice = whole.choices[0]
     assert (choice.text, choice.finish_reason) == (TEXT[570:590], "length")

@@ -125,7 +125,7 @@ def test_the_program_marks_a_quotation(
         publish(text_memory, memory, bits)
     quoted = SAID[8:60]
     text = tmp_path / "t.txt"
-    text.write_text(f"0123456789 € {quoted} 9876543210", encoding="utf-8")
+    text.write_text(f"0123456789\t€ {quoted} 9876543210\f", encoding="utf-8")
     words = ["trace", str(memory), "--text", str(text)]
     assert main([*words, "--json", "--html", str(tmp_path / "t.html")]) == 0
     said = json.loads(capsys.readouterr().out)
@@ -137,7 +137,7 @@ def test_the_program_marks_a_quotation(
     assert "<mark" in page
     assert main(words) == 0
     shown = capsys.readouterr()
-    assert "".join(shown.out.split()) == "".join(text.read_text(encoding="utf-8").split())
+    assert shown.out == text.read_text(encoding="utf-8") + "\n"  # no terminal: character for character
     assert "1 passages of 16 tokens or more" in shown.err
 
 

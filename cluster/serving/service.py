@@ -142,7 +142,8 @@ class _Served:
     async def _running(self) -> int:
         status = await asyncio.to_thread(serve.status)
         deployments = status.applications[self._app].deployments.values() if self._app in status.applications else ()
-        return sum(n for one in deployments for state, n in one.replica_states.items() if state.value == "RUNNING")
+        # a ReplicaState or its name, by what Ray was asked before; they are equal
+        return sum(n for one in deployments for state, n in one.replica_states.items() if state == "RUNNING")
 
     def end(self) -> None:
         """Take the replicas away; what else the cluster serves stays, and a local Ray ends with its session."""

@@ -84,7 +84,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _report(error: Exception, as_json: bool) -> int:
     code, message = 1, f"unexpected {type(error).__name__}: {error}"
     if isinstance(error, MemoError):
-        code, message = error.exit_code, " ".join([str(error), *getattr(error, "__notes__", [])])
+        said: list[str] = [str(error), *getattr(error, "__notes__", [])]
+        code, message = error.exit_code, " ".join([*(part.rstrip(".") + "." for part in said[:-1]), said[-1]])
     elif hasattr(error, "format_message"):  # click's and typer's usage errors
         code, message = 2, error.format_message()
     else:

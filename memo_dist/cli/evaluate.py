@@ -94,6 +94,8 @@ def evaluate_command(
         rows[f"verbatim, {length}-token prompts"] = (
             f"{share:.3f} of {result.verbatim_prompts[length]} continued by 50 tokens"
         )
+    if result.unseen_positions == 0:
+        rows["unseen text"] = "holds no whole context that was not memorized; give other text, or more"
     if result.unseen_abstained is not None:
         rows["unseen text"] = f"abstains at {result.unseen_abstained:.4f} of {result.unseen_positions:,} positions"
         rows["confidence"] = f"memorized ranks above unseen with probability {result.confidence_auc:.4f}"

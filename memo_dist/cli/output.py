@@ -12,6 +12,7 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 _LINE_SECONDS = 3.0
 
@@ -29,6 +30,15 @@ def _clean(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def print_text(pieces: list[tuple[str, str]]) -> None:
+    """(text, style) pieces on stdout: in colour on a terminal, elsewhere character for character."""
+    console = Console()
+    if console.is_terminal:
+        console.print(Text.assemble(*pieces), soft_wrap=True)
+    else:
+        print("".join(text for text, _ in pieces), flush=True)
 
 
 def print_table(title: str, rows: dict[str, Any], error: bool = False) -> None:

@@ -15,6 +15,7 @@ from memo_dist.planning.repetition import TYPICAL, Repetition, unrepeated
 from memo_dist.sizes import show_bytes, show_seconds
 
 _DOCUMENT = 1000  # tokens, where nothing is known
+_NEAR = 5e-4  # of a target recall
 
 
 def plan_command(
@@ -53,11 +54,14 @@ def plan_command(
     count = found["tokens"] if found and not tokens else _count(tokens)
     per_document = found["tokens"] / found["documents"] if found else _DOCUMENT
     many = max(1, round(count / per_document)) if documents is None else documents
+    if not 1 <= many <= count:
+        raise ConfigError(f"--documents is {many}; expected from 1 to as many as there are tokens, {count:,}")
     size = vocab_size if vocab_size is not None else found["vocab_size"] if found else 32_000
     machines = Machines(nodes, _cores(cores, measured), gpus)
     config = MemoryConfig.text(1 if banks is None else banks, size, **shape)
     told = forecast(config, target_recall, count, many, text, machines, measured, banks is not None)
     plan = told.plan
+    missed = banks is None and plan.recall < target_recall - _NEAR
     if as_json:
         print_json(
             {
@@ -84,7 +88,8 @@ def plan_command(
             f"{plan.associations / count:.0f} at most; {_kind(sample, text)}",
             "memory": f"{plan.config.num_banks:,} banks of {dim} x {dim} int16 cells, "
             f"{plan.parameters_per_token:.0f} parameters a token",
-            "recall": f"{plan.recall:.4f} of what the text allows, by the capacity law",
+            "recall": f"{plan.recall:.4f} of what the text allows, by the capacity law"
+            + (f"; more banks do not bring it to {target_recall}" if missed else ""),
             "disk": f"{show_bytes(plan.expected_disk_bytes)} likely, {show_bytes(plan.disk_bytes)} at most; as much "
             "again while it is written",
             "shards": f"{plan.shards:,} on {where}",

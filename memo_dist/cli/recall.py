@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from memo_dist.cli.options import Address, AsJson, ConfigFile, MemoryPath
-from memo_dist.cli.output import ProgressLine, print_json
+from memo_dist.cli.output import ProgressLine, print_json, print_text
 from memo_dist.decoding import cleanup_for
 from memo_dist.decoding.probabilities import log_probabilities
 from memo_dist.errors import ConfigError, InputError
@@ -67,6 +67,8 @@ def recall_command(
             as_json,
         )
         return
+    for text in prompt or []:
+        _require_text(text)
     asked = [*(prompt or []), *(one.asked for one in (read_prompts(prompts) if prompts else ()))]
     if not asked:
         raise InputError("no prompt was given; use --prompt TEXT or --prompts FILE")
@@ -92,6 +94,14 @@ def recall_command(
         _show(result)
         if top_k:
             _show_steps(result, tokenizer)
+
+
+def _require_text(prompt: str) -> None:
+    """Bytes that are not UTF-8 come from the shell as lone surrogates."""
+    try:
+        prompt.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"--prompt {prompt!r} is not UTF-8, from character {error.start} on") from error
 
 
 def _run_job(
@@ -146,19 +156,17 @@ def _result(answer: TextContinuation) -> dict[str, Any]:
 
 def _show(result: dict[str, Any]) -> None:
     from rich.console import Console
-    from rich.text import Text
 
     bare = "text" not in result  # token ids
-    shown = Text(" ".join(map(str, result["prompt"])) + " " if bare else result["prompt"], style="dim")
-    shown.append(" ".join(map(str, result["tokens"])) if bare else result["text"], style="bold green")
+    prompt = " ".join(map(str, result["prompt"])) + " " if bare else result["prompt"]
+    following = " ".join(map(str, result["tokens"])) if bare else result["text"]
     reasons = {
         "length": f"stopped after {len(result['tokens'])} tokens",
         "end_of_document": "end of document",
         "abstained": f"abstained after {len(result['tokens'])} tokens: nothing in the memory surely goes on from here "
         f"(confidence {result['stop_confidence']:.4f})",
     }
-    console = Console()
-    console.print(shown, soft_wrap=True)
+    print_text([(prompt, "dim"), (following, "bold green")])
     Console(stderr=True).print(f"-- {reasons[result['stop']]}", style="yellow", highlight=False)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import typer
 
 from memo_dist.cli.options import AsJson, ConfigFile, MemoryPath
-from memo_dist.cli.output import print_json
+from memo_dist.cli.output import print_json, print_text
 from memo_dist.decoding.hashed import HashedCleanup
 from memo_dist.errors import ConfigError, InputError
 from memo_dist.files.durable import write_text, writing
@@ -76,14 +76,11 @@ def _marks(found: Traced, windows: tuple[int, ...]) -> np.ndarray:
 
 
 def _show(content: str, places: list[tuple[int, int]], found: Traced, windows: tuple[int, ...]) -> None:
-    from rich.console import Console
-    from rich.text import Text
-
-    shown = Text()
+    shown = []
     for start, stop, mark in _runs(places, _marks(found, windows), len(content)):
         colour = f"black on {_SHADES[min(mark, len(_SHADES)) - 1]}" if mark else ""
-        shown.append(content[start:stop], style=colour)
-    Console().print(shown, soft_wrap=True)
+        shown.append((content[start:stop], colour))
+    print_text(shown)
 
 
 def _page(content: str, places: list[tuple[int, int]], found: Traced, windows: tuple[int, ...], title: str) -> str:

@@ -59,7 +59,7 @@ class Forecast:
 
     Attributes:
         plan: with everything in memory; its bounds hold for any text.
-        node_bytes: memory of one machine, likely; at most.
+        node_bytes: memory of one machine that has shards, likely; at most.
         least_node_bytes: of one machine with banks and ledger on disk and one worker; at most.
         scratch_bytes: what banks and ledgers on disk take while they are built, beside the memory; at most.
         published: at the bits there are, of the same banks; last, one bit in as many banks as the target takes.
@@ -106,7 +106,7 @@ def forecast(
     if not fixed_banks:
         config = with_banks_for(config, target, tokens, documents, repetition)
     shards = min(machines.shards, config.num_banks)
-    readers = machines.nodes * machines.cores
+    readers, holders = machines.nodes * machines.cores, min(machines.nodes, shards)
     unit = unit_bytes(tokens)
     plan = plan_memory(config, tokens, documents, shards, readers, unit, repetition=repetition)
     own = plan_memory(config, tokens, documents, shards, 1, unit, out_of_core=True, buffer=MIN_BUFFER)
@@ -114,8 +114,8 @@ def forecast(
         plan=plan,
         machines=machines,
         target=target,
-        node_bytes=-(-plan.expected_peak_bytes // machines.nodes),
-        most_node_bytes=-(-plan.peak_bytes // machines.nodes),
+        node_bytes=-(-plan.expected_peak_bytes // holders),
+        most_node_bytes=-(-plan.peak_bytes // holders),
         least_node_bytes=own.driver_bytes + own.shard_bytes * -(-shards // machines.nodes) + own.worker_bytes,
         scratch_bytes=own.scratch_bytes,
         published=_published(config, target, tokens, documents, repetition),
@@ -158,7 +158,7 @@ def _seconds(plan: MemoryPlan, machines: Machines, rates: Rates, train: bool) ->
         "hash": scanning,
         "update": updating,
         "driver's calls": max(0.0, calls - tokenizing - scanning - updating),
-        "write": plan.expected_disk_bytes / (rates.disk_write_bytes_per_s * machines.nodes),
+        "write": plan.expected_disk_bytes / (rates.disk_write_bytes_per_s * min(machines.nodes, plan.shards)),
     }
 
 

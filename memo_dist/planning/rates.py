@@ -81,9 +81,10 @@ def read_rates(path: Path) -> Rates:
     except OSError as error:
         raise InputError(f"--rates {path} cannot be read: {error}") from error
     except (ValueError, TypeError, KeyError) as error:
+        reason = f"it has no {error}" if isinstance(error, KeyError) else f"it is no JSON object of rates: {error}"
         raise InputError(
-            f"--rates {path} is not what `memo-dist bench --json` prints ({type(error).__name__}: {error}); make it "
-            f"with: memo-dist bench --json > {path}"
+            f"--rates {path} is not what `memo-dist bench --json` prints: {reason}. Make a file of rates with: "
+            "memo-dist bench --json > rates.json"
         ) from error
     return rates
 

@@ -36,7 +36,8 @@ class Evaluation:
         verbatim: prompt length in tokens -> share of prompts continued by 50 true tokens. The prompts occur once in
             the corpus; recall runs with its defaults, so an abstention counts as a failure.
         confidence_auc: the chance that a memorized position is given more confidence than an unseen one.
-        unseen_positions: sampled from unseen text with a whole context that is nowhere in the corpus.
+        unseen_positions: sampled from unseen text with a whole context that is nowhere in the corpus; if there are
+            none, nothing else is said of it.
         unseen_abstained: share of them at which recall abstains at the default confidence.
     """
 
@@ -84,10 +85,11 @@ def evaluate(
     auc = new_positions = abstained = None
     if unseen is not None:
         novel = _novel(sample_positions(unseen(), config, sample, full=True), memorized, config)
-        answers = rank_next(reader, cleanup, novel)
-        auc = area_under_curve(best.log_odds[:, 0], answers.log_odds[:, 0])
         new_positions = len(novel)
-        abstained = _mean(answers.confidence()[:, 0] < DEFAULT_CONFIDENCE)
+        if new_positions:
+            answers = rank_next(reader, cleanup, novel)
+            auc = area_under_curve(best.log_odds[:, 0], answers.log_odds[:, 0])
+            abstained = _mean(answers.confidence()[:, 0] < DEFAULT_CONFIDENCE)
     return Evaluation(
         positions=len(places),
         recall=_mean(right),
