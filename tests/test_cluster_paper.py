@@ -55,6 +55,7 @@ def started(shards: int, path: Path | None = None) -> list[Placed]:
     return place_shards(plan_memory(CONFIG, 1000, 10, shards, 0, 0), "", None, path=None if path is None else str(path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shards", [1, 2, pytest.param(4, marks=pytest.mark.slow)])
 def test_row_blocks_over_actors(shards: int, corpus: Path, truth: Memory, tmp_path: Path) -> None:
     options = BuildOptions(

@@ -351,6 +351,7 @@ def measured(folder: Path, kind: type = LayersRow, name: str = "layers-runs.csv"
     return sorted((replace(row, seconds=0) for row in RowFile(folder / name, kind).rows), key=repr)
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_to_the_same_rows(tmp_path: Path, reproduce: Callable[..., dict[str, Any]]) -> None:
     whole = reproduce("layers", "--out", tmp_path / "whole", *SMALL, "--iterations", 3)
     reproduce("layers", "--out", tmp_path / "parts", *SMALL, "--iterations", 1)

@@ -41,6 +41,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.slow
 def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
     first, second = (
         json.loads(

@@ -99,6 +99,7 @@ def test_every_prompt_has_its_own_answer(memory: Path, prompts: Path, tmp_path: 
     assert summary.stops["abstained"] > 3
 
 
+@pytest.mark.slow
 def test_other_formats_give_the_same(memory: Path, prompts: Path, tmp_path: Path) -> None:
     asked = [p for p in read_prompts(prompts) if isinstance(p.asked, str) and "\n" not in p.asked]
     (tmp_path / "p.txt").write_text("".join(f"{p.asked}\n" for p in asked))
