@@ -250,6 +250,6 @@ def _skip(handle: IO[bytes], start: int) -> None:
     """Move to byte `start`; a compressed stream is read forward, since not every codec can seek."""
     try:
         handle.seek(start)
-    except (OSError, ValueError, NotImplementedError):
+    except (OSError, ValueError, NotImplementedError):  # as codecs refuse, each in its way; damage shows when read
         while start and (chunk := handle.read(min(start, 1 << 20))):
             start -= len(chunk)
