@@ -21,10 +21,10 @@ from rich.table import Table
 
 from cluster.build import build
 from cluster.prepare import BuildOptions
-from memo_dist.cli.bench import tokenize_stages
+from console.bench import tokenize_stages
 from memo_dist.config import MemoryConfig
-from memo_dist.planning.bench import measure_memorizing
-from memo_dist.planning.together import run_together
+from memo_dist.measuring.bench import measure_memorizing
+from memo_dist.measuring.together import run_together
 from pipelines.batching import stream_batches
 from pipelines.plan import CorpusOptions, CorpusPlan, plan_corpus
 from pipelines.tokenizing import TokenizerChoice, choose_tokenizer

@@ -23,13 +23,13 @@ import numpy as np
 from corpus_index import CorpusIndex
 from scipy.special import expit
 
-from memo_dist.decoding import Candidates, cleanup_for
-from memo_dist.decoding.candidates import joined
-from memo_dist.decoding.probabilities import FURTHER, log_probabilities
-from memo_dist.encoding.protocol import Reader
 from memo_dist.files.published import open_memory
-from memo_dist.quality.calibration import Bin, best_temperature, brier_score, expected_error, log_loss, reliability
-from memo_dist.quality.sampling import Positions, sample_positions
+from memo_dist.measuring.calibration import Bin, best_temperature, brier_score, expected_error, log_loss, reliability
+from memo_dist.measuring.sampling import Positions, sample_positions
+from memo_dist.models import cleanup_for
+from memo_dist.models.candidates import Candidates, joined
+from memo_dist.models.cues import Reader
+from memo_dist.recalling.probabilities import FURTHER, log_probabilities
 from pipelines.batching import stream_batches
 from pipelines.plan import CorpusOptions, plan_corpus
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from memo_dist.batches import read_batch
 from memo_dist.config import MemoryConfig
-from memo_dist.quality.sampling import BEGIN, context_names
+from memo_dist.measuring.sampling import BEGIN, context_names
 
 
 class CorpusIndex:

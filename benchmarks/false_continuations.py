@@ -24,11 +24,11 @@ from typing import Any
 import numpy as np
 from corpus_index import CorpusIndex
 
-from memo_dist.decoding import cleanup_for
-from memo_dist.encoding.protocol import Reader
 from memo_dist.files.published import open_memory
-from memo_dist.quality.calibration import wilson
-from memo_dist.quality.sampling import Positions, sample_positions
+from memo_dist.measuring.calibration import wilson
+from memo_dist.measuring.sampling import Positions, sample_positions
+from memo_dist.models import cleanup_for
+from memo_dist.models.cues import Reader
 from memo_dist.recalling.paths import Path as Followed
 from memo_dist.recalling.paths import follow
 from memo_dist.recalling.recall import DEFAULT_CONFIDENCE, Continuation, best_path

@@ -26,8 +26,8 @@ import numpy as np
 from gpu_stages import VOCABULARY, Bench, Documents, all_associations, device_rates, questions, shard_of, stages, text
 
 from memo_dist import MemoryConfig
-from memo_dist.backend import array_module, to_host
-from memo_dist.decoding import HashedCleanup
+from memo_dist.device.backend import array_module, to_host
+from memo_dist.models.text.cleanup import HashedCleanup
 from memo_dist.shard import Shard, memory_digest
 
 

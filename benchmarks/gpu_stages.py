@@ -17,15 +17,15 @@ from typing import Any
 import numpy as np
 
 from memo_dist import MemoryConfig
-from memo_dist.associations import Associations
-from memo_dist.backend import Array, to_device, to_host
-from memo_dist.cmm import BankRange
-from memo_dist.codes import key_words, mask_words, signs, value_words
-from memo_dist.decoding import HashedCleanup
-from memo_dist.encoding.hashed import HashedEncoder
-from memo_dist.encoding.segments import Segment
-from memo_dist.lanes import lanes, pinned_bytes
-from memo_dist.ledger import Ledger
+from memo_dist.device.backend import Array, to_device, to_host
+from memo_dist.device.lanes import lanes, pinned_bytes
+from memo_dist.models.text.associations import Associations
+from memo_dist.models.text.banks import BankRange
+from memo_dist.models.text.cleanup import HashedCleanup
+from memo_dist.models.text.codes import key_words, mask_words, signs, value_words
+from memo_dist.models.text.encoder import HashedEncoder
+from memo_dist.models.text.ledger import Ledger
+from memo_dist.segments import Segment
 from memo_dist.shard import Shard
 
 VOCABULARY = 32_000

@@ -29,7 +29,7 @@ from cluster.prepare import BuildOptions
 from cluster.run import Progress
 from memo_dist.files.batch_file import read_batches, write_batches
 from memo_dist.files.stored import StoredMemory
-from memo_dist.quality.evaluation import evaluate
+from memo_dist.measuring.evaluation import evaluate
 from memo_dist.sizes import parse_bytes
 from pipelines.batching import stream_batches
 from pipelines.plan import CorpusOptions, plan_corpus

@@ -18,12 +18,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from memo_dist.associations import Associations
-from memo_dist.cmm import BankRange
-from memo_dist.codes import value_words
 from memo_dist.config import MemoryConfig
-from memo_dist.contents.hashed import PART_ENTRIES
-from memo_dist.ledger import Ledger
+from memo_dist.models.text.associations import Associations
+from memo_dist.models.text.banks import BankRange
+from memo_dist.models.text.codes import value_words
+from memo_dist.models.text.contents import PART_ENTRIES
+from memo_dist.models.text.ledger import Ledger
 from memo_dist.planning.memory_plan import buffer_for
 
 _VOCABULARY, _BANKS, _UPDATED, _REPEAT = 32_000, 64, 200_000, 3

@@ -18,7 +18,7 @@ from typing import Any
 
 def built(words: list[str], out: Path, budget: str | None) -> dict[str, Any]:
     """Build in a process of its own; what it says as JSON."""
-    command = [sys.executable, "-m", "memo_dist", "build", *words, "--out", str(out), "--json"]
+    command = [sys.executable, "-m", "console", "build", *words, "--out", str(out), "--json"]
     command += ["--memory-budget", budget] if budget else []
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     summary: dict[str, Any] = json.loads(done.stdout)

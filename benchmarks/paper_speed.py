@@ -3,7 +3,7 @@
     python benchmarks/paper_speed.py [--dim 4096] [--layers 3] [--repeat 3] [--json FILE]
 
 One batch of 30,720 random tokens (30 sequences of 1,024, vocabulary 50,254) goes into one `Memory`; medians over
-repeats. The arithmetic counted is what the work needs (encoding/projected.py, `arithmetic`), nothing repeated. Peak
+repeats. The arithmetic counted is what the work needs (models/paper/encoder.py, `arithmetic`), nothing repeated. Peak
 memory is that of the process, as the kernel accounts it.
 """
 
@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from memo_dist import Memory, MemoryConfig
-from memo_dist.encoding.projected import arithmetic
 from memo_dist.experiments.random_tokens import random_batch, sequence_segments, sequences_with_decoys
+from memo_dist.models.paper.encoder import arithmetic
 from memo_dist.planning.memory_plan import encoder_bytes
 from memo_dist.sizes import show_bytes
 

@@ -23,12 +23,12 @@ from typing import Any
 
 import numpy as np
 
-from cluster.session import local_cpus
+from cluster.ray_session import local_cpus
 from memo_dist.batches import read_batch
-from memo_dist.decoding import HashedCleanup
-from memo_dist.encoding.protocol import Reader
 from memo_dist.files.published import PublishedMemory, open_memory
-from memo_dist.quality.sampling import Positions, sample_positions
+from memo_dist.measuring.sampling import Positions, sample_positions
+from memo_dist.models.cues import Reader
+from memo_dist.models.text.cleanup import HashedCleanup
 from pipelines.batching import stream_batches
 from pipelines.plan import CorpusOptions, plan_corpus
 

@@ -19,7 +19,7 @@ TOKENS = ("1e9", "1e10", "1e11", "1e12")
 
 def plan(tokens: str, nodes: int, cores: int, rates: str) -> dict[str, Any]:
     words = ["plan", "--tokens", tokens, "--nodes", str(nodes), "--cores", str(cores), "--rates", rates, "--json"]
-    done = subprocess.run([sys.executable, "-m", "memo_dist", *words], stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run([sys.executable, "-m", "console", *words], stdout=subprocess.PIPE, text=True, check=True)
     told: dict[str, Any] = json.loads(done.stdout)
     return told
 

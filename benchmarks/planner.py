@@ -24,7 +24,7 @@ FEWER = 0.7  # banks of the second build
 
 def run(*words: object) -> dict[str, Any]:
     """A command of memo-dist in a process of its own; what it says as JSON."""
-    command = [sys.executable, "-m", "memo_dist", *map(str, words), "--json"]
+    command = [sys.executable, "-m", "console", *map(str, words), "--json"]
     told: dict[str, Any] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
     return told
 

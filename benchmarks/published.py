@@ -21,7 +21,7 @@ WAYS = ((1.0, 16), (1.0, 4), (1.0, 2), (1.0, 1), (1.6, 1), (2.0, 1), (2.4, 1))  
 
 def run(*words: object) -> dict[str, Any]:
     """A command of memo-dist in a process of its own; what it says as JSON."""
-    command = [sys.executable, "-m", "memo_dist", *map(str, words), "--json"]
+    command = [sys.executable, "-m", "console", *map(str, words), "--json"]
     found: dict[str, Any] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
     return found
 

@@ -32,9 +32,9 @@ from outer_products import OuterProducts
 
 from memo_dist import Memory, MemoryConfig
 from memo_dist.batches import BatchInfo, make_batch, read_batch
-from memo_dist.encoding.segments import Segment, lay_out
 from memo_dist.experiments.layers import text_config
-from memo_dist.quality.evaluation import evaluate
+from memo_dist.measuring.evaluation import evaluate
+from memo_dist.segments import Segment, lay_out
 
 WAYS = ("sequences", "positions", "identity", "text")
 SEQUENCES, LENGTH = 30, 1024  # of a published batch

@@ -57,7 +57,7 @@ def measure(name: str, path: str, unseen: str | None, banks: int, arguments: arg
 
 
 def run(words: list[str]) -> dict[str, Any]:
-    command = [sys.executable, "-m", "memo_dist", *words, "--json"]
+    command = [sys.executable, "-m", "console", *words, "--json"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     said: dict[str, Any] = json.loads(done.stdout)
     return said

@@ -30,15 +30,15 @@ import numpy as np
 import pyarrow as pa
 import ray
 
-from cluster.session import local_cpus, ray_session
-from memo_dist.associations import bank_of
+from cluster.ray_session import local_cpus, ray_session
+from console.bench import standard_library
 from memo_dist.batches import read_batch
-from memo_dist.cli.bench import standard_library
 from memo_dist.config import MemoryConfig
 from memo_dist.files.batch_file import write_batches
 from memo_dist.files.stored import shard_file
-from memo_dist.planning.bench import ShardTask, associations_of, measure_core, shard_stages, token_count
-from memo_dist.planning.together import median_seconds, run_together
+from memo_dist.measuring.bench import ShardTask, associations_of, measure_core, shard_stages, token_count
+from memo_dist.measuring.together import median_seconds, run_together
+from memo_dist.models.text.associations import bank_of
 from pipelines.batching import stream_batches
 from pipelines.tokenizing import choose_tokenizer
 

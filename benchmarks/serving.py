@@ -25,8 +25,8 @@ import openai
 import psutil
 
 from memo_dist.batches import read_batch
-from memo_dist.decoding import cleanup_for
 from memo_dist.files.published import open_memory
+from memo_dist.models import cleanup_for
 from memo_dist.recalling.prompting import recall_texts
 from pipelines.batching import stream_batches
 from pipelines.plan import CorpusOptions, plan_corpus
@@ -200,7 +200,7 @@ def main() -> None:
     truth = questions(
         asked.memory, asked.inputs, CorpusOptions(include=asked.include, errors=asked.errors), asked.questions
     )
-    command = [sys.executable, "-m", "memo_dist", "serve", str(asked.memory), "--port", "0", "--json"]
+    command = [sys.executable, "-m", "console", "serve", str(asked.memory), "--port", "0", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         said = json.loads(server.stdout.readline())

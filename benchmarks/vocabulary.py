@@ -20,8 +20,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from memo_dist import Memory, MemoryConfig
-from memo_dist.decoding import HashedCleanup
 from memo_dist.files.published import PublishedMemory, publish
+from memo_dist.models.text.cleanup import HashedCleanup
 
 VOCABULARIES = (8_000, 32_000, 128_000)
 BATCHES = (1, 8, 16, 64, 1_024)

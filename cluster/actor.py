@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
-from memo_dist.backend import array_module
 from memo_dist.config import MemoryConfig
-from memo_dist.files.storage import ShardRecord, write_shard
+from memo_dist.device.backend import array_module
+from memo_dist.files.shard_writer import ShardRecord, write_shard
 from memo_dist.files.stored import StoredMemory
 from memo_dist.shard import Applied, Shard
 

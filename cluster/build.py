@@ -13,12 +13,12 @@ from pathlib import Path
 
 from cluster.actor import peak_resident_bytes
 from cluster.prepare import BuildOptions, prepare
+from cluster.ray_session import memory_budget, ray_session
 from cluster.run import Clock, Progress, Run
-from cluster.session import memory_budget, ray_session
 from cluster.signals import stop_on_sigterm
 from cluster.watch import MemoryWatch
 from cluster.workspace import Workspace, unfinished_statement
-from memo_dist.backend import array_module
+from memo_dist.device.backend import array_module
 from memo_dist.errors import StorageError
 from memo_dist.files.stored import refuse_existing
 from memo_dist.planning.memory_plan import MemoryPlan, require_budget

@@ -25,8 +25,8 @@ from ray.util.dask import ray_dask_get
 
 from cluster.build import kept_or_removed, require_disk
 from cluster.prepare import Prepared, found_sources, plan_for
+from cluster.ray_session import memory_budget, ray_session
 from cluster.run import Clock, Progress, Run, Task
-from cluster.session import memory_budget, ray_session
 from cluster.signals import stop_on_sigterm
 from cluster.workspace import Workspace, require_same, unfinished_statement, workspace_path
 from memo_dist.documents import DocumentRegistry, document_key

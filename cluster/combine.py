@@ -20,7 +20,7 @@ import ray
 
 from cluster.build import kept_or_removed
 from cluster.placement import Placed, place_shards, release, wait_until_ready
-from cluster.session import local_cpus, memory_budget, ray_session
+from cluster.ray_session import local_cpus, memory_budget, ray_session
 from cluster.workspace import Workspace
 from memo_dist.config import MemoryConfig
 from memo_dist.errors import ConfigError

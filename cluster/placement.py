@@ -13,7 +13,7 @@ import ray
 from ray.exceptions import GetTimeoutError
 
 from cluster.actor import ShardActor, ShardSpec
-from cluster.session import NoRoomError
+from cluster.ray_session import NoRoomError
 from memo_dist.planning.memory_plan import SHARED_BYTES, MemoryPlan
 
 _START_SECONDS = 180

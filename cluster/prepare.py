@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from cluster.session import local_cpus, memory_budget
+from cluster.ray_session import local_cpus, memory_budget
 from cluster.workspace import require_same, workspace_path
 from memo_dist.config import MemoryConfig
 from memo_dist.errors import ConfigError

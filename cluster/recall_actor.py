@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
-from memo_dist.decoding import cleanup_for
 from memo_dist.errors import PromptError
 from memo_dist.files.published import open_memory
+from memo_dist.models import cleanup_for
 from memo_dist.recalling.paths import DEFAULT_BEAM, check_prompt
 from memo_dist.recalling.prompting import recall_text
 from memo_dist.recalling.prompts import Prompt, ids_of

@@ -23,8 +23,8 @@ import pyarrow.parquet as pq
 import ray
 from ray.exceptions import RayActorError
 
+from cluster.ray_session import ClusterError, local_cpus, ray_session
 from cluster.recall_actor import SCHEMA, RecallActor, RecallOptions
-from cluster.session import ClusterError, local_cpus, ray_session
 from cluster.workspace import require_same
 from memo_dist.files.durable import sync_directory, write_text, writing
 from memo_dist.files.manifest import Manifest

@@ -16,10 +16,10 @@ import ray
 from cluster.feed import Feed
 from cluster.placement import Placed, place_shards, release, wait_until_ready
 from cluster.prepare import Prepared
-from cluster.session import ClusterError, NoRoomError, unwrapped
+from cluster.ray_session import ClusterError, NoRoomError, unwrapped
 from cluster.signals import StopRequest
 from cluster.workspace import Workspace
-from memo_dist.backend import array_module
+from memo_dist.device.backend import array_module
 from memo_dist.errors import DamagedMemoryError, MemoError
 from memo_dist.files.manifest import Manifest
 from memo_dist.planning.memory_plan import MemoryPlan

@@ -25,7 +25,7 @@ from memo_dist.errors import ConfigError, DamagedMemoryError, MemoError
 from memo_dist.files.durable import sync_directory, write_text, writing
 from memo_dist.files.generations import locked, replace_generation
 from memo_dist.files.manifest import MANIFEST_FILE, Manifest
-from memo_dist.files.storage import ShardRecord
+from memo_dist.files.shard_writer import ShardRecord
 from memo_dist.files.stored import StoredMemory, refuse_existing, write_contents
 from memo_dist.tokenizer import Tokenizer
 

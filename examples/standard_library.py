@@ -14,9 +14,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from memo_dist.cli.app import main as memo_dist
-from memo_dist.decoding import HashedCleanup
+from console.app import main as memo_dist
 from memo_dist.files.stored import StoredMemory
+from memo_dist.models.text.cleanup import HashedCleanup
 from memo_dist.recalling.recall import recall
 
 PASSAGE = Path("argparse.py"), "class ArgumentParser("  # where the recalled passage begins

@@ -22,8 +22,8 @@ import numpy as np
 import pyarrow as pa
 
 from memo_dist.config import MemoryConfig
-from memo_dist.encoding.segments import Segment
 from memo_dist.errors import InputError
+from memo_dist.segments import Segment
 
 SCHEMA = pa.schema(
     [

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memo_dist.codes import MASK_64, mix64
-from memo_dist.encoding.segments import Segment
+from memo_dist.models.text.codes import MASK_64, mix64
+from memo_dist.segments import Segment
 
 _STEPS = (0xD6E8FEB86659FD93, 0xA0761D6478BD642F, 0xE7037ED1A0B428DB, 0x8EBC6AF09C88C6E3)
 

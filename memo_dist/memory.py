@@ -12,14 +12,15 @@ import numpy as np
 import pyarrow as pa
 
 from memo_dist.config import MemoryConfig
-from memo_dist.decoding import Candidates, Cleanup, cleanup_for
 from memo_dist.documents import document_key, record_of
-from memo_dist.encoding.segments import Segment
 from memo_dist.errors import ConfigError, InputError, NotMemorizedError, TokenizerError
-from memo_dist.files.storage import write_shard
+from memo_dist.files.shard_writer import write_shard
 from memo_dist.files.stored import StoredMemory, shard_file, staged_output, write_contents
+from memo_dist.models import cleanup_for
+from memo_dist.models.candidates import Candidates, Cleanup
 from memo_dist.recalling.paths import DEFAULT_BEAM, check_prompt
 from memo_dist.recalling.recall import DEFAULT_CONFIDENCE, Continuation, recall
+from memo_dist.segments import Segment
 from memo_dist.shard import Applied, Shard, memory_digest
 from memo_dist.tokenizer import Tokenizer
 

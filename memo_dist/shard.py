@@ -14,14 +14,14 @@ from types import ModuleType
 import numpy as np
 import pyarrow as pa
 
-from memo_dist.associations import bank_edge
 from memo_dist.batches import BatchInfo, read_batch
 from memo_dist.config import MemoryConfig
-from memo_dist.contents import DEFAULT_BUFFER, contents_for
 from memo_dist.documents import DocumentRegistry, document_key, record_of
-from memo_dist.encoding.segments import Segment
 from memo_dist.errors import NotMemorizedError, TokenizerError
-from memo_dist.ledger import Entries
+from memo_dist.models import DEFAULT_BUFFER, contents_for
+from memo_dist.models.text.associations import bank_edge
+from memo_dist.models.text.ledger import Entries
+from memo_dist.segments import Segment
 
 
 @dataclass(frozen=True)

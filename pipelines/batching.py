@@ -16,11 +16,11 @@ from dask.delayed import delayed
 from memo_dist.batches import BatchInfo, make_batch, read_batch
 from memo_dist.config import MemoryConfig
 from memo_dist.documents import DocumentRegistry, document_key, record_of
-from memo_dist.encoding.segments import Segment
+from memo_dist.segments import Segment
 from memo_dist.tokenizer import Tokenizer
-from pipelines.allocator import return_freed_memory
 from pipelines.plan import CorpusOptions, CorpusPlan, Unit
 from pipelines.reading import Passage, Reading
+from pipelines.release_memory import return_freed_memory
 from pipelines.token_ids import token_id_batch
 
 _NOTHING = np.zeros(0, np.uint32)

@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from memo_dist.batches import BatchInfo, make_batch
-from memo_dist.encoding.segments import Segment
 from memo_dist.errors import InputError
+from memo_dist.segments import Segment
 from pipelines.plan import CorpusOptions, CorpusPlan, Unit, cut_into_units
 from pipelines.reading import Span, row_id
 from pipelines.sources import TOKEN_IDS, Source, list_sources

@@ -10,9 +10,9 @@ import numpy as np
 
 from memo_dist.errors import InputError, TokenizerError
 from memo_dist.tokenizer import Tokenizer
-from pipelines.allocator import return_freed_memory
 from pipelines.plan import CorpusPlan
 from pipelines.reading import PIECE
+from pipelines.release_memory import return_freed_memory
 
 MAX_VOCABULARY = 32_000
 SAMPLE_BYTES = 16 << 20

@@ -11,7 +11,7 @@ import pytest
 @pytest.fixture(scope="session")
 def ray_local() -> Iterator[None]:
     """One Ray for the whole run; builds and readers use the connection that is open."""
-    from cluster.session import ray_session
+    from cluster.ray_session import ray_session
 
     with ray_session(None, workers=2):
         yield

@@ -20,11 +20,11 @@ import numpy as np
 from memo_dist import Memory, MemoryConfig, Tokenizer
 from memo_dist.batches import BatchInfo, make_batch
 from memo_dist.documents import document_key
-from memo_dist.encoding.segments import Segment
 from memo_dist.files.generations import PREVIOUS_FILE, replace_generation
 from memo_dist.files.manifest import MANIFEST_FILE, TOKENIZER_FILE, Manifest
-from memo_dist.files.storage import write_shard
+from memo_dist.files.shard_writer import write_shard
 from memo_dist.files.stored import StoredMemory, staged_output, write_contents
+from memo_dist.segments import Segment
 from memo_dist.shard import Shard
 
 CONFIGS = {

@@ -7,8 +7,8 @@ from collections import Counter
 
 import numpy as np
 
-from memo_dist.codes import gaussian
 from memo_dist.config import MemoryConfig
+from memo_dist.models.paper.gaussians import gaussian
 
 MASK = 2**64 - 1
 GOLDEN = 0x9E3779B97F4A7C15

@@ -13,12 +13,12 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from memo_dist.config import MemoryConfig
-from memo_dist.decoding import Cleanup
-from memo_dist.encoding.protocol import Cues
-from memo_dist.encoding.segments import Segment
 from memo_dist.errors import ConfigError
 from memo_dist.experiments.random_tokens import LENGTH, random_batch, sequence_segments, sequences_with_decoys
 from memo_dist.memory import Memory
+from memo_dist.models.candidates import Cleanup
+from memo_dist.models.cues import Cues
+from memo_dist.segments import Segment
 
 VOCABULARY = 50_254
 HEADS = 4

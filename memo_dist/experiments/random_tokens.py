@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from memo_dist.batches import BatchInfo, make_batch
-from memo_dist.encoding.segments import Segment
+from memo_dist.segments import Segment
 
 SEQUENCES, LENGTH = 30, 1024
 DECOY_START, DECOY_LENGTH = 5, 4

@@ -18,7 +18,7 @@ from pathlib import Path
 from memo_dist.errors import ConfigError, NotMemorizedError
 from memo_dist.files.durable import sync_directory, write_text, writing
 from memo_dist.files.manifest import MANIFEST_FILE, Manifest
-from memo_dist.files.shard_file import ShardFile
+from memo_dist.files.shard_reader import ShardFile
 
 PREVIOUS_FILE = "manifest.previous.json"
 _NEXT_FILE = "manifest.next.json"

@@ -13,7 +13,7 @@ from typing import Any
 from memo_dist.config import MemoryConfig
 from memo_dist.errors import ConfigError, DamagedMemoryError
 from memo_dist.files.durable import write_text, writing
-from memo_dist.files.storage import ShardRecord
+from memo_dist.files.shard_writer import ShardRecord
 
 MANIFEST_TYPE = "memo-dist memory"
 MANIFEST_VERSION = 2

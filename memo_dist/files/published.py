@@ -15,18 +15,18 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from memo_dist.associations import bank_of
-from memo_dist.cmm import read_banks
-from memo_dist.codes import key_words, mask_words, signs
 from memo_dist.config import MemoryConfig
-from memo_dist.contents.protocol import array_digest
+from memo_dist.digests import array_digest, hex_digest
 from memo_dist.errors import ConfigError, DamagedMemoryError
+from memo_dist.files.bit_planes import BITS, quantize
 from memo_dist.files.durable import Sink, file_digest, writing
 from memo_dist.files.manifest import Manifest
-from memo_dist.files.shard_file import ShardFile, naming_damage
-from memo_dist.files.storage import FORMAT_VERSION, ShardRecord, hex_digest, root_attributes
+from memo_dist.files.shard_reader import ShardFile, naming_damage
+from memo_dist.files.shard_writer import FORMAT_VERSION, ShardRecord, root_attributes
 from memo_dist.files.stored import StoredMemory, read_tokenizer, shard_file, staged_output, write_contents
-from memo_dist.planes import BITS, quantize
+from memo_dist.models.text.associations import bank_of
+from memo_dist.models.text.banks import read_banks
+from memo_dist.models.text.codes import key_words, mask_words, signs
 from memo_dist.shard import memory_digest
 from memo_dist.tokenizer import Tokenizer
 

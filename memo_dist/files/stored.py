@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from memo_dist.config import MemoryConfig
-from memo_dist.contents.protocol import read_cells
 from memo_dist.errors import ConfigError, DamagedMemoryError, OutputExistsError
 from memo_dist.files.durable import sync_directory, write_text, writing
 from memo_dist.files.manifest import MANIFEST_FILE, TOKENIZER_FILE, Manifest
-from memo_dist.files.shard_file import ShardFile
-from memo_dist.files.storage import ShardRecord
+from memo_dist.files.shard_reader import ShardFile
+from memo_dist.files.shard_writer import ShardRecord
+from memo_dist.models.contents import read_cells
 from memo_dist.shard import memory_digest
 from memo_dist.tokenizer import Tokenizer
 

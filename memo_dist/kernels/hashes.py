@@ -1,6 +1,6 @@
 """Hashes: the windows of a line of tokens with what follows them, and the codes of associations, in one pass each.
 
-Covers: NumPy arrays. Does not cover: laying out lines (encoding/segments.py); other devices; encoding/hashed.py and
+Covers: NumPy arrays. Does not cover: laying out lines (segments.py); other devices; models/text/encoder.py and
 codes.py have the plain forms that these must equal, windows up to order.
 
 All in one file, and constants come as arguments: numba keeps what it compiled until this file changes, whatever others

@@ -1,6 +1,6 @@
 """Tables of signed sums: scores of all codes for a batch of integer vectors, and those within reach of the best.
 
-Covers: NumPy arrays. Does not cover: rounding to integers, and why what is chosen is enough (decoding/tabulated.py).
+Covers: NumPy arrays. Does not cover: rounding to integers, and why what is chosen is enough (models/text/search.py).
 """
 
 import numpy as np

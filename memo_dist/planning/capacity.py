@@ -24,9 +24,9 @@ from scipy.special import log_ndtr
 
 from memo_dist.config import MAX_BANKS, MAX_DIM, MemoryConfig
 from memo_dist.errors import ConfigError
+from memo_dist.files.bit_planes import noise_factor
 from memo_dist.files.manifest import Manifest
-from memo_dist.planes import noise_factor
-from memo_dist.planning.cleanup_law import first_probability
+from memo_dist.models.text.law import first_probability
 from memo_dist.planning.repetition import Repetition, repetition_of, unrepeated
 
 _DIM_STEP = 64

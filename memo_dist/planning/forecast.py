@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 from memo_dist.config import MemoryConfig
 from memo_dist.errors import ConfigError
+from memo_dist.files.bit_planes import noise_factor
 from memo_dist.files.published import PUBLISHED_BITS
-from memo_dist.planes import noise_factor
 from memo_dist.planning.capacity import predicted_recall, with_banks_for
 from memo_dist.planning.memory_plan import MIN_BUFFER, MemoryPlan, plan_memory
 from memo_dist.planning.rates import Rates

@@ -7,8 +7,8 @@ Covers: MemoryPlan, refusal. Does not cover: the capacity law (capacity.py), mea
 from dataclasses import asdict, dataclass
 
 from memo_dist.config import MemoryConfig
-from memo_dist.encoding.projected import ENCODED_AT_ONCE
 from memo_dist.errors import BudgetError, ConfigError
+from memo_dist.models.paper.encoder import ENCODED_AT_ONCE
 from memo_dist.planning.capacity import predicted_recall
 from memo_dist.planning.repetition import Repetition
 from memo_dist.sizes import show_bytes

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from memo_dist.associations import associate
 from memo_dist.config import MemoryConfig
-from memo_dist.encoding.hashed import HashedEncoder
-from memo_dist.encoding.segments import Segment
+from memo_dist.models.text.associations import associate
+from memo_dist.models.text.encoder import HashedEncoder
+from memo_dist.segments import Segment
 
 SAMPLE_TOKENS = 1_500_000  # that a build looks at: about a second and a half
 _CONTEXTS = 3000  # positions whose windows are looked at

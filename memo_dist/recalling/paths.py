@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from memo_dist.config import MemoryConfig
-from memo_dist.decoding import Alternative, Cleanup
-from memo_dist.encoding.protocol import Reader
 from memo_dist.errors import PromptError
+from memo_dist.models.candidates import Alternative, Cleanup
+from memo_dist.models.cues import Reader
 
 DEFAULT_BEAM = 8
 _PRIOR = 0.5  # that a prompt is in the memory at all

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memo_dist.decoding import Cleanup
-from memo_dist.encoding.protocol import Reader
+from memo_dist.models.candidates import Cleanup
+from memo_dist.models.cues import Reader
 from memo_dist.recalling.paths import check_prompt
 from memo_dist.recalling.recall import Continuation, recall_several
 from memo_dist.tokenizer import Tokenizer

@@ -1,7 +1,7 @@
 """Recall: verbatim continuation of prompts from anything that can read a memory.
 
 Covers: which of the followed paths is said, and how much of it; abstaining. Does not cover: following them (paths.py),
-text (prompting.py), reading (shard.py, stored.py, published.py, cluster/recall.py).
+text (prompting.py), reading (shard.py, stored.py, published.py, cluster/reader.py).
 
 Only a path that was inside a memorized passage can be inside later, so a later token that is sure on its own evidence
 confirms the ones before it. What is returned ends where nothing confirms any more: there recall abstains. If a path is
@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from memo_dist.decoding import Alternative, Cleanup
-from memo_dist.encoding.protocol import Reader
+from memo_dist.models.candidates import Alternative, Cleanup
+from memo_dist.models.cues import Reader
 from memo_dist.recalling.paths import DEFAULT_BEAM, Path, follow
 
 DEFAULT_CONFIDENCE = 0.99

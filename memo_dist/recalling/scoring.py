@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memo_dist.decoding import Alternative, HashedCleanup
-from memo_dist.encoding.protocol import Reader
-from memo_dist.encoding.segments import Segment
+from memo_dist.models.candidates import Alternative
+from memo_dist.models.cues import Reader
+from memo_dist.models.text.cleanup import HashedCleanup
+from memo_dist.segments import Segment
 
 _ASK = 1024  # positions read at a time
 _NOTHING = np.zeros(0, np.uint32)
@@ -18,7 +19,7 @@ _NOTHING = np.zeros(0, np.uint32)
 
 @dataclass(frozen=True)
 class ScoredToken:
-    """A token's log-odds (decoding/hashed.py), None while no window is full before it, and the best of its place."""
+    """A token's log-odds (text/cleanup.py), None while no window is full before it, and the best of its place."""
 
     token: int
     score: float | None

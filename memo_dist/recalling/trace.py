@@ -1,11 +1,11 @@
 """Trace: which tokens of a text are in a memory, and in how long a passage.
 
-Covers: the evidence of every position, made one by a hidden Markov model. Does not cover: text, colours (cli/trace.py).
+Covers: the evidence of every position, made one by a hidden Markov model. Does not cover: how it is shown.
 
 Token t follows c tokens that the memory holds in one passage with it, c up to the longest window. Where a window of w
 tokens ends before t and c >= w, the memory holds (window, t) and its score is 1 + noise, else it is noise alone; so the
 log-likelihood ratio of c is
-    E_t(c) = sum over layers with window w_l <= c of e_l(t),   e_l = (z_l - 1/2) / s_l^2      (decoding/hashed.py)
+    E_t(c) = sum over layers with window w_l <= c of e_l(t),   e_l = (z_l - 1/2) / s_l^2      (models/text/cleanup.py)
 c is hidden. From one token to the next it grows to c + 1 or, where the passage ends, falls to any c' <= c: a shorter
 passage may go on from the same words. Forward and backward sums over the text give P(c_t >= w) for every token and
 window; a spurious match of one window is outweighed by its neighbours, and so is a noisy read inside a passage.
@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from memo_dist.decoding import HashedCleanup
-from memo_dist.encoding.protocol import Reader
-from memo_dist.encoding.segments import Segment
 from memo_dist.errors import ConfigError, PromptError
+from memo_dist.models.cues import Reader
+from memo_dist.models.text.cleanup import HashedCleanup
+from memo_dist.segments import Segment
 
 _GOES_ON = 0.998  # a passage, at the next token
 _NOTHING = np.zeros(0, np.uint32)

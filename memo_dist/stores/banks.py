@@ -4,7 +4,7 @@ Covers: in the array library's own memory; in host memory behind a GPU; in a scr
 what is added to them (cmm.py), durable files (storage.py).
 
 Banks are visited in groups, which come here and are taken back one after the other; behind a GPU the next group is on
-its way up, and the one before on its way down, while one is worked on (memo_dist/conveyor.py). Whoever visits does so
+its way up, and the one before on its way down, while one is worked on (conveyor.py). Whoever visits does so
 in rising order, so a file is read and written from front to back. Files are read and written, not mapped: pages of a
 map would count as the process's memory.
 """
@@ -16,8 +16,8 @@ from typing import Protocol
 
 import numpy as np
 
-from memo_dist.backend import Array, room_on_device, to_device
-from memo_dist.conveyor import Conveyor
+from memo_dist.device.backend import Array, room_on_device, to_device
+from memo_dist.device.conveyor import Conveyor
 from memo_dist.stores.scratch import ScratchFile
 
 Group = range | np.ndarray  # of banks, rising; a range or (k,) int64

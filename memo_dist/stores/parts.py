@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from memo_dist.backend import Array, to_device, to_host
+from memo_dist.device.backend import Array, to_device, to_host
 from memo_dist.stores.scratch import ScratchFile
 
 Columns = tuple[Array, Array, Array]  # names uint64, tokens uint32, counts uint32, of one length

@@ -14,8 +14,8 @@ from typing import Protocol
 
 import numpy as np
 
-from memo_dist.associations import Associations
-from memo_dist.backend import to_device, to_host
+from memo_dist.device.backend import to_device, to_host
+from memo_dist.models.text.associations import Associations
 from memo_dist.stores.scratch import ScratchFile
 
 ROW = 12  # bytes of an association: name 8, token 4

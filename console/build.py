@@ -1,0 +1,157 @@
+"""memo-dist build: memorize a corpus into a new memory directory."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from console.flags import (
+    Address,
+    AsJson,
+    Budget,
+    ConfigFile,
+    Device,
+    Errors,
+    Exclude,
+    IdKey,
+    Include,
+    Limit,
+    OptionalInputs,
+    Scratch,
+    Shards,
+    TextKey,
+    budget_of,
+)
+from console.output import ProgressLine, print_json, print_table
+from memo_dist.planning.memory_plan import MemoryPlan
+from memo_dist.sizes import parse_seconds, show_bytes
+
+if TYPE_CHECKING:
+    from pipelines.plan import CorpusPlan
+
+
+def build_command(
+    out: Annotated[Path, typer.Option(help="The new memory directory, M.memo.")],
+    inputs: OptionalInputs = None,
+    token_ids: Annotated[
+        list[str] | None,
+        typer.Option(help="Instead of INPUT: .parquet with lists of token ids in 'tokens' or 'input_ids'."),
+    ] = None,
+    vocab_size: Annotated[
+        int | None, typer.Option(help="How many token ids there are; else the highest of --token-ids and one.")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="text, or paper: the published memory, for small corpora.")] = "text",
+    composition: Annotated[str, typer.Option(help="Preset paper: jlt or product.")] = "jlt",
+    tokenizer: Annotated[str, typer.Option(help="auto (train a BPE), bytes, or a tokenizer.json.")] = "auto",
+    target_recall: Annotated[
+        float, typer.Option(help="Next-token recall to plan for, of what the text allows.")
+    ] = 0.99,
+    dim: Annotated[
+        int | None,
+        typer.Option(help="Rows and columns of a bank, else 256; of the paper's matrix, else from --target-recall."),
+    ] = None,
+    heads: Annotated[int, typer.Option(help="Windows grow by this factor from layer to layer.")] = 4,
+    layers: Annotated[int, typer.Option(help="Layers of windows.")] = 3,
+    banks: Annotated[int | None, typer.Option(help="Number of banks; else from --target-recall.")] = None,
+    seed: Annotated[int, typer.Option(help="Names the family of codes.")] = 0,
+    shards: Shards = None,
+    device: Device = "auto",
+    address: Address = None,
+    memory_budget: Budget = None,
+    scratch: Scratch = None,
+    checkpoint_every: Annotated[
+        str,
+        typer.Option(help="Work that may be lost, such as 60s or 10m; a stopped build goes on by the same command."),
+    ] = "60s",
+    text_key: TextKey = "text",
+    id_key: IdKey = "id",
+    include: Include = None,
+    exclude: Exclude = None,
+    errors: Errors = "strict",
+    limit: Limit = None,
+    as_json: AsJson = False,
+    settings: ConfigFile = None,
+) -> None:
+    """Memorize a corpus: print the plan, then progress, then what was memorized."""
+    from cluster.build import build
+    from cluster.prepare import BuildOptions
+    from cluster.run import Progress
+    from memo_dist.errors import ConfigError
+    from pipelines.plan import CorpusOptions
+
+    if bool(inputs) == bool(token_ids):
+        raise ConfigError("give either INPUT or --token-ids, one of the two")
+    options = BuildOptions(
+        corpus=CorpusOptions(include, exclude, errors, text_key, id_key, limit),
+        preset=preset,
+        composition=composition,
+        tokenizer=tokenizer,
+        token_ids=bool(token_ids),
+        vocab_size=vocab_size,
+        target_recall=target_recall,
+        inner_dim=dim,
+        num_heads=heads,
+        num_layers=layers,
+        num_banks=banks,
+        seed=seed,
+        shards=shards,
+        device=device,
+        address=address,
+        memory_budget=budget_of(memory_budget),
+        scratch=scratch,
+        checkpoint_every=parse_seconds(checkpoint_every),
+    )
+    with ProgressLine("memorizing") as line:
+
+        def on_plan(corpus: "CorpusPlan", plan: MemoryPlan) -> None:
+            print_table("Plan", _plan_rows(corpus, plan), error=True)
+
+        def on_progress(progress: Progress) -> None:
+            line.update(progress.units_done / progress.units, progress.tokens)
+
+        summary = build(inputs or token_ids or [], out, options, on_plan, on_progress)
+    if as_json:
+        print_json(asdict(summary))
+        return
+    seconds = sum(summary.seconds.values())
+    rows = {
+        "memory": f"{summary.out} ({show_bytes(summary.bytes_on_disk)})",
+        "documents": f"{summary.documents:,}",
+        "tokens": f"{summary.tokens:,}",
+        "associations": f"{summary.associations:,}{' distinct' if preset == 'text' else ''}",
+        "digest": summary.digest,
+        "attempt": f"{summary.checkpoints} checkpoints, {summary.losses} processes or nodes lost, "
+        f"{summary.units_before:,} units done before",
+        "time": f"{seconds:.1f} s ({', '.join(f'{k} {v:.1f}' for k, v in summary.seconds.items())})",
+        "peak memory": f"{show_bytes(summary.peak_bytes)} of {show_bytes(summary.planned_peak_bytes)} planned",
+    }
+    for name in ("skipped", "replaced", "empty"):
+        if count := getattr(summary, name):
+            rows[f"{name} documents"] = f"{count:,}"
+    print_table("Memorized", rows)
+
+
+def _plan_rows(corpus: "CorpusPlan", plan: MemoryPlan) -> dict[str, str]:
+    config = plan.config
+    if config.preset == "paper":
+        shape = f"one matrix of {config.key_dim:,} x {config.inner_dim:,} float32 cells, {config.num_heads} heads"
+        recall = f"{plan.recall:.3f} of random tokens, by the capacity law; of real text about a fifth (docs/paper.md)"
+    else:
+        shape = f"{config.num_banks:,} banks of {config.inner_dim} x {config.inner_dim} int16 cells"
+        recall = f"{plan.recall:.3f} of what the text allows, by the capacity law"
+    unit = "token ids" if corpus.units[0].spans[0].source.format == "token ids" else "text"
+    return {
+        "corpus": f"{corpus.files:,} files, {show_bytes(corpus.text_bytes)} of {unit}, {len(corpus.units):,} units",
+        "tokens": f"about {plan.tokens:,} of a vocabulary of {config.vocab_size:,}",
+        "memory": shape,
+        "parameters": f"{config.num_parameters:,}, {plan.parameters_per_token:.0f} a token",
+        "recall": recall,
+        "disk": show_bytes(plan.disk_bytes)
+        + (f", and meanwhile {show_bytes(plan.scratch_bytes)} for banks on disk" if plan.out_of_core else ""),
+        "peak memory": (
+            f"{show_bytes(plan.peak_bytes)}: {plan.shards} shards of {show_bytes(plan.shard_bytes)}, "
+            f"{plan.workers} workers of {show_bytes(plan.worker_bytes)}, driver {show_bytes(plan.driver_bytes)}, "
+            f"batches {show_bytes(plan.store_bytes)}; Ray's own processes take about 500 MB more"
+        ),
+    }

@@ -1,0 +1,191 @@
+"""memo-dist recall: continue prompts verbatim from a memory."""
+
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+from rich.markup import escape
+
+from console.flags import Address, AsJson, ConfigFile, MemoryPath
+from console.output import ProgressLine, print_json, print_text
+from memo_dist.errors import ConfigError, InputError
+from memo_dist.files.published import PublishedMemory, open_memory
+from memo_dist.files.stored import StoredMemory
+from memo_dist.models import cleanup_for
+from memo_dist.recalling.paths import DEFAULT_BEAM
+from memo_dist.recalling.probabilities import log_probabilities
+from memo_dist.recalling.prompting import TextContinuation, recall_text
+from memo_dist.recalling.prompts import ids_of, read_prompts
+from memo_dist.recalling.recall import DEFAULT_CONFIDENCE, recall
+from memo_dist.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from cluster.reader import ClusterReader
+
+_SHOWN = 1e-6  # the least probability worth a place in the table of steps
+
+
+def recall_command(
+    memory: MemoryPath,
+    prompt: Annotated[
+        list[str] | None,
+        typer.Option(help="A text to continue, or token ids if the memory has no tokenizer; may be given again."),
+    ] = None,
+    prompts: Annotated[
+        Path | None, typer.Option(help="A file of prompts: .jsonl or .parquet with text or tokens (and id), or lines.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="A .parquet file for the answers to --prompts; a stopped job goes on by the same words."),
+    ] = None,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Longest continuation.")] = 50,
+    min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Abstain below this.")] = DEFAULT_CONFIDENCE,
+    beam: Annotated[int, typer.Option(min=1, help="Rival continuations to follow; 1 is greedy.")] = DEFAULT_BEAM,
+    top_k: Annotated[int, typer.Option(min=0, help="Alternatives of each step to report, with their scores.")] = 0,
+    from_start: Annotated[bool, typer.Option(help="The prompts begin documents, so they may be short.")] = False,
+    shards: Annotated[
+        int | None,
+        typer.Option(min=1, help="So many Ray actors, that hold the memory or, with --out, answer."),
+    ] = None,
+    address: Address = None,
+    as_json: AsJson = False,
+    settings: ConfigFile = None,
+) -> None:
+    """Continue prompts verbatim; abstain where the memory does not hold them."""
+    if out is not None:
+        _run_job(
+            Path(memory),
+            prompt,
+            prompts,
+            out,
+            (max_tokens, min_confidence, beam, from_start, top_k),
+            shards,
+            address,
+            as_json,
+        )
+        return
+    for text in prompt or []:
+        _require_text(text)
+    asked = [*(prompt or []), *(one.asked for one in (read_prompts(prompts) if prompts else ()))]
+    if not asked:
+        raise InputError("no prompt was given; use --prompt TEXT or --prompts FILE")
+    words = (max_tokens, beam, min_confidence, from_start, top_k)
+    with open_memory(memory) as stored:
+        tokenizer = stored.tokenizer
+        ids = [ids_of(item, tokenizer is None) for item in asked]
+        texts = [item for item in asked if isinstance(item, str)]
+        cleanup = cleanup_for(stored.config)
+        with reader_for(stored, address, shards) as reader:
+            if tokenizer is None or not texts:
+                found = recall(reader, cleanup, ids, *words)
+                results = [{"prompt": i.tolist(), **asdict(c)} for i, c in zip(ids, found, strict=True)]
+            elif len(texts) < len(asked):
+                raise InputError("some prompts are text and some token ids; ask them in two runs")
+            else:
+                answers = recall_text(reader, cleanup, tokenizer, texts, *words)
+                results = [_result(answer) for answer in answers]
+    if as_json:
+        print_json({"results": results})
+        return
+    for result in results:
+        _show(result)
+        if top_k:
+            _show_steps(result, tokenizer)
+
+
+def _require_text(prompt: str) -> None:
+    """Bytes that are not UTF-8 come from the shell as lone surrogates."""
+    try:
+        prompt.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"--prompt {prompt!r} is not UTF-8, from character {error.start} on") from error
+
+
+def _run_job(
+    memory: Path,
+    prompt: list[str] | None,
+    prompts: Path | None,
+    out: Path,
+    words: tuple[int, float, int, bool, int],
+    actors: int | None,
+    address: str | None,
+    as_json: bool,
+) -> None:
+    """Answer a file into a file, by many actors."""
+    from cluster.recall_actor import RecallOptions
+    from cluster.recall_job import recall_file
+
+    if prompt or prompts is None:
+        raise InputError("--out takes its prompts from --prompts FILE, and no --prompt")
+    if out.suffix != ".parquet":
+        raise InputError(f"--out {out}: answers are written as parquet; give a name that ends in .parquet")
+    with ProgressLine("recalling", "prompts") as line:
+        total = sum(1 for _ in read_prompts(prompts))  # also finds bad rows before the work
+        summary = recall_file(
+            memory, prompts, out, RecallOptions(*words), actors, address, lambda n: line.update(n / total, n)
+        )
+    if as_json:
+        print_json(asdict(summary))
+    else:
+        stops = ", ".join(f"{count:,} {stop}" for stop, count in summary.stops.items())
+        print(f"{summary.prompts:,} prompts answered in {out}: {stops}")
+
+
+def reader_for(
+    stored: StoredMemory | PublishedMemory, address: str | None, shards: int | None
+) -> "AbstractContextManager[StoredMemory | PublishedMemory | ClusterReader]":
+    """The memory itself, read bank by bank from its files, or shard actors if the user asks for them."""
+    if address is None and shards is None:
+        return stored
+    if isinstance(stored, PublishedMemory):
+        raise ConfigError(
+            f"{stored.path} is published: its files are mapped, not loaded; leave out --shards and --address"
+        )
+    from cluster.reader import cluster_reader
+
+    return cluster_reader(stored.path, address, shards)
+
+
+def _result(answer: TextContinuation) -> dict[str, Any]:
+    found = asdict(answer.continuation)
+    return {"prompt": answer.prompt, "text": answer.text, "healed": answer.healed, **found}
+
+
+def _show(result: dict[str, Any]) -> None:
+    from rich.console import Console
+
+    bare = "text" not in result  # token ids
+    prompt = " ".join(map(str, result["prompt"])) + " " if bare else result["prompt"]
+    following = " ".join(map(str, result["tokens"])) if bare else result["text"]
+    reasons = {
+        "length": f"stopped after {len(result['tokens'])} tokens",
+        "end_of_document": "end of document",
+        "abstained": f"abstained after {len(result['tokens'])} tokens: nothing in the memory surely goes on from here "
+        f"(confidence {result['stop_confidence']:.4f})",
+    }
+    print_text([(prompt, "dim"), (following, "bold green")])
+    Console(stderr=True).print(f"-- {reasons[result['stop']]}", style="yellow", highlight=False)
+
+
+def _show_steps(result: dict[str, Any], tokenizer: Tokenizer | None) -> None:
+    """A line a step: what it could have gone on with, and how probable each was."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("step", "token", "alternatives (probability)", title="on each step's own evidence")
+    for step, (token, others) in enumerate(zip(result["tokens"], result["alternatives"], strict=True), start=1):
+        probable = np.exp(log_probabilities(np.array([one["score"] for one in others])))
+        shown = [
+            f"{_word(one['token'], tokenizer)} {p:.3g}" for one, p in zip(others, probable, strict=True) if p >= _SHOWN
+        ]
+        table.add_row(str(step), escape(_word(token, tokenizer)), escape("  ".join(shown)))
+    Console().print(table)
+
+
+def _word(token: int, tokenizer: Tokenizer | None) -> str:
+    if tokenizer is None:
+        return str(token)
+    return "(end)" if token >= tokenizer.vocab_size else repr(tokenizer.decode([token]))

@@ -1,0 +1,1 @@
+"""Where arrays live and work: NumPy or CuPy, and orders of work on a GPU."""

@@ -1,0 +1,205 @@
+"""Bench: how fast this machine does each stage on given text.
+
+Covers: matrix product, memorizing, hashing, updates, ledger, recall, memory files. Does not cover: tokenizing and whole
+builds, which need other packages (console/bench.py calls them), what is done with the figures (rates.py).
+
+One process a core, as in a build, but without Ray, so that nothing but the stages themselves is timed.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from memo_dist.batches import read_batch
+from memo_dist.config import MemoryConfig
+from memo_dist.device.backend import array_module, to_host
+from memo_dist.files.batch_file import read_batches, write_batches
+from memo_dist.files.shard_writer import write_shard
+from memo_dist.files.stored import shard_file, write_contents
+from memo_dist.measuring.evaluation import rank_next
+from memo_dist.measuring.sampling import Positions, sample_positions
+from memo_dist.measuring.together import median_seconds, run_together
+from memo_dist.memory import Memory
+from memo_dist.models import cleanup_for
+from memo_dist.models.text.associations import Associations
+from memo_dist.models.text.banks import BankRange
+from memo_dist.models.text.codes import value_words
+from memo_dist.models.text.encoder import HashedEncoder
+from memo_dist.models.text.ledger import Ledger
+from memo_dist.planning.memory_plan import buffer_for
+from memo_dist.segments import Segment
+from memo_dist.shard import Shard
+
+_GEMM_DIM = 4096
+_QUERIES = 2048  # a process
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """What one measuring process does: its banks, batches in an Arrow file, and where to write its shard."""
+
+    config: MemoryConfig
+    banks: range
+    batches: Path
+    out: Path
+    device: str
+
+
+@dataclass(frozen=True)
+class Memorized:
+    """What memorizing took, and writing it to files of so many bytes."""
+
+    tokens: int
+    associations: int
+    seconds: float
+    writing: float
+    file_bytes: int
+
+
+def gemm_gflops(device: str = "cpu", dim: int = _GEMM_DIM) -> float:
+    """10^9 floating point operations a second of a float32 product of dim x dim matrices, all cores or the GPU."""
+    xp = array_module(device)
+    left = xp.asarray(np.random.default_rng(0).standard_normal((dim, dim), dtype=np.float32))
+
+    def product() -> None:
+        to_host((left @ left)[:1])  # a GPU works on until it is asked for something
+
+    return 2 * dim**3 / median_seconds(product) / 1e9
+
+
+def measure_memory(
+    config: MemoryConfig, batches: list[pa.Table], cores: int, device: str, work: Path
+) -> dict[str, Any]:
+    """Everything that happens between batches and answers, by the names of `Rates`.
+
+    Args:
+        config: of the preset text.
+        batches: of the Arrow contract.
+        work: an empty directory with room for the memory.
+    """
+    memorized = measure_memorizing(config, batches, cores, device, work)
+    began = time.perf_counter()
+    Memory.open(work)
+    reading = time.perf_counter() - began
+    places = sample_positions(batches, config, cores * _QUERIES, full=True)
+    _, asked = run_together(
+        recall_stages, [(work, Positions(places.lines[i::cores], places.before)) for i in range(cores)]
+    )
+    return {
+        "memorize_tokens_per_s": memorized.tokens / memorized.seconds,
+        "associations_per_token": memorized.associations / memorized.tokens,
+        "disk_write_bytes_per_s": memorized.file_bytes / memorized.writing,
+        "disk_read_bytes_per_s": memorized.file_bytes / reading,
+        "recall_queries_per_s": len(places) / asked.seconds,
+        "recall": float(np.concatenate(asked.results).mean()),
+    }
+
+
+def measure_memorizing(config: MemoryConfig, batches: list[pa.Table], cores: int, device: str, work: Path) -> Memorized:
+    """Memorize batches, a shard a core, into the empty directory `work`, and leave no page of it in memory."""
+    tokens = sum(token_count(table) for table in batches)
+    write_batches(batches, work / "batches.arrow")
+    edges = [config.num_banks * i // cores for i in range(cores + 1)]
+    tasks = [
+        ShardTask(config, range(edges[i], edges[i + 1]), work / "batches.arrow", work / shard_file(i), device)
+        for i in range(cores)
+    ]
+    _, memorized, written = run_together(shard_stages, tasks)
+    size = sum(task.out.stat().st_size for task in tasks)
+    write_contents(work, config, None, written.results, tokens, 0, [])
+    for task in tasks:
+        forget_pages(task.out)
+    return Memorized(tokens, sum(memorized.results), memorized.seconds, written.seconds, size)
+
+
+def measure_core(config: MemoryConfig, batches: list[pa.Table], device: str = "cpu") -> dict[str, float]:
+    """What one core does, stage by stage, by the names of `Rates`."""
+    xp = array_module(device)
+    segments = [pair for table in batches for pair in read_batch(table, config)]
+    tokens = sum(len(segment.tokens) for _, segment in segments)
+    few = MemoryConfig.text(2**31, config.vocab_size, inner_dim=config.inner_dim, num_heads=config.num_heads)
+
+    def scan() -> None:
+        shard = Shard(few, range(1), xp=xp)
+        for table in batches:
+            shard.memorize_batch(table)
+
+    found = associations_of(config, [segment for _, segment in segments], device)
+    ledger = Ledger(0, 2**64, 1, xp)
+    distinct = next(change.added for change in list(ledger.merge(found)))
+
+    def count_again() -> None:
+        for _ in ledger.merge(found):
+            pass
+
+    banks = BankRange(config, range(config.num_banks), value_words(config.vocab_size, config.inner_dim, 0, xp), xp)
+
+    def update() -> None:
+        banks.memorize(distinct)
+        banks.forget(distinct)
+        to_host(banks.store.read(0, 1))
+
+    (part,) = ledger.parts()
+    size = sum(column.nbytes for column in (part.names, part.tokens, part.counts))
+    return {
+        "scan_tokens_per_s": tokens / median_seconds(scan),
+        "ledger_lookups_per_s": len(found) / median_seconds(count_again),
+        "ledger_bytes_per_association": size / len(part),
+        "update_associations_per_s": 2 * len(distinct) / median_seconds(update, repeat=1),
+    }
+
+
+def associations_of(config: MemoryConfig, segments: list[Segment], device: str = "cpu") -> Associations:
+    """All associations of segments, repeats included."""
+    xp = array_module(device)
+    parts = list(HashedEncoder(config, xp).associations(segments, range(config.num_banks)))
+    return Associations(xp.concatenate([p.names for p in parts]), xp.concatenate([p.tokens for p in parts]))
+
+
+def token_count(batch: pa.Table) -> int:
+    """Tokens of a batch, without those of contexts."""
+    return len(batch["tokens"].combine_chunks().flatten())
+
+
+def shard_stages(task: ShardTask) -> Iterator[Any]:
+    """Stages of one process: getting ready; memorizing; writing its file."""
+    batches = list(read_batches(task.batches))
+    expected = 3 * sum(token_count(table) for table in batches)
+    buffer = buffer_for(expected * len(task.banks) // task.config.num_banks)
+    shard = Shard(task.config, task.banks, "", buffer, None, expected, array_module(task.device))
+    warm_up(task.config, task.device)
+    yield None
+    for table in batches:
+        shard.memorize_batch(table)
+    yield shard.num_associations
+    yield write_shard(shard, task.out)
+
+
+def warm_up(config: MemoryConfig, device: str) -> None:
+    """Load the compiled kernel, which a build does while it starts."""
+    small = MemoryConfig.text(1, config.vocab_size, inner_dim=config.inner_dim)
+    memory = Memory(small, xp=array_module(device))
+    memory.memorize("a", [0] * 100)
+    memory.shard.flush()
+
+
+def recall_stages(task: tuple[Path, Positions]) -> Iterator[Any]:
+    """Stages of one process: opening the memory; asking for the next token at each place."""
+    path, places = task
+    memory = Memory.open(path)
+    cleanup = cleanup_for(memory.config)
+    rank_next(memory, cleanup, Positions(places.lines[:64], places.before))
+    yield None
+    yield rank_next(memory, cleanup, places).tokens[:, 0] == places.following[:, 0]
+
+
+def forget_pages(path: Path) -> None:
+    """Ask the system to drop a file from its cache, so that reading it reads the disk."""
+    with path.open("rb") as handle:
+        os.posix_fadvise(handle.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

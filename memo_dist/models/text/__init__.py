@@ -1,0 +1,1 @@
+"""The model of the preset text: hash codes, masked values, distinct associations, a ledger and banks."""

@@ -1,0 +1,179 @@
+"""Cleanup for the preset text: vectors read from the memory -> token ids, layer scores, log-odds.
+
+Covers: which token a set of reads supports, and how surely. Does not cover: reading (cmm.py), continuation (recall.py).
+
+For layer l, read r_l and token v, the score z_l(v) = r_l O[v]^T / d^2 is 1 + noise if (window, v) is held, noise
+otherwise. The noise is Gaussian with a variance that the read itself tells: the values are random signs, so
+s_l^2 = |r_l|^2 / d^4, whatever the load of the bank and however many tokens follow that window. So
+    evidence that layers 0..k-1 hold v:   E_k(v) = sum_{l<k} (z_l(v) - 1/2) / s_l^2        (log-likelihood ratio)
+A context that was memorized matches in all m layers that it fills; a rival may share the short windows only. With
+prior 1/V for each number of matching layers and 1 for none,
+    log_odds(v) = E_m(v) - log V - log(1 + sum_{k=1}^{m-1} exp(E_k(v)) / V)
+is the log of P(v continues this whole context) against its being noise or a partial match. docs/decisions/0002 tells
+what it is worth against fixed layer weights.
+
+Searching the codebook, nearly all of the work, runs where the codebook is, NumPy or CuPy, in whole numbers that float32
+sums without error; of what is on the shortlist only sums come to the host, where the log-odds are made. So a GPU gives
+the bits that NumPy gives.
+"""
+
+from types import ModuleType
+
+import numpy as np
+from scipy.special import logsumexp
+
+from memo_dist.config import MemoryConfig
+from memo_dist.device.backend import Array, namespace, to_device, to_host
+from memo_dist.files.bit_planes import sign_planes
+from memo_dist.models.candidates import BLOCK, SCORES_AT_ONCE, Candidates, best_whole, first_columns, joined
+from memo_dist.models.text.codes import signs, value_words
+from memo_dist.models.text.encoder import HashedEncoder
+from memo_dist.models.text.search import AT_ONCE, best_codes
+
+_FEW = 4  # queries for which the CPU searches packed codes, bit by bit, instead of tables
+_SPARE = 16  # tokens beyond the shortlist that may be as good, by tables, as its last
+_FEW_BITS = 6  # of the vector that is sought: errors of a 64th of its largest entry
+_STEPS = 2047  # of the vector that is multiplied, each way: 11 bits, which tensor cores keep
+
+
+class HashedCleanup:
+    """The value codebook and the search in it.
+
+    Args:
+        config: the memory's definition.
+        shortlist: how many tokens, found by one matrix product, are scored exactly.
+        xp: numpy or cupy, where the codebook is kept and searched.
+    """
+
+    def __init__(self, config: MemoryConfig, shortlist: int = 16, xp: ModuleType = np) -> None:
+        self.config = config
+        self.xp = xp
+        self.encoder = HashedEncoder(config, xp)
+        size = config.vocab_size + 1
+        self._packed = value_words(config.vocab_size, config.inner_dim, config.seed, xp)
+        self._padded = xp.zeros((-(-size // BLOCK) * BLOCK, config.inner_dim), np.float32)
+        self._padded[:size] = signs(self._packed)
+        self.codebook = self._padded[:size]
+        self.shortlist = min(shortlist, config.vocab_size + 1)
+
+    def rank(self, reads: np.ndarray, filled: np.ndarray, top_k: int = 1) -> Candidates:
+        """Rank tokens by log-odds.
+
+        Args:
+            reads: (n, L, d) int32, what each layer's window read.
+            filled: (n, L) bool; the layers of a context that count, a prefix of each row.
+            top_k: tokens to return.
+
+        The shortlist is the top of sum_l r_l O^T / s_l^2, rounded to whole steps before the product; scores and
+        log-odds of what is on it come from exact integer sums, in float64. On the CPU it is found by tables, or for a
+        few queries in packed codes: docs/decisions/0011.
+        """
+        keep = max(top_k, self.shortlist)
+        rows = max(1, SCORES_AT_ONCE // len(self.codebook))
+        rows -= rows % AT_ONCE if rows > AT_ONCE else 0
+        parts = [
+            self._rank(reads[i : i + rows], filled[i : i + rows], min(keep, len(self.codebook)), top_k)
+            for i in range(0, len(reads), rows)
+        ]
+        return joined(parts, filled.shape[1], top_k)
+
+    def is_best(self, reads: np.ndarray, filled: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        """Whether `tokens` are ranked first; see Cleanup."""
+        return np.asarray(self.rank(reads, filled).tokens[:, 0] == tokens)
+
+    def _rank(self, reads: np.ndarray, filled: np.ndarray, keep: int, top_k: int) -> Candidates:
+        here = to_device(reads, self.xp)
+        pooled = self._pooled(here, self._precision(here, to_device(filled, self.xp)))
+        if self.xp is np and len(pooled) <= _FEW:
+            listed = best_whole(self._few_scores(pooled), len(self.codebook), keep)
+        else:
+            listed = (self._by_tables if self.xp is np else self._by_product)(in_steps(pooled), keep)
+        # rising ids, so that equal log-odds are ranked the same everywhere
+        found = self.score(here, filled, listed)
+        order = np.argsort(-found.log_odds, axis=1, kind="stable")[:, :top_k]
+        return Candidates(
+            np.take_along_axis(found.tokens, order, axis=1),
+            np.take_along_axis(found.log_odds, order, axis=1),
+            np.take_along_axis(found.layer_scores, order[:, :, None], axis=1),
+        )
+
+    @staticmethod
+    def _pooled(reads: Array, precision: Array) -> Array:
+        """sum_l r_l / s_l^2, (n, d) float64, added up in order of the layers: the same bits everywhere."""
+        pooled = reads[:, 0] * precision[:, :1]
+        for layer in range(1, reads.shape[1]):
+            pooled = pooled + reads[:, layer] * precision[:, layer : layer + 1]
+        return pooled
+
+    def _by_product(self, sought: Array, keep: int) -> Array:
+        """(n, keep): the best columns of sought O^T, rising; sought (n, d) is of whole numbers."""
+        return best_whole(sought @ self._padded.T, len(self.codebook), keep)
+
+    def _by_tables(self, sought: np.ndarray, keep: int) -> np.ndarray:
+        """The same columns; by the product only where tables cannot tell, as among many equal scores."""
+        found, sure = best_codes(sought, self._packed, keep, keep + _SPARE)
+        listed = np.empty((len(sought), keep), np.int64)
+        if sure.any():
+            some = found[sure, : (found >= 0).sum(axis=1).max()]
+            scores = np.einsum("nkd,nd->nk", self.codebook[some], sought[sure])  # exact, as the product is
+            scores[some < 0] = -(2.0**24)
+            listed[sure] = np.sort(first_columns(scores, some, keep), axis=1)
+        if not sure.all():
+            listed[~sure] = self._by_product(sought[~sure], keep)
+        return listed
+
+    def _few_scores(self, pooled: np.ndarray) -> np.ndarray:
+        """About pooled O^T times a factor, padded, from packed codes: a matrix product would read O as floats."""
+        from memo_dist.kernels.planes import read_planes
+
+        count, size = len(pooled), len(self.codebook)
+        planes = sign_planes(pooled, _FEW_BITS).reshape(count * _FEW_BITS, -1)
+        parts = np.empty((len(planes), size), np.int32)
+        read_planes(self._packed[None, None], np.zeros(len(planes), np.int64), planes, parts)
+        scores = np.zeros((count, len(self._padded)), np.float32)
+        scores[:, :size] = np.einsum("npv,p->nv", parts.reshape(count, _FEW_BITS, size), 2 ** np.arange(_FEW_BITS))
+        return scores
+
+    def score(self, reads: Array, filled: np.ndarray, tokens: Array) -> Candidates:
+        """Score given tokens (n, k), in the order given."""
+        scores, alone = self._scores(reads, filled, tokens)
+        evidence = np.cumsum(alone, axis=2)
+        total = evidence[:, :, -1]  # unfilled layers have precision 0 and add nothing
+        log_v = np.log(self.config.vocab_size + 1)
+        # a partial match stops before the longest filled layer
+        partial = np.where(_before_last(filled)[:, None, :], evidence - log_v, -np.inf)
+        rivals = np.concatenate([np.zeros((*total.shape, 1)), partial], axis=2)
+        return Candidates(to_host(tokens), total - log_v - logsumexp(rivals, axis=2), scores)
+
+    def evidence(self, reads: Array, filled: np.ndarray, tokens: Array) -> np.ndarray:
+        """(n, k, L): each layer's own log-likelihood ratio that it holds given tokens (n, k); 0 where not filled."""
+        return self._scores(reads, filled, tokens)[1]
+
+    def _scores(self, reads: Array, filled: np.ndarray, tokens: Array) -> tuple[np.ndarray, np.ndarray]:
+        """z_l(v) and (z_l(v) - 1/2) / s_l^2, both (n, k, L) and 0 for layers not filled."""
+        xp = self.xp
+        here, listed = to_device(reads, xp), to_device(tokens, xp)
+        codes = self.codebook[listed].astype(xp.float64)
+        scores = to_host(xp.matmul(codes, here.astype(xp.float64).transpose(0, 2, 1))) / self.config.inner_dim**2
+        scores *= filled[:, None, :]
+        precision = to_host(self._precision(here, to_device(filled, xp)))
+        return scores, (scores - 0.5) * precision[:, None, :]
+
+    def _precision(self, reads: Array, filled: Array) -> Array:
+        """1 / s_l^2, (n, L); 0 for layers not filled. An empty bank counts as the noise of one association."""
+        xp, dim = self.xp, self.config.inner_dim
+        wide = reads.astype(xp.int64)
+        energy = (wide * wide).sum(axis=2)
+        return filled.astype(xp.float64) / xp.maximum(energy / float(dim**4), 1 / dim**2)
+
+
+def in_steps(vectors: Array) -> Array:
+    """(n, d) float64 in whole steps of a 2047th of each one's largest entry, float32: products with signs are exact."""
+    xp = namespace(vectors)
+    largest = xp.maximum(xp.abs(vectors).max(axis=1, keepdims=True), 1e-30)
+    return xp.rint(vectors * (_STEPS / largest)).astype(xp.float32)
+
+
+def _before_last(filled: np.ndarray) -> np.ndarray:
+    """(n, L) bool: filled layers other than the longest filled one."""
+    return np.asarray(filled & (np.arange(filled.shape[1])[None, :] < filled.sum(axis=1)[:, None] - 1))

@@ -1,0 +1,152 @@
+"""HashedContents: banks of the preset text, with the ledger of what they hold.
+
+Covers: buffering, keeping ledger and matrices in step. Does not cover: batches and documents (shard.py).
+
+Associations wait (stores/pending.py), are sorted once enough do, merged into the ledger, and only those that became
+held (or ceased to be) reach the matrices, in bank order. State is a function of the set of associations, not of their
+order.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from memo_dist.config import MemoryConfig
+from memo_dist.device.backend import Array, to_device, to_host
+from memo_dist.digests import array_digest
+from memo_dist.errors import BudgetError
+from memo_dist.models.contents import Contents
+from memo_dist.models.text.associations import bank_edge
+from memo_dist.models.text.banks import BankRange
+from memo_dist.models.text.codes import value_words
+from memo_dist.models.text.encoder import HashedEncoder
+from memo_dist.models.text.ledger import Entries, Ledger
+from memo_dist.segments import Segment
+from memo_dist.stores.banks import HostBanks, bank_store
+from memo_dist.stores.parts import FileParts, HostParts, ResidentParts
+from memo_dist.stores.pending import ROW as PENDING_ROW
+from memo_dist.stores.pending import FilePending, PendingStore, ResidentPending
+
+PART_ENTRIES = 1 << 19  # associations of a ledger part: what one merge step holds twice
+FILE_PART_ENTRIES = 1 << 17  # out of core: less memory, and less to read again where a piece is merged
+
+
+class HashedContents:
+    """Banks `banks` of a text memory; see Shard for the arguments."""
+
+    def __init__(
+        self,
+        config: MemoryConfig,
+        banks: range,
+        buffer: int,
+        max_associations: int | None,
+        expected: int,
+        xp: ModuleType,
+        scratch: Path | None = None,
+        device_room: float | None = None,
+    ) -> None:
+        self.config, self.banks, self.xp = config, banks, xp
+        self.encoder = HashedEncoder(config, xp)
+        values = value_words(config.vocab_size, config.inner_dim, config.seed, xp)
+        shape = (len(banks), *config.bank_shape)
+        store = bank_store(shape, config.cell_type, xp, scratch, device_room)
+        self.matrices = BankRange(config, banks, values, xp, store=store)
+        low, high = (bank_edge(edge, config.num_banks) for edge in (banks.start, banks.stop))
+        self._max = max_associations
+        if scratch is None:
+            parts = 1 + expected // PART_ENTRIES
+            # where a device cannot hold the banks, their ledger, a fifth of them, stays with them
+            behind = isinstance(self.matrices.store, HostBanks)
+            self.ledger = Ledger(low, high, parts, xp, (HostParts if behind else ResidentParts)(parts, xp))
+            self._pending: PendingStore = ResidentPending(buffer, xp)
+        else:
+            parts = 1 + expected // FILE_PART_ENTRIES
+            self.ledger = Ledger(low, high, parts, xp, FileParts(scratch, parts, xp))
+            limit = max(4 * buffer, len(banks) * config.bank_bytes // PENDING_ROW)  # as many bytes as a pass reads
+            self._pending = FilePending(scratch, Ledger.edges(low, high, parts), buffer, limit, xp)
+
+    def read_banks(self, start: int, stop: int) -> Array:
+        """See Contents."""
+        return self.matrices.store.read(start, stop)
+
+    def add(self, segments: list[Segment], sign: int) -> None:
+        """Buffer the segments' associations, to be added or taken away."""
+        for found in self.encoder.associations(segments, self.banks):
+            self._pending.add(found, sign)
+            if self._pending.full:
+                self.flush()
+
+    def flush(self) -> None:
+        """Merge what is buffered into the ledger and apply the difference to the matrices.
+
+        What is to be memorized goes first, so a forget of the same buffer finds it.
+
+        Raises:
+            BudgetError: there is more than was planned.
+        """
+        for sign, associations in self._pending.take():
+            for change in self.ledger.merge(associations, weight=sign):
+                self.matrices.memorize(change.added)
+                self.matrices.forget(change.removed)
+        if self._max is not None and len(self.ledger) > self._max:
+            raise BudgetError(
+                f"banks {self.banks.start}-{self.banks.stop - 1} hold {len(self.ledger):,} associations, more than the "
+                f"{self._max:,} planned from a sample of the corpus; give --memory-budget more room or --banks"
+            )
+
+    def merge(self, other: Contents) -> None:
+        """Add what another one holds. Only associations that are new here reach the matrices: adding cells would count
+        shared ones twice."""
+        self.flush()
+        other.flush()
+        for part in other.entries():
+            self.absorb(part)
+
+    def absorb(self, entries: Entries) -> None:
+        """Add ledger entries of these banks, given in order of names."""
+        self.flush()
+        arrays = (entries.names, entries.tokens, entries.counts.astype(np.int64))
+        for change in self.ledger.merge_entries(Entries(*(to_device(a, self.xp) for a in arrays))):
+            self.matrices.memorize(change.added)
+
+    def retrieve(self, part: np.ndarray) -> np.ndarray:
+        """(m,) hashes of these banks' windows -> (m, d) int32."""
+        self.flush()
+        return to_host(self.matrices.retrieve(to_device(part, self.xp)))
+
+    def entries(self) -> Iterator[Entries]:
+        """The ledger, part by part."""
+        self.flush()
+        yield from self.ledger.parts()
+
+    @property
+    def num_entries(self) -> int:
+        """Distinct associations held."""
+        self.flush()
+        return len(self.ledger)
+
+    num_associations = num_entries
+
+    def bank_digests(self) -> np.ndarray:
+        """(len(banks), 2, 16) uint8; see Contents."""
+        self.flush()
+        digests = np.empty((len(self.banks), 2, 16), np.uint8)
+        for row, bank in enumerate(self.banks):
+            low, high = (bank_edge(edge, self.config.num_banks) for edge in (bank, bank + 1))
+            held = self.ledger.between(low, high)
+            digests[row, 0] = array_digest(self.read_banks(row, row + 1))
+            digests[row, 1] = array_digest(held.names, held.tokens, held.counts)
+        return digests
+
+    def restore(
+        self, banks: range, bounds: list[int], held: Entries, cells: Iterator[np.ndarray], associations: int
+    ) -> None:
+        """Fill empty banks from a file; see Contents."""
+        for bank, start, stop, values in zip(banks, bounds[:-1], bounds[1:], cells, strict=True):
+            self.matrices.store.fill(bank - self.banks.start, values)
+            self.matrices.loads[bank - self.banks.start] = stop - start
+        arrays = (held.names, held.tokens, held.counts.astype(np.int64))
+        for _ in self.ledger.merge_entries(Entries(*(to_device(a, self.xp) for a in arrays))):
+            pass  # the matrices were read, not rebuilt

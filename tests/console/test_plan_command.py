@@ -1,0 +1,242 @@
+"""memo-dist plan: numbers that agree with each other, and errors that name the flag.
+
+Covers: console/plan.py, forecast.py. Does not cover: the law (test_capacity.py); how near a real build comes
+(benchmarks/planner.py).
+"""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cluster.prepare import BuildOptions, prepare
+from console.app import main
+from memo_dist import Memory, MemoryConfig
+from memo_dist.errors import ConfigError
+from memo_dist.files.manifest import Manifest
+from memo_dist.planning.capacity import recall_of
+from memo_dist.planning.forecast import Machines, forecast, seconds_per_association
+from memo_dist.planning.memory_plan import WORKER_BYTES
+from memo_dist.planning.rates import Rates
+from memo_dist.planning.repetition import TYPICAL, repetition_of
+from memo_dist.sizes import show_seconds
+from pipelines.plan import MIN_UNIT_BYTES, UNIT_BYTES, UNITS_WANTED
+
+RATES = Rates(
+    cores=2,
+    readers=2,
+    device="cpu",
+    tokens=2_000_000,
+    documents=500,
+    vocab_size=32_000,
+    banks=1400,
+    gemm_gflops=200.0,
+    tokenizer_bytes_per_s=4e6,
+    tokenize_tokens_per_s=6e5,
+    memorize_tokens_per_s=1e6,
+    memorize_share_of_gemm=1.0,
+    associations_per_token=2.4,
+    scan_tokens_per_s=2e7,
+    update_associations_per_s=3e6,
+    ledger_lookups_per_s=6e6,
+    ledger_bytes_per_association=16.0,
+    recall_queries_per_s=6000.0,
+    recall=0.99,
+    disk_write_bytes_per_s=4e8,
+    disk_read_bytes_per_s=4e8,
+    build_overhead_s=10.0,
+)
+CONFIG = MemoryConfig.text(1, 32_000)
+
+
+@pytest.fixture
+def planned(capsys: pytest.CaptureFixture[str]) -> Any:
+    def run(*words: str, code: int = 0) -> dict[str, Any]:
+        capsys.readouterr()
+        assert main(["plan", *words, "--json"]) == code
+        told: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return told
+
+    return run
+
+
+def test_a_plan_agrees_with_itself(planned: Any) -> None:
+    told = planned("--tokens", "1e9")
+    assert told["tokens"] == 10**9
+    assert told["text"] == "typical"
+    assert told["associations"] == 3 * 10**9 > told["expected_associations"] > 2 * 10**9
+    assert 0.99 <= told["recall"] < 0.9905
+    assert told["expected_disk_bytes"] < told["disk_bytes"]
+    assert told["node_bytes"] < told["most_node_bytes"]
+    assert told["least_node_bytes"] < told["node_bytes"]
+    assert told["seconds"] is told["total_seconds"] is None  # never measured, so never said
+    *same, wider = told["published"]
+    assert [one["bits"] for one in same] == [1, 2, 4, 8, 16]
+    assert [one["recall"] for one in same] == sorted(one["recall"] for one in same)
+    assert wider["banks"] > same[0]["banks"]
+    assert wider["recall"] >= 0.99 > same[0]["recall"]
+    assert same[1]["bytes"] > wider["bytes"]  # decision 0008: one bit and more banks is the better way
+
+
+def test_units_are_those_of_a_build(planned: Any) -> None:
+    """A worker holds eight times a unit; pipelines.plan says how large they are, which memo_dist may not ask."""
+    for tokens in (1000, 10**6, 10**7, 10**9):
+        unit = min(UNIT_BYTES, max(MIN_UNIT_BYTES, 4 * tokens // UNITS_WANTED))
+        assert planned("--tokens", str(tokens))["worker_bytes"] == WORKER_BYTES + 8 * unit
+
+
+def test_more_recall_and_more_tokens_take_more(planned: Any) -> None:
+    small, better, larger = (
+        planned(*w.split()) for w in ("--tokens 1e8", "--tokens 1e8 --target-recall .999", "--tokens 1e9")
+    )
+    assert small["config"]["num_banks"] < better["config"]["num_banks"] < larger["config"]["num_banks"]
+    fixed = planned("--tokens", "1e8", "--banks", "1000")
+    assert fixed["config"]["num_banks"] == 1000
+    assert fixed["recall"] < small["recall"]
+
+
+def test_a_sample_is_learnt_from(planned: Any, text_corpus: Path) -> None:
+    told = planned("--sample", str(text_corpus))
+    assert told["text"] == "sample"
+    assert told["documents"] == 40
+    assert told["repetition"]["tokens"] == told["tokens"]
+    twice = planned("--sample", str(text_corpus), "--tokens", str(2 * told["tokens"]))
+    assert twice["documents"] == 80
+    assert told["expected_associations"] < twice["expected_associations"] <= 2 * told["expected_associations"]
+
+
+def test_a_build_learns_from_its_sample(text_corpus: Path, tmp_path: Path) -> None:
+    """What it learns is in its statement, so that a stopped build plans the same; its banks follow from it."""
+    out, options = tmp_path / "m.memo", BuildOptions(tokenizer="bytes", memory_budget=10**10)
+    prepared = prepare([str(text_corpus)], out, options, None)
+    assert prepared.choice.sample == ()  # it has told what it can
+    assert repetition_of(json.loads(json.dumps(prepared.statement))) == prepared.repetition
+    memory = Memory(prepared.plan.config)
+    for path in sorted(text_corpus.iterdir()):
+        memory.memorize(path.name, np.frombuffer(path.read_bytes(), np.uint8))
+    assert prepared.plan.expected_associations == pytest.approx(memory.num_associations, rel=0.02)
+    assert prepared.plan.expected_associations < 0.8 * prepared.plan.associations
+    assert 0.99 <= prepared.plan.recall < 1
+    memory.save(out)
+    manifest = Manifest.read(out)
+    assert prepared.repetition is not None
+    told = replace(manifest, sources=[{"repetition": prepared.repetition.to_dict()}])
+    assert recall_of(told) == pytest.approx(prepared.plan.recall, abs=0.003)
+    assert recall_of(told) < recall_of(manifest)  # which knows nothing of the text
+    assert recall_of(replace(told, bits=1)) < recall_of(replace(told, bits=2)) < recall_of(told)
+
+
+def test_times_add_up() -> None:
+    told = forecast(CONFIG, 0.99, 10**8, 10**5, TYPICAL, Machines(1, 2, 0), RATES)
+    assert told.seconds is not None
+    associations = told.plan.expected_associations
+    # as fast as what was measured, but for the associations a token
+    updating = 10**8 / RATES.memorize_tokens_per_s - 10**8 / RATES.scan_tokens_per_s
+    assert told.seconds["update"] == pytest.approx(updating * associations / 10**8 / 2.4)
+    assert told.seconds["hash"] == pytest.approx(10**8 / 2e7)
+    assert told.seconds["tokenize"] == pytest.approx(10**8 / 6e5)
+    assert told.seconds["write"] == pytest.approx(told.plan.expected_disk_bytes / 4e8)
+    assert told.total_seconds == pytest.approx(sum(told.seconds.values()))
+    # 1 / (1 M tokens/s) x 2 cores, less 1 / (20 M tokens/s) x 2 cores, a token of 2.4 associations
+    assert seconds_per_association(RATES) == pytest.approx((2e-6 - 1e-7) / 2.4)
+
+
+def test_more_machines_divide_all_but_hashing() -> None:
+    one, many = (forecast(CONFIG, 0.99, 10**9, 10**6, TYPICAL, Machines(n, 8, 0), RATES) for n in (1, 16))
+    assert one.seconds is not None
+    assert many.seconds is not None
+    for stage in ("tokenize", "update", "write"):
+        assert many.seconds[stage] == pytest.approx(one.seconds[stage] / 16)
+    assert many.seconds["hash"] == pytest.approx(one.seconds["hash"])  # every shard hashes everything
+    assert many.plan.shards == 128
+    assert many.node_bytes < one.node_bytes / 8
+
+
+def test_machines_without_a_shard_hold_nothing() -> None:
+    few = MemoryConfig.text(5, 32_000)
+    three, many = (
+        forecast(few, 0.99, 10**9, 10**6, TYPICAL, Machines(n, 1, 0), RATES, fixed_banks=True) for n in (5, 1000)
+    )
+    assert three.plan.shards == many.plan.shards == 5
+    assert many.node_bytes >= many.plan.expected_disk_bytes // 5
+    assert many.seconds is not None
+    assert three.seconds is not None
+    assert many.seconds["write"] == pytest.approx(three.seconds["write"])
+
+
+def test_a_target_out_of_reach_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--tokens", "1e9", "--target-recall", ".99999"]) == 0
+    assert "more banks do not bring it to 0.99999" in " ".join(capsys.readouterr().out.replace("│", " ").split())
+
+
+def test_one_driver_has_only_so_many_calls() -> None:
+    few, many = (forecast(CONFIG, 0.99, 10**10, 10**7, TYPICAL, Machines(n, 64, 0), RATES) for n in (1, 256))
+    assert few.seconds is not None
+    assert many.seconds is not None
+    assert few.seconds["driver's calls"] == 0  # they are made while shards work
+    work = sum(many.seconds[stage] for stage in ("tokenize", "hash", "update", "driver's calls"))
+    units = 4 * 10**10 / UNIT_BYTES
+    assert work == pytest.approx(units * 256 * 64 * 0.76e-3, rel=0.01)
+
+
+def test_gpus_need_rates_of_gpus() -> None:
+    with pytest.raises(ConfigError, match="--device gpu"):
+        forecast(CONFIG, 0.99, 10**6, 10, TYPICAL, Machines(1, 8, 2), RATES)
+    rates = replace(RATES, device="gpu", cores=1, memorize_tokens_per_s=2e7, scan_tokens_per_s=2e8)
+    with pytest.raises(ConfigError, match="--device cpu"):
+        forecast(CONFIG, 0.99, 10**6, 10, TYPICAL, Machines(1, 8, 0), rates)
+    told = forecast(CONFIG, 0.99, 10**8, 10, TYPICAL, Machines(1, 2, 4), rates)
+    assert told.plan.shards == 4
+    assert told.seconds is not None
+    busy = sum(told.seconds[stage] for stage in ("tokenize", "hash", "update"))
+    assert busy == pytest.approx(10**8 / 6e5)  # processors tokenize while GPUs memorize
+
+
+BAD = {
+    "": "--tokens is missing",
+    "--tokens many": "'many'.*5e9",
+    "--tokens 0": "'0'",
+    "--tokens inf": "'inf'",
+    "--tokens 1e16": "1e15",
+    "--tokens 1e6 --target-recall 1": "target-recall is 1.0",
+    "--tokens 1e6 --documents 0": "--documents is 0",
+    "--tokens 1e6 --documents 1000001": "as many as there are tokens",
+    "--tokens 1e6 --nodes 0": "--nodes is 0",
+    "--tokens 1e6 --cores 0": "--cores is 0",
+    "--tokens 1e6 --banks 0": "num_banks is 0",
+    "--tokens 1e6 --rates nowhere.json": "nowhere.json cannot be read",
+    "--sample nowhere": "nowhere",
+}
+
+
+@pytest.mark.parametrize("words", BAD)
+def test_what_is_bad_is_named(planned: Any, words: str) -> None:
+    told = planned(*words.split(), code=2)
+    assert re.search(BAD[words], told["error"]), told["error"]
+
+
+def test_a_table_says_that_time_is_unknown_and_how_to_know_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", "--tokens", "1e7"]) == 0
+    assert "memo-dist bench" in " ".join(capsys.readouterr().out.replace("│", " ").split())
+    (tmp_path / "b.json").write_text(json.dumps(RATES.to_dict()))
+    assert main(["plan", "--tokens", "1e7", "--rates", str(tmp_path / "b.json")]) == 0
+    out = capsys.readouterr().out
+    assert "tokenize" in out
+    assert "memo-dist bench" not in out
+
+
+def test_times_are_shown_as_people_say_them() -> None:
+    assert [show_seconds(s) for s in (1, 119, 120, 3600, 90_000, 10**7)] == [
+        "1.0 s",
+        "119.0 s",
+        "2.0 min",
+        "1.0 h",
+        "25.0 h",
+        "115.7 days",
+    ]

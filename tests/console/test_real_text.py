@@ -1,0 +1,56 @@
+"""The main job on real text that every machine has: 2 million tokens of the standard library, end to end."""
+
+import json
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.plan import CorpusOptions, plan_corpus
+from pipelines.tokenizing import choose_tokenizer
+
+LIBRARY = Path(sysconfig.get_path("stdlib"))
+
+
+def memo_dist(*words: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "console", *words, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """About 2.2 M tokens: modules in name order, without the part kept as unseen text."""
+    folder = tmp_path_factory.mktemp("library") / "seen"
+    folder.mkdir()
+    size = 0
+    for path in sorted(LIBRARY.rglob("*.py")):
+        if {"site-packages", "dist-packages", "test", "tests", "idlelib"} & set(path.parts) or size > 9_500_000:
+            continue
+        data = path.read_bytes()
+        size += len(data)
+        (folder / "_".join(path.relative_to(LIBRARY).parts)).write_bytes(data)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("parameters_per_token", "least"), [(111, 0.995), (60, 0.985)])
+def test_recall_of_the_standard_library(corpus: Path, tmp_path: Path, parameters_per_token: int, least: float) -> None:
+    tokens = choose_tokenizer(plan_corpus([str(corpus)], CorpusOptions())).tokens
+    assert tokens > 2_000_000
+    memory = str(tmp_path / "m.memo")
+    built = memo_dist("build", str(corpus), "--out", memory, "--banks", str(parameters_per_token * tokens // 256**2))
+    assert built["peak_bytes"] <= built["planned_peak_bytes"]
+    found = memo_dist("evaluate", memory, str(corpus), "--unseen", str(LIBRARY / "idlelib"))
+    assert found["positions"] == 5000
+    assert found["parameters_per_token"] <= parameters_per_token
+    assert found["recall"] >= min(least, found["ceiling"] - 0.002)
+    assert found["verbatim_prompts"] == {"64": 200, "32": 200}
+    assert found["verbatim"]["64"] >= 0.95
+    assert found["verbatim"]["32"] >= 0.75
+    assert found["unseen_abstained"] >= 0.99
+    assert found["confidence_auc"] >= 0.99

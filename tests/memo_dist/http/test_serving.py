@@ -1,0 +1,495 @@
+"""The service's HTTP side, without Ray: answers equal recall's own, bad requests are refused, faults stay inside."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ray.exceptions import NodeDiedError, ObjectLostError, RayActorError
+from starlette.testclient import TestClient
+
+from cluster.serve.replica import turns
+from console.app import main
+from memo_dist import Memory, MemoryConfig, Tokenizer
+from memo_dist.errors import ConfigError
+from memo_dist.files.published import open_memory, publish
+from memo_dist.http.answerer import Answerer
+from memo_dist.http.app import application
+from memo_dist.http.asks import Answer, Ask, Refusal, TraceAsk
+from memo_dist.http.bodies import Limits
+from memo_dist.http.guards import read_keys
+from memo_dist.http.metrics import Metrics
+from memo_dist.models import cleanup_for
+from memo_dist.recalling.prompting import recall_text
+from memo_dist.recalling.recall import recall_several
+
+TEXT = "".join(f"entry {i}: {i * i % 977} beside {i * 31 % 889};\n" for i in range(150))
+FORK = "where two roads part, and that after a long way in common which both of them share, "
+ENDINGS = ("one goes to the north.", "another to the warm south.")
+LIMITS = Limits(body_bytes=20_000, prompts=8, prompt_tokens=2000, max_tokens=300)
+
+
+class Local:
+    """Replicas in this process: an Answerer, and errors to be raised first."""
+
+    def __init__(self, path: Path, *errors: Exception) -> None:
+        self._answerer, self._errors = Answerer(path, LIMITS.prompt_tokens), list(errors)
+        self.cancelled = self.up = 0
+
+    async def complete(self, asks: list[Ask]) -> list[Answer | Refusal]:
+        if self._errors:
+            raise self._errors.pop(0)
+        return self._answerer.answer(asks)
+
+    async def trace(self, ask: TraceAsk) -> "dict[str, Any] | Refusal":
+        return self._answerer.trace(ask)
+
+    async def healthy(self) -> int:
+        return self.up
+
+
+@pytest.fixture(scope="module")
+def memory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("serving") / "m.memo"
+    made = Memory(MemoryConfig.text(num_banks=30, vocab_size=256, inner_dim=128), Tokenizer.bytes())
+    for name, text in (("text", TEXT), ("one", FORK + ENDINGS[0]), ("two", FORK + ENDINGS[1]), ("snow", "☃ " * 40)):
+        made.memorize(name, np.frombuffer(text.encode(), np.uint8))
+    made.save(path)
+    return path
+
+
+def client_of(replicas: Local, limits: Limits = LIMITS, keys: list[bytes] | None = None) -> TestClient:
+    return TestClient(application(replicas, "m", limits, Metrics(), keys or []))
+
+
+@pytest.fixture(scope="module")
+def client(memory: Path) -> Iterator[TestClient]:
+    with client_of(Local(memory)) as made:
+        yield made
+
+
+def ask(client: TestClient, **words: Any) -> dict[str, Any]:
+    answer = client.post("/v1/completions", json={"model": "m", **words})
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def events(client: TestClient, **words: Any) -> list[dict[str, Any]]:
+    answer = client.post("/v1/completions", json={"model": "m", "stream": True, **words})
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    lines = [line.removeprefix("data: ") for line in answer.text.split("\n\n") if line]
+    assert lines.pop() == "[DONE]"
+    return [json.loads(line) for line in lines]
+
+
+def plainly(memory: Path, prompt: str, max_tokens: int) -> Any:
+    whole = Memory.open(memory)
+    (found,) = recall_text(whole, cleanup_for(whole.config), Tokenizer.bytes(), [prompt], max_tokens, 8, 0.99)
+    return found
+
+
+def test_answers_are_those_of_recall(client: TestClient, memory: Path) -> None:
+    prompts = [TEXT[s : s + 70] for s in (100, 1000, 2222)] + ["never was this said before, nor will it be again"]
+    found = ask(client, prompt=prompts, max_tokens=30)
+    for choice, prompt in zip(found["choices"], prompts, strict=True):
+        plain = plainly(memory, prompt, 30)
+        assert choice["text"] == plain.text
+        assert choice["memo"]["stop"] == plain.continuation.stop
+        assert choice["memo"]["confidences"] == pytest.approx(plain.continuation.confidences)
+    assert [c["finish_reason"] for c in found["choices"]] == ["length", "length", "length", "stop"]
+    assert found["choices"][3]["text"] == ""
+    assert found["usage"] == {"prompt_tokens": 210 + 48, "completion_tokens": 90, "total_tokens": 348}
+    assert (found["object"], found["model"]) == ("text_completion", "m")
+
+
+def test_a_document_that_ends_is_told(client: TestClient) -> None:
+    (choice,) = ask(client, prompt=TEXT[-100:-20], max_tokens=60)["choices"]
+    assert choice["text"] == TEXT[-20:]
+    assert choice["finish_reason"] == "stop"
+    assert choice["memo"]["stop"] == "end_of_document"
+
+
+def test_token_ids_are_prompts_too(client: TestClient) -> None:
+    prompt = TEXT[500:570]
+    for ids in (list(prompt.encode()), [list(prompt.encode())]):
+        (choice,) = ask(client, prompt=ids, max_tokens=20)["choices"]
+        assert choice["text"] == TEXT[570:590]
+
+
+def test_stop_texts_end_the_answer_before_them(client: TestClient) -> None:
+    for stop in ("beside", ["nowhere", "beside", ";"]):
+        (choice,) = ask(client, prompt=TEXT[500:570], max_tokens=80, stop=stop, logprobs=1)["choices"]
+        rest = TEXT[570:]
+        assert (
+            choice["text"]
+            == rest[: min(rest.find(s) for s in ("beside", ";")) if stop != "beside" else rest.find("beside")]
+        )
+        assert (choice["finish_reason"], choice["memo"]["stop"]) == ("stop", "stop_text")
+        assert "".join(choice["logprobs"]["tokens"]) == choice["text"]
+        assert len(choice["memo"]["confidences"]) == len(choice["logprobs"]["tokens"])
+
+
+def test_n_gives_different_continuations_and_no_invented_ones(client: TestClient) -> None:
+    choices = ask(client, prompt=[FORK, TEXT[500:570]], max_tokens=15, n=3)["choices"]
+    assert [c["index"] for c in choices] == list(range(6))
+    texts = [c["text"] for c in choices]
+    assert {texts[0], texts[1]} == {ENDINGS[0][:15], ENDINGS[1][:15]}
+    assert texts[2:] == ["", TEXT[570:585], "", ""]
+
+
+def test_echo_puts_the_prompt_first(client: TestClient) -> None:
+    prompt = TEXT[500:570]
+    (choice,) = ask(client, prompt=prompt, max_tokens=10, echo=True)["choices"]
+    assert choice["text"] == prompt + TEXT[570:580]
+
+
+def test_log_probabilities_are_the_softmax_of_log_odds(client: TestClient, memory: Path) -> None:
+    whole = Memory.open(memory)
+    prompt = TEXT[500:570]
+    (choice,) = ask(client, prompt=prompt, max_tokens=12, logprobs=3)["choices"]
+    logs, line = choice["logprobs"], TEXT[:582].encode()
+    assert "".join(logs["tokens"]) == choice["text"]
+    assert logs["text_offset"] == list(range(12))
+    for step in range(12):
+        found = whole.retrieve([list(line[501 : 570 + step])])
+        odds = np.exp(np.sort(found.log_odds[0])[::-1])
+        assert np.exp(logs["token_logprobs"][step]) == pytest.approx(odds[0] / (1 + odds.sum()), rel=1e-3)
+        top = logs["top_logprobs"][step]
+        assert len(top) == 3
+        assert max(top, key=top.__getitem__) == logs["tokens"][step]
+
+
+def test_echo_scores_the_prompt_itself(client: TestClient) -> None:
+    """What evaluation harnesses ask: no new tokens, the log-probability of those given."""
+    known = ask(client, prompt=TEXT[500:600], max_tokens=0, echo=True, logprobs=1)["choices"][0]
+    foreign = ask(client, prompt="".join(reversed(TEXT[500:600])), max_tokens=0, echo=True, logprobs=1)["choices"][0]
+    assert known["text"] == TEXT[500:600]
+    logs = known["logprobs"]["token_logprobs"]
+    assert logs[:4] == [None] * 4
+    assert np.mean(logs[20:]) > -0.1
+    assert np.mean(foreign["logprobs"]["token_logprobs"][20:]) < -5
+
+
+def test_a_stream_says_the_same_in_pieces(client: TestClient) -> None:
+    words: dict[str, Any] = {"prompt": [TEXT[500:570], FORK], "max_tokens": 14, "logprobs": 2, "n": 2, "echo": True}
+    whole = ask(client, **words)
+    parts = events(client, stream_options={"include_usage": True}, **words)
+    assert parts.pop()["usage"] == whole["usage"]
+    assert len({part["id"] for part in parts}) == 1
+    for choice in whole["choices"]:
+        mine = [c for part in parts for c in part["choices"] if c["index"] == choice["index"]]
+        assert "".join(c["text"] for c in mine) == choice["text"]
+        assert [c["finish_reason"] for c in mine] == [None] * (len(mine) - 1) + [choice["finish_reason"]]
+        for name in ("tokens", "token_logprobs", "text_offset"):
+            joined = [x for c in mine if c["logprobs"] for x in c["logprobs"][name]]
+            assert joined == choice["logprobs"][name]
+
+
+def test_characters_of_several_tokens_come_whole(client: TestClient) -> None:
+    parts = events(client, prompt="☃ " * 20, max_tokens=8)
+    texts = [c["text"] for part in parts for c in part["choices"]]
+    assert "".join(texts) == "☃ ☃ "
+    assert all("\ufffd" not in text for text in texts)
+
+
+BAD = {
+    "no body": b"",
+    "no JSON": b"{",
+    "a list": b"[]",
+    "no model": b'{"prompt": "a text that is long enough"}',
+    "no prompt": b'{"model": "m"}',
+    "a number": b'{"model": "m", "prompt": 5}',
+    "mixed prompts": b'{"model": "m", "prompt": ["text", [1, 2]]}',
+    "negative id": b'{"model": "m", "prompt": [1, 2, 3, -4]}',
+    "huge id": b'{"model": "m", "prompt": [1, 2, 3, 99999999999999999999999]}',
+    "foreign id": b'{"model": "m", "prompt": [1, 2, 3, 70000]}',
+    "too short": b'{"model": "m", "prompt": "abc"}',
+    "too short beside a good one": b'{"model": "m", "prompt": ["abc", "entry 3: long enough"]}',
+    "negative max_tokens": b'{"model": "m", "prompt": "long enough", "max_tokens": -1}',
+    "too many tokens": b'{"model": "m", "prompt": "long enough", "max_tokens": 301}',
+    "n of 0": b'{"model": "m", "prompt": "long enough", "n": 0}',
+    "logprobs of 6": b'{"model": "m", "prompt": "long enough", "logprobs": 6}',
+    "a penalty": b'{"model": "m", "prompt": "long enough", "presence_penalty": 0.5}',
+    "a suffix": b'{"model": "m", "prompt": "long enough", "suffix": "x"}',
+    "not UTF-8": b'{"model": "m", "prompt": "\xff\xfe long enough"}',
+    "a lone surrogate": b'{"model": "m", "prompt": "\\ud800 long enough"}',
+    "too long": json.dumps({"model": "m", "prompt": "x" * 2001}).encode(),
+    "too many prompts": json.dumps({"model": "m", "prompt": ["long enough"] * 9}).encode(),
+    "deep": b"[" * 5000,
+}
+
+
+@pytest.mark.parametrize("body", BAD.values(), ids=BAD)
+def test_bad_bodies_are_refused_with_a_reason(client: TestClient, body: bytes) -> None:
+    answer = client.post("/v1/completions", content=body)
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    assert error["type"] == "invalid_request_error"
+    assert len(error["message"]) > 5
+    assert "Traceback" not in answer.text
+    assert ask(client, prompt=TEXT[500:570], max_tokens=5)["choices"][0]["text"] == TEXT[570:575]
+
+
+def test_empty_lists_of_prompts_are_refused_or_empty(client: TestClient) -> None:
+    assert client.post("/v1/completions", json={"model": "m", "prompt": []}).status_code in (200, 400)
+    assert client.post("/v1/completions", json={"model": "m", "prompt": [[]]}).status_code == 400
+    assert client.post("/v1/completions", json={"model": "m", "prompt": ""}).status_code == 400
+
+
+def test_unknown_models_paths_and_methods(client: TestClient) -> None:
+    answer = client.post("/v1/completions", json={"model": "other", "prompt": "long enough"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
+    assert "'m'" in answer.json()["error"]["message"]
+    assert client.get("/v1/completions").status_code == 405
+    assert client.get("/v1/chat").json()["error"]["message"]
+    assert client.get("/v1/models").json()["data"][0]["id"] == "m"
+    assert client.get("/v1/models/m").json()["object"] == "model"
+    assert client.get("/v1/models/x").status_code == 404
+
+
+def test_bodies_are_limited_whether_or_not_they_tell_their_size(client: TestClient) -> None:
+    assert client.post("/v1/completions", content=b"x" * 20_001).status_code == 413
+    chunks = (b"x" * 5000 for _ in range(9))
+    assert client.post("/v1/completions", content=chunks).status_code == 413
+    assert client.post("/v1/completions", content=b"{}", headers={"content-length": "-5"}).status_code in (400, 413)
+
+
+def test_keys_are_asked_for(memory: Path, tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("# ours\nsecret-one\n\nsecret-two\n")
+    client = client_of(Local(memory), keys=read_keys(tmp_path / "keys"))
+    for header, status in (("", 401), ("Bearer wrong", 401), ("secret-one", 401), ("Bearer secret-two", 200)):
+        assert client.get("/v1/models", headers={"Authorization": header}).status_code == status
+    assert client.get("/metrics").status_code == 401
+    assert client.get("/healthz").status_code == 503  # no key needed, and no replica is up
+    (tmp_path / "keys").write_text("# none\n")
+    with pytest.raises(ConfigError, match="no key"):
+        read_keys(tmp_path / "keys")
+
+
+def test_a_lost_replica_costs_a_retry(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("memo_dist.http.app._AGAIN_SECONDS", 0.0)
+    client = client_of(Local(memory, RayActorError(), RayActorError()))
+    assert ask(client, prompt=TEXT[500:570], max_tokens=5)["choices"][0]["text"] == TEXT[570:575]
+    assert "memo_dist_retries_total 2.0" in client.get("/metrics").text
+    lost = client_of(Local(memory, *[RayActorError()] * 9)).post("/v1/completions", json={"model": "m", "prompt": FORK})
+    assert (lost.status_code, lost.headers["retry-after"]) == (503, "1")
+
+
+def test_faults_are_logged_and_not_told(memory: Path, caplog: pytest.LogCaptureFixture) -> None:
+    client = client_of(Local(memory, RuntimeError("the secret of /etc/passwd")))
+    answer = client.post("/v1/completions", json={"model": "m", "prompt": FORK})
+    assert answer.status_code == 500
+    assert "secret" not in answer.text
+    assert "the secret of /etc/passwd" in caplog.text
+    assert 'status="500"} 1.0' in client.get("/metrics").text
+
+
+def test_too_many_at_once_are_sent_away(memory: Path) -> None:
+    answer = client_of(Local(memory), Limits(waiting=0)).post("/v1/completions", json={"model": "m", "prompt": FORK})
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+
+
+def test_a_client_that_leaves_is_not_answered(memory: Path) -> None:
+    """The question is taken back from the replica."""
+    body, sent, taken_back = json.dumps({"model": "m", "prompt": FORK}).encode(), [], []
+
+    class Slow(Local):
+        async def complete(self, asks: list[Ask]) -> list[Answer | Refusal]:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                taken_back.append(asks)
+                raise
+            return []
+
+    messages = iter([{"type": "http.request", "body": body, "more_body": False}, {"type": "http.disconnect"}])
+
+    async def receive() -> dict[str, Any]:
+        return next(messages)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/completions", "headers": [], "query_string": b""}
+    metrics = Metrics()
+    asyncio.run(application(Slow(memory), "m", LIMITS, metrics, [])(scope, receive, send))
+    assert len(taken_back) == 1
+    assert b"memo_dist_abandoned_total 1.0" in metrics.text()
+
+
+def test_slow_answers_are_given_up(memory: Path) -> None:
+    class Slow(Local):
+        async def complete(self, asks: list[Ask]) -> list[Answer | Refusal]:
+            await asyncio.sleep(60)
+            return []
+
+    client = client_of(Slow(memory), Limits(answer_seconds=0.05))
+    assert client.post("/v1/completions", json={"model": "m", "prompt": FORK}).status_code == 503
+
+
+def test_slow_bodies_are_given_up(memory: Path) -> None:
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(0.04)
+        return {"type": "http.request", "body": b" ", "more_body": True}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/completions", "headers": [], "query_string": b""}
+    asyncio.run(application(Local(memory), "m", Limits(body_seconds=0.2), Metrics(), [])(scope, receive, send))
+    assert sent[0]["status"] == 408
+
+
+def test_trace_is_that_of_the_command(client: TestClient, memory: Path, tmp_path: Path, capsys: Any) -> None:
+    text = "a beginning that nobody knows, then " + TEXT[300:400] + " and an end"
+    (tmp_path / "t.txt").write_text(text)
+    assert main(["trace", str(memory), "--text", str(tmp_path / "t.txt"), "--json"]) == 0
+    assert client.post("/v1/trace", json={"text": text}).json() == json.loads(capsys.readouterr().out)
+    assert client.post("/v1/trace", json={"text": text, "least": 900}).status_code == 400
+    assert client.post("/v1/trace", json={"text": 5}).status_code == 400
+
+
+def test_health_tells_whether_a_replica_is_up(memory: Path) -> None:
+    replicas = Local(memory)
+    client = client_of(replicas)
+    assert client.get("/healthz").status_code == 503
+    replicas.up = 2
+    assert client.get("/healthz").json() == {"status": "ok", "replicas": 2}
+
+
+def test_metrics_count_what_was_asked(memory: Path) -> None:
+    client = client_of(Local(memory))
+    ask(client, prompt=TEXT[500:570], max_tokens=5)
+    client.get("/made/up/by/somebody")
+    said = client.get("/metrics").text
+    assert "memo_dist_completion_tokens_total 5.0" in said
+    assert "memo_dist_prompt_tokens_total 70.0" in said
+    assert 'memo_dist_requests_total{path="/v1/completions",status="200"} 1.0' in said
+    assert 'memo_dist_requests_total{path="other",status="404"} 1.0' in said
+
+
+def test_published_memories_answer_alike(memory: Path, client: TestClient, tmp_path: Path) -> None:
+    publish(memory, tmp_path / "p.memo", 16)
+    other = client_of(Local(tmp_path / "p.memo"))
+    words = {"prompt": [TEXT[s : s + 70] for s in range(100, 400, 50)], "max_tokens": 20, "logprobs": 2}
+    assert ask(other, **words)["choices"] == ask(client, **words)["choices"]
+
+
+def test_memories_that_cannot_be_served_say_why(tmp_path: Path) -> None:
+    bare = Memory(MemoryConfig.text(num_banks=2, vocab_size=50))
+    bare.memorize("a", list(range(30)))
+    bare.save(tmp_path / "bare.memo")
+    with pytest.raises(ConfigError, match="no tokenizer"):
+        Answerer(tmp_path / "bare.memo", 100)
+
+
+def test_several_continuations_against_recall(memory: Path) -> None:
+    with open_memory(memory) as opened:
+        cleanup = cleanup_for(opened.config)
+        (found,) = recall_several(opened, cleanup, [np.frombuffer(FORK.encode(), np.uint8)], 5, 100)
+    assert {bytes(one.tokens).decode() for one in found} == set(ENDINGS)
+    assert {one.stop for one in found} == {"end_of_document"}
+
+
+def test_an_empty_stop_text_stops_nothing(client: TestClient) -> None:
+    for stop in ("", [""], ["", "beside"]):
+        (choice,) = ask(client, prompt=TEXT[500:570], max_tokens=5, stop=stop)["choices"]
+        assert (choice["text"], choice["finish_reason"]) == (TEXT[570:575], "length")
+
+
+def test_a_lost_node_or_answer_is_asked_again(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("memo_dist.http.app._AGAIN_SECONDS", 0.0)
+    client = client_of(Local(memory, NodeDiedError("gone"), ObjectLostError("id", "owner", "site")))
+    assert ask(client, prompt=TEXT[500:570], max_tokens=5)["choices"][0]["text"] == TEXT[570:575]
+
+
+@pytest.mark.parametrize("path", ["/v1/trace", "/v1/completions"])
+def test_damage_is_logged_and_not_told(
+    memory: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    publish(memory, tmp_path / "secret-place.memo", 16)
+    replicas = Local(tmp_path / "secret-place.memo")
+    (shard,) = (tmp_path / "secret-place.memo").glob("shard*")
+    whole = shard.read_bytes()
+    with shard.open("r+b") as file:  # the mapped file changes under the replica
+        file.seek(len(whole) // 4)
+        file.write(bytes(byte ^ 255 for byte in whole[len(whole) // 4 : len(whole) // 2]))
+    answer = client_of(replicas).post(path, json={"model": "m", "text": TEXT[:500], "prompt": TEXT[:500]})
+    assert answer.status_code == 500
+    assert "secret-place" not in answer.text
+    assert "secret-place" in caplog.text
+
+
+def test_a_client_that_leaves_in_its_body_is_no_fault(memory: Path, caplog: pytest.LogCaptureFixture) -> None:
+    messages = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
+
+    async def receive() -> dict[str, Any]:
+        return next(messages)
+
+    async def send(message: Any) -> None:
+        pass
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/completions", "headers": [], "query_string": b""}
+    metrics = Metrics()
+    asyncio.run(application(Local(memory), "m", LIMITS, metrics, [])(scope, receive, send))
+    assert b'status="499"} 1.0' in metrics.text()
+    assert caplog.text == ""
+
+
+def test_nobody_is_sent_elsewhere(client: TestClient) -> None:
+    answer = client.get("/v1/completions/", headers={"host": "elsewhere.example"}, follow_redirects=False)
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_client_that_takes_nothing_is_given_up(
+    memory: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, stream: bool
+) -> None:
+    """As uvicorn has it: a send waits while what was sent before has not been taken."""
+    monkeypatch.setattr("memo_dist.http.guards._PIECE", 1000)
+    words = {"model": "m", "prompt": [TEXT[:1000]] * 8, "max_tokens": 0, "echo": True}
+    messages = iter([{"type": "http.request", "body": json.dumps({**words, "stream": stream}).encode()}])
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        message = next(messages, None)
+        if message is None:
+            await asyncio.sleep(60)
+        return message or {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        if sum(len(one.get("body", b"")) for one in sent) > 4000:
+            await asyncio.sleep(60)
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/completions", "headers": [], "query_string": b""}
+    metrics = Metrics()
+    asyncio.run(application(Local(memory), "m", Limits(send_seconds=0.1), metrics, [])(scope, receive, send))
+    assert b'status="499"} 1.0' in metrics.text()
+    assert caplog.text == ""
+
+
+def test_many_long_continuations_at_once_are_refused(memory: Path) -> None:
+    client = client_of(Local(memory), Limits(request_tokens=100))
+    words = {"model": "m", "prompt": [FORK] * 4, "n": 2}
+    answer = client.post("/v1/completions", json={**words, "max_tokens": 13})
+    assert (answer.status_code, "104 tokens" in answer.text) == (400, True)
+    assert client.post("/v1/completions", json={**words, "max_tokens": 12}).status_code == 200
+
+
+def test_a_large_request_takes_turns() -> None:
+    def asks(count: int, max_tokens: int, **echo: bool) -> list[Ask]:
+        return [Ask("x" * 3200, max_tokens, 1, 0.99, 8, **{"scored": False, "echoed": False, **echo})] * count
+
+    for large, turn in ((asks(64, 1000), 8), (asks(9, 5000), 1), (asks(99, 0, scored=True, echoed=True), 81)):
+        lists = list(turns(large))
+        assert [len(some) for some in lists[:-1]] == [turn] * (len(lists) - 1)
+        assert [ask for some in lists for ask in some] == large
+    assert [len(some) for some in turns(asks(128, 64))] == [128]
+    assert list(turns([])) == []

@@ -1,0 +1,121 @@
+"""Sampling, ceiling and rank statistics against brute force; prompts that stop inside a token."""
+
+from collections import Counter, defaultdict
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from memo_dist import Memory, MemoryConfig, Tokenizer
+from memo_dist.batches import BatchInfo, make_batch
+from memo_dist.measuring.evaluation import area_under_curve, evaluate
+from memo_dist.measuring.sampling import sample_positions
+from memo_dist.recalling.prompting import recall_text
+from memo_dist.segments import Segment
+
+CONFIG = MemoryConfig.text(num_banks=30, vocab_size=6)
+
+
+def table(documents: dict[str, list[int]], step: int = 10**6) -> pa.Table:
+    """Documents as one batch, cut into segments of `step` tokens."""
+    segments = []
+    for name, tokens in documents.items():
+        ids = np.array(tokens, np.uint32)
+        for at in range(0, len(ids), step):
+            context, run = ids[max(0, at - 64) : at], ids[at : at + step]
+            segments.append((name, Segment(at, context, run, at + step >= len(ids))))
+    return make_batch(segments, BatchInfo("b", "b", "", ""))
+
+
+@pytest.fixture
+def few_words() -> dict[str, list[int]]:
+    """Documents of six token ids that share a passage of 70, after which they go on differently."""
+    rng = np.random.default_rng(0)
+    shared = rng.integers(0, 6, 70).tolist()
+    return {f"d{i}": rng.integers(0, 6, 60).tolist() + shared + rng.integers(0, 6, 99).tolist() for i in range(10)}
+
+
+def test_ceiling_and_recall_equal_brute_force(few_words: dict[str, list[int]]) -> None:
+    """All positions are sampled, so the ceiling is that of the best table of contexts there is."""
+    memory = Memory(CONFIG)
+    following: dict[tuple[int, ...], Counter[int]] = defaultdict(Counter)
+    for name, tokens in few_words.items():
+        memory.memorize(name, tokens)
+        padded = [-1] * 64 + tokens
+        for place, token in enumerate(tokens):
+            following[tuple(padded[place : place + 64])][token] += 1
+    positions = sum(map(len, few_words.values()))
+    best = sum(max(c.values()) for c in following.values()) / positions
+    found = evaluate(memory, lambda: [table(few_words, 37)], positions, memory.num_associations, None, 10**5, 0)
+    assert found.positions == positions
+    assert found.ceiling == pytest.approx(best)
+    assert best < 1
+    assert found.recall <= best
+    assert found.recall_full_context > 0.97
+
+
+def test_unseen_text_that_was_seen_tells_nothing(few_words: dict[str, list[int]]) -> None:
+    memory = Memory(CONFIG)
+    for name, tokens in few_words.items():
+        memory.memorize(name, tokens)
+    short = {"short": [1, 2]}
+    for unseen in (few_words, short):
+        found = evaluate(
+            memory, lambda: [table(few_words, 37)], 100, 100, lambda unseen=unseen: [table(unseen, 37)], 50, 0
+        )
+        assert (found.unseen_positions, found.unseen_abstained, found.confidence_auc) == (0, None, None)
+        assert found.recall > 0.9
+
+
+def test_a_sample_does_not_depend_on_the_batches(few_words: dict[str, list[int]]) -> None:
+    whole = sample_positions([table(few_words)], CONFIG, 50)
+    assert len(whole) == 50
+    backwards = dict(reversed(few_words.items()))
+    parts = [table({name: tokens}) for name, tokens in backwards.items()]
+    assert np.array_equal(whole.lines, sample_positions(parts, CONFIG, 50).lines)
+    full = sample_positions([table(few_words)], CONFIG, 10**5, after=5, full=True)
+    assert len(full) == sum(len(t) - 64 - 5 + 1 for t in few_words.values())
+    assert (full.lines >= 0).all()
+
+
+def test_area_under_curve_counts_pairs() -> None:
+    rng = np.random.default_rng(0)
+    high, low = rng.integers(0, 10, 50), rng.integers(0, 8, 70)
+    pairs = [(a > b) + 0.5 * (a == b) for a in high for b in low]
+    assert area_under_curve(high, low) == pytest.approx(np.mean(pairs))
+
+
+def merging_tokenizer() -> Tokenizer:
+    """Bytes, and one merge: " b" is a token, so a prompt that stops after the space is cut inside it."""
+    from tokenizers import Tokenizer as Model
+    from tokenizers import decoders, models, pre_tokenizers
+
+    model = Model.from_str(Tokenizer.bytes().definition)
+    vocabulary = {**model.get_vocab(), "\u0120b": 256}
+    model.model = models.BPE(vocab=vocabulary, merges=[("\u0120", "b")])
+    model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    model.decoder = decoders.ByteLevel()
+    return Tokenizer(model.to_str())
+
+
+def test_a_prompt_that_stops_inside_a_token_is_healed() -> None:
+    tokenizer = merging_tokenizer()
+    memory = Memory(MemoryConfig.text(8, 257), tokenizer)
+    text = "the quick fox, and then the quick badger, and nothing else in the world to be told"
+    memory.memorize("a", tokenizer.encode([text])[0])
+    prompts = [text[:34], text[:35], text[:33]]  # "... quick ", "... quick b", "... quick"
+    assert prompts[0].endswith("quick ")
+    answers = recall_text(memory, memory.cleanup, tokenizer, prompts, 10, 8, 0.99)
+    for prompt, answer in zip(prompts, answers, strict=True):
+        assert answer.text
+        assert text.startswith(prompt + answer.text)
+    assert [a.healed for a in answers] == [1, 0, 0]
+
+
+def test_healing_never_contradicts_the_prompt() -> None:
+    tokenizer = merging_tokenizer()
+    memory = Memory(MemoryConfig.text(8, 257), tokenizer)
+    memory.memorize("a", tokenizer.encode(["the quick fox, and then the quick badger, and nothing else"])[0])
+    (answer,) = recall_text(memory, memory.cleanup, tokenizer, ["fox, and then the quick z"], 10, 8, 0.99)
+    assert answer.text == ""
+    assert answer.continuation.stop == "abstained"

@@ -1,0 +1,124 @@
+"""Windows and associations: against the plain reference, and independent of cuts, chunks and shards."""
+
+import functools
+import itertools
+import operator
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import ReferenceMemory
+
+from memo_dist import MemoryConfig
+from memo_dist.models.text import encoder as hashed
+from memo_dist.models.text.associations import Associations, associate, bank_edge, bank_of
+from memo_dist.models.text.encoder import HashedEncoder
+from memo_dist.segments import Segment
+
+CONFIG = MemoryConfig.text(num_banks=5, vocab_size=50, inner_dim=64)
+NOTHING = np.zeros(0, np.uint32)
+
+
+def segment(tokens: list[int], start: int = 0, stop: int | None = None) -> Segment:
+    """Tokens [start, stop) of a document as a segment with its context."""
+    stop = len(tokens) if stop is None else stop
+    ids = np.array(tokens, np.uint32)
+    return Segment(start, ids[max(0, start - 64) : start], ids[start:stop], stop == len(tokens))
+
+
+def pairs(found: Iterable[Associations]) -> list[tuple[int, int]]:
+    return sorted(pair for chunk in found for pair in zip(chunk.hashes.tolist(), chunk.tokens.tolist(), strict=True))
+
+
+def encode(segments: list[Segment], config: MemoryConfig = CONFIG, plain: bool = False) -> list[tuple[int, int]]:
+    return pairs(HashedEncoder(config, plain=plain).associations(segments, range(config.num_banks)))
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.integers(0, 49), min_size=1, max_size=150),
+    st.sampled_from([(4, 3), (2, 3), (3, 2), (4, 1)]),
+    st.integers(0, 3),
+    st.booleans(),
+)
+def test_associations_equal_the_reference(tokens: list[int], shape: tuple[int, int], seed: int, plain: bool) -> None:
+    heads, layers = shape
+    config = MemoryConfig.text(5, 50, inner_dim=64, num_heads=heads, num_layers=layers, seed=seed)
+    reference = ReferenceMemory(5, 50, 64, heads, layers, seed)
+    assert encode([segment(tokens)], config, plain) == sorted(reference.associations(tokens))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 1000),
+    st.integers(2, 300),
+    st.lists(st.integers(1, 299), max_size=5),
+    st.sampled_from([1, 7, 64, 100]),
+)
+def test_cuts_and_chunks_neither_lose_nor_double_a_window(seed: int, size: int, cuts: list[int], chunk: int) -> None:
+    tokens = np.random.default_rng(seed).integers(0, 50, size).tolist()
+    edges = sorted({0, size, *(c for c in cuts if c < size)})
+    parts = [segment(tokens, a, b) for a, b in itertools.pairwise(edges)]
+    whole = encode([segment(tokens)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hashed, "_CHUNK", chunk)
+        assert encode(parts) == whole
+
+
+@pytest.mark.parametrize("banks", [range(5), range(1), range(1, 3), range(4, 5)])
+def test_long_lines_give_the_plain_associations(banks: range) -> None:
+    """Longer than the compiled loop's tiles, with documents that begin and end anywhere in them."""
+    rng = np.random.default_rng(1)
+    documents = [segment(rng.integers(0, 50, size).tolist()) for size in (3000, 1, 2047, 70, 5000)]
+    compiled, plain = (pairs(HashedEncoder(CONFIG, plain=p).associations(documents, banks)) for p in (False, True))
+    assert compiled == plain
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_no_banks_have_no_associations(plain: bool) -> None:
+    text = [segment(list(range(50)))]
+    for nothing in (range(0), range(5, 5)):
+        assert not pairs(HashedEncoder(CONFIG, plain=plain).associations(text, nothing))
+
+
+def test_windows_never_cross_documents() -> None:
+    rng = np.random.default_rng(0)
+    one, two = rng.integers(0, 50, 100).tolist(), rng.integers(0, 50, 100).tolist()
+    assert encode([segment(one), segment(two)]) == sorted(encode([segment(one)]) + encode([segment(two)]))
+
+
+def test_shards_divide_the_associations() -> None:
+    tokens = np.random.default_rng(0).integers(0, 50, 500).tolist()
+    encoder = HashedEncoder(CONFIG)
+    parts = [pairs(encoder.associations([segment(tokens)], range(a, b))) for a, b in ((0, 1), (1, 4), (4, 5))]
+    assert sorted(functools.reduce(operator.iadd, parts, [])) == encode([segment(tokens)])
+
+
+@given(st.lists(st.integers(0, 49), max_size=130), st.booleans())
+def test_query_names_the_same_windows_as_memorizing(tokens: list[int], at_start: bool) -> None:
+    cues = HashedEncoder(CONFIG).query([np.array(tokens, np.int64)], at_start)
+    hashes, filled = cues.values, cues.filled
+    assert filled[0].tolist() == [len(tokens) >= 4 or at_start, len(tokens) >= 16, len(tokens) >= 64]
+    reference = ReferenceMemory(5, 50, 64)
+    padded: list[int | None] = [None] * 4 + tokens
+    for layer in range(3):
+        if filled[0, layer]:
+            assert int(hashes[0, layer]) == reference.window(padded, layer)
+
+
+def test_names_keep_bank_order_and_give_the_hash_back() -> None:
+    rng = np.random.default_rng(0)
+    hashes = rng.integers(0, 2**64, 5000, dtype=np.uint64)
+    found = associate(hashes, rng.integers(0, 1000, 5000).astype(np.uint32))
+    assert np.array_equal(found.hashes, hashes)
+    for banks in (1, 3, 1000):
+        bank = bank_of(hashes, banks)
+        assert np.array_equal(bank, ((hashes >> np.uint64(32)).astype(object) * banks // 2**32).astype(np.int64))
+        assert (np.diff(bank_of(np.sort(found.names), banks)) >= 0).all()
+        for edge in range(banks):
+            inside = (found.names >= bank_edge(edge, banks)) & (found.names.astype(object) < bank_edge(edge + 1, banks))
+            assert np.array_equal(np.flatnonzero(inside), np.flatnonzero(bank == edge))
+            if edge > 5:
+                break
