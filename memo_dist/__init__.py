@@ -3,7 +3,9 @@
 from memo_dist.config import MemoryConfig
 from memo_dist.errors import MemoError
 from memo_dist.memory import Memory
+from memo_dist.recalling.options import RecallOptions
+from memo_dist.recalling.session import Session
 from memo_dist.tokenizer import Tokenizer
 
 __version__ = "0.1.0"
-__all__ = ["MemoError", "Memory", "MemoryConfig", "Tokenizer", "__version__"]
+__all__ = ["MemoError", "Memory", "MemoryConfig", "RecallOptions", "Session", "Tokenizer", "__version__"]
