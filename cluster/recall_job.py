@@ -81,7 +81,7 @@ def recall_file(
         place.mkdir(parents=True, exist_ok=True)
     if (place / _STATEMENT).exists():
         before = json.loads((place / _STATEMENT).read_text(encoding="utf-8"))
-        require_same(statement, before, out, "recall job", place)
+        require_same(statement, before, out, what_stopped="recall job", place=place)
     with writing(place):
         write_text(place / _STATEMENT, json.dumps(statement, indent=1))
     parts_before = len(list(place.glob("part-*.parquet")))

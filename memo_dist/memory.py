@@ -50,7 +50,7 @@ class Memory:
     """
 
     def __init__(
-        self, config: MemoryConfig, tokenizer: Tokenizer | None = None, xp: ModuleType = np, expected: int = 0
+        self, config: MemoryConfig, tokenizer: Tokenizer | None = None, *, xp: ModuleType = np, expected: int = 0
     ) -> None:
         if tokenizer is not None and tokenizer.vocab_size != config.vocab_size:
             raise TokenizerError(
@@ -202,7 +202,7 @@ class Memory:
             DamagedMemoryError: a file is missing, altered or foreign; it is named.
         """
         with StoredMemory(path) as stored:
-            memory = cls(stored.config, stored.tokenizer, xp, stored.manifest.associations)
+            memory = cls(stored.config, stored.tokenizer, xp=xp, expected=stored.manifest.associations)
             for file in stored.shards:
                 file.load_into(memory.shard)
         return memory

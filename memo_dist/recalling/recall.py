@@ -94,16 +94,16 @@ def confirmed(path: Path, max_tokens: int, min_confidence: float) -> Continuatio
     sure = confirmed_by_later(path.confidences, path.stop_confidence if ended else 0.0)
     keep = next((i for i, c in enumerate(sure) if c < min_confidence), len(sure))
     if path.lost_window not in (0, *path.windows[:keep]):
-        return _cut(path, sure[:0], "abstained", path.stop_confidence)
+        return _cut(path, sure[:0], "abstained", at=path.stop_confidence)
     if keep >= max_tokens:
-        return _cut(path, sure[:max_tokens], "length", sure[max_tokens - 1])
+        return _cut(path, sure[:max_tokens], "length", at=sure[max_tokens - 1])
     if ended and keep == len(sure):
-        return _cut(path, sure, "end_of_document", path.stop_confidence)
-    return _cut(path, sure[:keep], "abstained", sure[keep] if keep < len(sure) else path.stop_confidence)
+        return _cut(path, sure, "end_of_document", at=path.stop_confidence)
+    return _cut(path, sure[:keep], "abstained", at=sure[keep] if keep < len(sure) else path.stop_confidence)
 
 
-def _cut(path: Path, confidences: list[float], stop: str, stop_confidence: float) -> Continuation:
-    """The beginning of a path, a token for each of `confidences`."""
+def _cut(path: Path, confidences: list[float], stop: str, *, at: float) -> Continuation:
+    """The beginning of a path, a token for each of `confidences`; `at` is the confidence where it stops."""
     keep = len(confidences)
     return Continuation(
         tokens=path.tokens[:keep],
@@ -111,6 +111,6 @@ def _cut(path: Path, confidences: list[float], stop: str, stop_confidence: float
         confidences=confidences,
         windows=path.windows[:keep],
         stop=stop,
-        stop_confidence=stop_confidence,
+        stop_confidence=at,
         alternatives=path.alternatives[:keep],
     )
