@@ -13,8 +13,9 @@ from threadpoolctl import threadpool_limits
 
 from memo_dist.config import MemoryConfig
 from memo_dist.device.backend import array_module
-from memo_dist.files.shard_writer import ShardRecord, write_shard
-from memo_dist.files.stored import StoredMemory
+from memo_dist.files.manifest import ShardRecord
+from memo_dist.files.opened import open_memory
+from memo_dist.files.shard_writer import write_shard
 from memo_dist.shard import Applied, Shard
 
 
@@ -57,9 +58,8 @@ class ShardActor:
     def ready(self, path: str | None = None) -> None:
         """Return once it is up, filled from a memory directory if one is given; errors say what is wrong with that."""
         if path is not None:
-            with StoredMemory(path) as stored:
-                for file in stored.shards:
-                    file.load_into(self._shard)
+            with open_memory(path) as memory:
+                memory.require_working().load_into(self._shard)
 
     def memorize(self, batch: pa.Table, sign: int = 1) -> Applied:
         return self._shard.memorize_batch(batch, sign)
@@ -76,9 +76,8 @@ class ShardActor:
 
     def merge(self, path: str) -> None:
         """Add what a memory directory, of any number of banks, holds for the banks owned here."""
-        with StoredMemory(path) as stored:
-            for file in stored.shards:
-                file.add_into(self._shard)
+        with open_memory(path) as memory:
+            memory.require_working().add_into(self._shard)
 
     def retrieve(self, part: np.ndarray) -> np.ndarray:
         return self._shard.retrieve(part)

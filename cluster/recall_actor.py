@@ -13,7 +13,7 @@ import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 from memo_dist.errors import PromptError
-from memo_dist.files.published import open_memory
+from memo_dist.files.opened import open_memory
 from memo_dist.models import cleanup_for
 from memo_dist.recalling.paths import DEFAULT_BEAM, check_prompt
 from memo_dist.recalling.prompting import recall_text

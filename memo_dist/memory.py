@@ -14,8 +14,10 @@ import pyarrow as pa
 from memo_dist.config import MemoryConfig
 from memo_dist.documents import document_key, record_of
 from memo_dist.errors import ConfigError, InputError, NotMemorizedError, TokenizerError
+from memo_dist.files.format import shard_file
+from memo_dist.files.opened import open_memory
 from memo_dist.files.shard_writer import write_shard
-from memo_dist.files.stored import StoredMemory, shard_file, staged_output, write_contents
+from memo_dist.files.staging import staged_output, write_contents
 from memo_dist.models import cleanup_for
 from memo_dist.models.candidates import Candidates, Cleanup
 from memo_dist.recalling.paths import DEFAULT_BEAM, check_prompt
@@ -181,7 +183,15 @@ class Memory:
         with staged_output(Path(path)) as staging:
             written = write_shard(self.shard, staging / shard_file(0))
             tokens, documents = registry.num_tokens, len(registry)
-            write_contents(staging, self.config, self.tokenizer, [written], tokens, documents, [])
+            write_contents(
+                staging,
+                self.config,
+                self.tokenizer,
+                shards=[written],
+                tokens=tokens,
+                documents=documents,
+                sources=[],
+            )
 
     @classmethod
     def open(cls, path: str | Path, xp: ModuleType = np) -> "Memory":
@@ -190,8 +200,8 @@ class Memory:
         Raises:
             DamagedMemoryError: a file is missing, altered or foreign; it is named.
         """
-        with StoredMemory(path) as stored:
-            memory = cls(stored.config, stored.tokenizer, xp, stored.manifest.associations)
-            for file in stored.shards:
-                file.load_into(memory.shard)
+        with open_memory(path) as opened:
+            working = opened.require_working()
+            memory = cls(opened.config, opened.tokenizer, xp=xp, expected=opened.manifest.associations)
+            working.load_into(memory.shard)
         return memory

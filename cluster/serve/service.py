@@ -23,7 +23,7 @@ from cluster.ray_session import local_cpus, ray_session
 from cluster.serve.replica import replicas_of
 from cluster.signals import interrupt_on_sigterm, stop_on_sigterm
 from memo_dist.errors import ConfigError
-from memo_dist.files.published import open_memory
+from memo_dist.files.opened import open_memory
 from memo_dist.http.answerer import servable
 from memo_dist.http.app import application
 from memo_dist.http.asks import Answer, Ask, Refusal, TraceAsk

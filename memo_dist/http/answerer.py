@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from memo_dist.errors import ConfigError, PromptError
-from memo_dist.files.published import open_memory
+from memo_dist.files.opened import open_memory
 from memo_dist.http.asks import Answer, Ask, Choice, Refusal, SpelledToken, TraceAsk
 from memo_dist.models import model_named
 from memo_dist.models.candidates import Alternative

@@ -20,8 +20,9 @@ from memo_dist.batches import read_batch
 from memo_dist.config import MemoryConfig
 from memo_dist.device.backend import array_module, to_host
 from memo_dist.files.batch_file import read_batches, write_batches
+from memo_dist.files.format import shard_file
 from memo_dist.files.shard_writer import write_shard
-from memo_dist.files.stored import shard_file, write_contents
+from memo_dist.files.staging import write_contents
 from memo_dist.measuring.evaluation import rank_next
 from memo_dist.measuring.sampling import Positions, sample_positions
 from memo_dist.measuring.together import median_seconds, run_together
@@ -113,7 +114,7 @@ def measure_memorizing(config: MemoryConfig, batches: list[pa.Table], cores: int
     ]
     _, memorized, written = run_together(shard_stages, tasks)
     size = sum(task.out.stat().st_size for task in tasks)
-    write_contents(work, config, None, written.results, tokens, 0, [])
+    write_contents(work, config, None, shards=written.results, tokens=tokens, documents=0, sources=[])
     for task in tasks:
         forget_pages(task.out)
     return Memorized(tokens, sum(memorized.results), memorized.seconds, written.seconds, size)

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from memo_dist import Memory, TextConfig
 from memo_dist.errors import NotMemorizedError, StorageError
+from memo_dist.files.opened import open_memory
 from memo_dist.files.shard_writer import write_shard
-from memo_dist.files.stored import StoredMemory
 from memo_dist.models.text import contents as hashed
 from memo_dist.models.text.associations import Associations
 from memo_dist.segments import Segment
@@ -82,17 +82,17 @@ def test_files_are_written_read_and_merged_as_memory_is(tmp_path: Path) -> None:
         one.memorize(name, tokens)
     one.save(tmp_path / "one.memo")
     shard = Shard(CONFIG, range(7), buffer=50, expected=2000, scratch=tmp_path / "scratch")
-    with StoredMemory(tmp_path / "one.memo") as stored:
-        stored.shards[0].load_into(shard)
+    with open_memory(tmp_path / "one.memo") as stored:
+        stored.require_working().files[0].load_into(shard)
     assert np.array_equal(shard.bank_digests(), one.shard.bank_digests())
     for name, tokens in second.items():
         shard.add_segments([(name, segment(tokens))])
     ours, _ = write_shard(shard, tmp_path / "shard.h5")
-    with StoredMemory(tmp_path / "both.memo") as stored:
+    with open_memory(tmp_path / "both.memo") as stored:
         theirs = stored.manifest.shards[0]
         assert (ours.digests, ours.records, ours.associations) == (theirs.digests, theirs.records, theirs.associations)
         fresh = Shard(CONFIG, range(2, 5), scratch=tmp_path / "scratch")
-        stored.shards[0].add_into(fresh)
+        stored.require_working().files[0].add_into(fresh)
     assert np.array_equal(fresh.bank_digests(), memory.shard.bank_digests()[2:5])
 
 

@@ -15,7 +15,7 @@ from memo_dist import Memory, MemoryConfig, PaperConfig
 from memo_dist.errors import ConfigError, DamagedMemoryError, NotMemorizedError
 from memo_dist.experiments.layers import LayersRun, run_layers, scored_positions, share_recalled
 from memo_dist.experiments.random_tokens import random_batch, sequence_segments, sequences_with_decoys
-from memo_dist.files.stored import StoredMemory
+from memo_dist.files.opened import open_memory
 from memo_dist.models import cleanup_for, model_of
 from memo_dist.models.paper.contents import ProjectedContents
 from memo_dist.models.paper.encoder import ProjectedEncoder
@@ -167,7 +167,7 @@ def test_round_trip(tmp_path: Path) -> None:
     assert loaded.digest() == memory.digest()
     assert loaded.num_associations == memory.num_associations
     keys = np.random.default_rng(0).standard_normal((7, 64), np.float32)
-    with StoredMemory(tmp_path / "m.memo") as stored:
+    with open_memory(tmp_path / "m.memo") as stored:
         stored.verify()
         assert stored.config == config
         assert np.allclose(stored.read(keys), memory.read(keys), rtol=1e-4, atol=1e-5)
