@@ -96,10 +96,7 @@ def answers(path: Path) -> dict[str, Answer]:
                 "documents": lambda: stored.require_working().documents(),
                 "applied": lambda: sorted(stored.require_working().applied()),
                 **{f"bank {b}": lambda b=b: stored.read(cues(stored.config, b)) for b in range(EDGES[-1])},
-                **{
-                    f"ledger {s.banks}": lambda s=s: list(vars(s.entries(s.banks)).values())
-                    for s in stored.require_working().files
-                },
+                **{f"ledger {s.banks}": lambda s=s: list(vars(s.entries(s.banks)).values()) for s in files},
                 "verify": stored.verify,
             }
             found |= {name: outcome(act) for name, act in acts.items()}
