@@ -20,6 +20,7 @@ from memo_dist.files.shard_writer import write_shard
 from memo_dist.files.staging import staged_output, write_contents
 from memo_dist.models import cleanup_for
 from memo_dist.models.candidates import Candidates, Cleanup
+from memo_dist.models.protocol import ShardRoom
 from memo_dist.recalling.paths import DEFAULT_BEAM, check_prompt
 from memo_dist.recalling.recall import DEFAULT_CONFIDENCE, Continuation, recall
 from memo_dist.segments import Segment
@@ -49,7 +50,7 @@ class Memory:
     """
 
     def __init__(
-        self, config: MemoryConfig, tokenizer: Tokenizer | None = None, xp: ModuleType = np, expected: int = 0
+        self, config: MemoryConfig, tokenizer: Tokenizer | None = None, *, xp: ModuleType = np, expected: int = 0
     ) -> None:
         if tokenizer is not None and tokenizer.vocab_size != config.vocab_size:
             raise TokenizerError(
@@ -57,7 +58,12 @@ class Memory:
             )
         self.config = config
         self.tokenizer = tokenizer
-        self.shard = Shard(config, range(config.num_banks), self._tokenizer_hash, expected=expected, xp=xp)
+        self.shard = Shard(
+            config,
+            range(config.num_banks),
+            tokenizer_hash=self._tokenizer_hash,
+            room=ShardRoom(expected=expected, xp=xp),
+        )
 
     @property
     def _tokenizer_hash(self) -> str:
@@ -71,7 +77,7 @@ class Memory:
         """
         if self.shard.registry.get(document_key(document_id)) is not None:
             raise InputError(f"document {document_id!r} is memorized already; forget it first or use another id")
-        self.shard.add_segments([(document_id, self._document(document_id, tokens))])
+        self.shard.memorize_segments([(document_id, self._document(document_id, tokens))])
 
     def memorize_batch(self, batch: pa.Table) -> Applied:
         """Memorize a batch of the Arrow contract; one that was applied before changes nothing."""
@@ -93,7 +99,7 @@ class Memory:
             raise NotMemorizedError(
                 f"document {document_id!r} was not memorized with these {len(segment.tokens)} tokens; nothing changed"
             )
-        self.shard.add_segments([(document_id, segment)], sign=-1)
+        self.shard.forget_segments([(document_id, segment)])
 
     def _document(self, document_id: str, tokens: "list[int] | np.ndarray") -> Segment:
         ids = np.asarray(tokens, np.int64)

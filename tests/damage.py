@@ -83,7 +83,7 @@ def save(memory: Memory, path: Path, prefix: str = "shard-0") -> None:
     parts = []
     with staged_output(path) as staging, open_memory(path.with_suffix(".whole")) as stored:
         for start, stop in itertools.pairwise(EDGES):
-            shard = Shard(memory.config, range(start, stop), memory.tokenizer.hash)
+            shard = Shard(memory.config, range(start, stop), tokenizer_hash=memory.tokenizer.hash)
             stored.require_working().files[0].load_into(shard)
             parts.append(write_shard(shard, staging / f"{prefix}{start}.h5"))
         counts = {"files": 1, "units": 1, "units_done": 1, "skipped": 0, "replaced": 0, "empty": 0}

@@ -148,7 +148,13 @@ class ShardReader:
             first = self.bounds[group.start - self.banks.start]
             bounds = [bound - first for bound in self.bounds[group.start - self.banks.start :][: len(group) + 1]]
             cells = (self.cells(bank) for bank in group)
-            shard.contents.restore(group, bounds, self.entries(group), cells, self.record.associations)
+            shard.contents.restore(
+                group,
+                cells=cells,
+                held=self.entries(group),
+                bounds=bounds,
+                associations=self.record.associations,
+            )
             mine = True
         if mine:
             self._records_into(shard)
@@ -156,7 +162,7 @@ class ShardReader:
     def add_into(self, shard: Shard) -> None:
         """Add what falls to `shard`, whatever its number of banks: by the ledger, or without one by the matrices."""
         if not model_of(self.config).has_ledger:
-            part = Shard(self.config, shard.banks, shard.tokenizer_hash)
+            part = Shard(self.config, shard.banks, tokenizer_hash=shard.tokenizer_hash)
             self.load_into(part)
             shard.merge(part)
             return

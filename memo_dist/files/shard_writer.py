@@ -58,7 +58,8 @@ def write_shard(shard: Shard, path: Path) -> tuple[ShardRecord, np.ndarray]:
 
 
 def _write(file: h5py.File, shard: Shard, digests: np.ndarray, *, records: tuple[np.ndarray, np.ndarray]) -> None:
-    config, contents = shard.config, shard.contents
+    config, contents, ledger = shard.config, shard.contents, shard.contents.with_ledger
+    count = 0 if ledger is None else ledger.num_associations
     write_attributes(file, shard_attributes(config, shard.tokenizer_hash, shard.banks))
     shape = (len(shard.banks), *config.bank_shape)
     cells = file.create_dataset("cells", shape, config.cell_type, chunks=(1, *config.bank_shape), fletcher32=True)
@@ -68,9 +69,9 @@ def _write(file: h5py.File, shard: Shard, digests: np.ndarray, *, records: tuple
     file.create_dataset("bank_digests", data=digests)
     group = file.create_group("ledger")
     kinds = {"names": "<u8", "tokens": "<u4", "counts": "<u4"}
-    columns = {name: _column(group, name, (contents.num_entries,), kind=kind) for name, kind in kinds.items()}
+    columns = {name: _column(group, name, (count,), kind=kind) for name, kind in kinds.items()}
     at = 0
-    for part in contents.entries():
+    for part in () if ledger is None else ledger.entries():
         if len(part):
             for name, column in columns.items():
                 column[at : at + len(part)] = to_host(getattr(part, name))

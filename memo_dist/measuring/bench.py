@@ -28,6 +28,7 @@ from memo_dist.measuring.sampling import Positions, sample_positions
 from memo_dist.measuring.together import median_seconds, run_together
 from memo_dist.memory import Memory
 from memo_dist.models import cleanup_for
+from memo_dist.models.protocol import ShardRoom
 from memo_dist.models.text.associations import Associations
 from memo_dist.models.text.banks import BankRange
 from memo_dist.models.text.codes import value_words
@@ -130,7 +131,7 @@ def measure_core(config: MemoryConfig, batches: list[pa.Table], device: str = "c
     )
 
     def scan() -> None:
-        shard = Shard(few, range(1), xp=xp)
+        shard = Shard(few, range(1), room=ShardRoom(xp=xp))
         for table in batches:
             shard.memorize_batch(table)
 
@@ -176,7 +177,9 @@ def shard_stages(task: ShardTask) -> Iterator[Any]:
     batches = list(read_batches(task.batches))
     expected = 3 * sum(token_count(table) for table in batches)
     buffer = buffer_for(expected * len(task.banks) // task.config.num_banks)
-    shard = Shard(task.config, task.banks, "", buffer, None, expected, array_module(task.device))
+    shard = Shard(
+        task.config, task.banks, room=ShardRoom(buffer=buffer, expected=expected, xp=array_module(task.device))
+    )
     warm_up(task.config, task.device)
     yield None
     for table in batches:

@@ -30,6 +30,7 @@ from memo_dist.errors import ConfigError, DamagedMemoryError, InputError, NotMem
 from memo_dist.files.generations import PREVIOUS_FILE, replace_generation, undo
 from memo_dist.files.manifest import MANIFEST_FILE, Manifest
 from memo_dist.files.opened import open_memory
+from memo_dist.models.protocol import ShardRoom
 from memo_dist.segments import Segment
 from memo_dist.shard import Shard
 from pipelines.plan import CorpusOptions
@@ -392,7 +393,7 @@ def test_any_history_of_changes_equals_the_reference_of_what_is_left(
 ) -> None:
     documents = {f"d{i}": part + parts[(2 * i + 1) % len(parts)] for i, part in enumerate(parts)}
     memory, held = Memory(SMALL), dict[str, list[int]]()
-    memory.shard = Shard(SMALL, range(SMALL.num_banks), buffer=buffer)
+    memory.shard = Shard(SMALL, range(SMALL.num_banks), room=ShardRoom(buffer=buffer))
     last: tuple[pa.Table, dict[str, list[int]]] | None = None
     for step, (action, random) in enumerate([*history, ("add", None)]):
         pool = {n: t for n, t in documents.items() if (n in held) == (action == "forget")}
@@ -403,7 +404,7 @@ def test_any_history_of_changes_equals_the_reference_of_what_is_left(
             last, held = (table, chosen), {**held, **chosen}
         elif action == "forget":
             for _ in range(2):  # the second changes nothing
-                memory.shard.memorize_batch(table, sign=-1)
+                memory.shard.forget_contents_of(table)
             last, held = None, {n: t for n, t in held.items() if n not in chosen}
         elif action == "merge":
             other = Memory(SMALL)
