@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from corpus_index import CorpusIndex
 
-from memo_dist.files.published import open_memory
+from memo_dist.files.opened import open_memory
 from memo_dist.measuring.calibration import wilson
 from memo_dist.measuring.sampling import Positions, sample_positions
 from memo_dist.models.cues import Reader

@@ -105,7 +105,7 @@ def plainly(config: MemoryConfig, table: pa.Table, batches: int, positions: bool
     tokens = sum(len(segment.tokens) for _, segment in sample)
     found = {**watch.rates(tokens), "peak_bytes": high_water(), "ready_bytes": ready}
     memory = Memory(config)
-    memory.shard.add_segments(sample)
+    memory.shard.memorize_segments(sample)
     other = memory.shard.contents.read_banks(0, config.num_banks).reshape(method.cells.shape)
     apart = np.linalg.norm(method.cells - other) / np.linalg.norm(other)
     return {**found, "residual_to_identity": float(apart)}

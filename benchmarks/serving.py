@@ -25,7 +25,7 @@ import openai
 import psutil
 
 from memo_dist.batches import read_batch
-from memo_dist.files.published import open_memory
+from memo_dist.files.opened import open_memory
 from memo_dist.recalling.options import RecallOptions
 from memo_dist.recalling.session import Session
 from pipelines.batching import stream_batches

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from memo_dist.batches import read_batch
-from memo_dist.files.published import open_memory
+from memo_dist.files.opened import open_memory
 from memo_dist.recalling.lookup import Lookup
 from memo_dist.recalling.trace import Traced, trace
 from pipelines.batching import stream_batches

@@ -2,7 +2,7 @@
 
 from memo_dist.config import MemoryConfig
 from memo_dist.errors import MemoError
-from memo_dist.files.published import open_memory
+from memo_dist.files.opened import open_memory
 from memo_dist.memory import Memory
 from memo_dist.models.paper.config import PaperConfig
 from memo_dist.models.text.config import TextConfig
