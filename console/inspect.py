@@ -1,9 +1,12 @@
 """memo-dist inspect: what a memory holds."""
 
+import sys
 from typing import Any
 
 from console.flags import AsJson, ConfigFile, MemoryPath
 from console.output import print_json, print_table
+from memo_dist.errors import MissingExtraError
+from memo_dist.files.manifest import Manifest
 from memo_dist.files.published import open_memory
 from memo_dist.planning.capacity import recall_of
 from memo_dist.sizes import show_bytes
@@ -35,7 +38,7 @@ def inspect_command(memory: MemoryPath, as_json: AsJson = False, settings: Confi
         "parameters_per_token": config.num_parameters / max(manifest.tokens, 1),
         "load": manifest.associations / config.num_parameters,
         "associations_per_bank": a_bank,
-        "predicted_recall": recall_of(manifest),
+        "predicted_recall": predicted_recall(manifest),
         "sources": manifest.sources,
     }
     if as_json:
@@ -51,6 +54,15 @@ def inspect_command(memory: MemoryPath, as_json: AsJson = False, settings: Confi
     print_table(
         "Journal", {f"{n}. {one.get('when', '')}": _told(one) for n, one in enumerate(manifest.sources, start=1)}
     )
+
+
+def predicted_recall(manifest: Manifest) -> float | None:
+    """By the capacity law; None, with a remark on stderr, where SciPy is not installed."""
+    try:
+        return recall_of(manifest)
+    except MissingExtraError as error:
+        print(f"memo-dist: no predicted_recall: {error}", file=sys.stderr)
+        return None
 
 
 def _told(entry: dict[str, Any]) -> str:

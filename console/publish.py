@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from console.flags import AsJson, ConfigFile, MemoryPath
+from console.inspect import predicted_recall
 from console.output import ProgressLine, print_json, print_table
 from memo_dist.files.published import PUBLISHED_BITS, PublishedMemory, publish
-from memo_dist.planning.capacity import recall_of
 from memo_dist.sizes import show_bytes
 
 
@@ -34,7 +34,7 @@ def publish_command(
         "digest": manifest.digest,
         "bytes_on_disk": size,
         "bytes_per_token": size / max(manifest.tokens, 1),
-        "predicted_recall": recall_of(manifest),
+        "predicted_recall": predicted_recall(manifest),
     }
     if as_json:
         print_json(facts)

@@ -20,10 +20,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
-from scipy.special import log_ndtr
 
 from memo_dist.config import MAX_BANKS, MAX_DIM, MemoryConfig
 from memo_dist.errors import ConfigError
+from memo_dist.extras import extra
 from memo_dist.files.bit_planes import noise_factor
 from memo_dist.files.manifest import Manifest
 from memo_dist.models.text.law import first_probability
@@ -35,6 +35,9 @@ _LEAST_LOAD = 8  # associations a bank of the largest memory that is tried
 
 def top_recall(signal: float, vocab_size: int, deviation: float = 1.0) -> float:
     """P(a score of N(signal, deviation^2) is above V scores of N(0, 1)) = E_z[ Phi(signal + deviation z)^V ]."""
+    with extra():
+        from scipy.special import log_ndtr  # loaded only to predict
+
     z = np.linspace(-8, 8, 3201)
     weights = np.exp(-z * z / 2)
     return float(np.sum(weights * np.exp(vocab_size * log_ndtr(signal + deviation * z))) / np.sum(weights))
