@@ -1,7 +1,7 @@
 """Calibration: stated probabilities against how often what they were stated of came true.
 
 Covers: reliability in bins with error bars, scores of a set of statements, the best temperature. Does not cover: where
-statements come from (benchmarks/calibration.py).
+statements come from (benchmarks/recall/calibration.py).
 """
 
 from collections.abc import Callable
