@@ -1,29 +1,20 @@
 """Bits a cell against recall: a memory published in several ways, each evaluated on its corpus.
 
-    python benchmarks/published.py M.memo INPUT... --include '**/*.py' --out docs/results
+    python benchmarks/recall/published.py M.memo INPUT... --include '**/*.py' --out docs/results
 
 Every way is a number of banks (`memo-dist rebank`, from the ledger alone) and of bits (`memo-dist publish`). Writes
 published.csv and published.png: bytes a token, next-token recall, and verbatim continuations of 50 tokens, beside the
 memory itself.
 """
 
-import argparse
-import csv
-import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from benchmarks.common.script import add_memory_and_corpus, add_out, command, script_parser, write_rows
+
 WAYS = ((1.0, 16), (1.0, 4), (1.0, 2), (1.0, 1), (1.6, 1), (2.0, 1), (2.4, 1))  # banks as a multiple, bits
-
-
-def run(*words: object) -> dict[str, Any]:
-    """A command of memo-dist in a process of its own; what it says as JSON."""
-    command = [sys.executable, "-m", "console", *map(str, words), "--json"]
-    found: dict[str, Any] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
-    return found
 
 
 def row(name: str, banks: int, bits: int, size: int, tokens: int, found: dict[str, Any]) -> dict[str, Any]:
@@ -40,9 +31,9 @@ def row(name: str, banks: int, bits: int, size: int, tokens: int, found: dict[st
 
 
 def measure(memory: Path, corpus: list[str]) -> list[dict[str, Any]]:
-    facts = run("inspect", memory)
+    facts = command("inspect", memory)
     rows = [
-        row("full", facts["banks"], 16, facts["bytes_on_disk"], facts["tokens"], run("evaluate", memory, *corpus)),
+        row("full", facts["banks"], 16, facts["bytes_on_disk"], facts["tokens"], command("evaluate", memory, *corpus)),
     ]
     with tempfile.TemporaryDirectory(dir=memory.absolute().parent) as folder:
         for multiple, bits in WAYS:
@@ -50,10 +41,10 @@ def measure(memory: Path, corpus: list[str]) -> list[dict[str, Any]]:
             if banks != facts["banks"]:
                 source = Path(folder) / f"{banks}.memo"
                 if not source.exists():
-                    run("rebank", memory, "--banks", banks, "--out", source)
+                    command("rebank", memory, "--banks", banks, "--out", source)
             out = Path(folder) / f"{banks}-{bits}.memo"
-            size = run("publish", source, "--bits", bits, "--out", out)["bytes_on_disk"]
-            rows.append(row("published", banks, bits, size, facts["tokens"], run("evaluate", out, *corpus)))
+            size = command("publish", source, "--bits", bits, "--out", out)["bytes_on_disk"]
+            rows.append(row("published", banks, bits, size, facts["tokens"], command("evaluate", out, *corpus)))
             print(rows[-1], file=sys.stderr, flush=True)
     return rows
 
@@ -80,21 +71,15 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("memory", type=Path)
-    parser.add_argument("inputs", nargs="+")
-    parser.add_argument("--include", default="**/*")
-    parser.add_argument("--errors", default="strict")
+    parser = script_parser(__doc__)
+    add_memory_and_corpus(parser, errors="strict")
     parser.add_argument("--sample", default="5000")
     parser.add_argument("--prompts", default="200")
-    parser.add_argument("--out", type=Path, default=Path())
+    add_out(parser)
     asked = parser.parse_args()
     corpus = [*asked.inputs, "--include", asked.include, "--errors", asked.errors]
     rows = measure(asked.memory, [*corpus, "--sample", asked.sample, "--prompts", asked.prompts])
-    with open(asked.out / "published.csv", "w", newline="", encoding="utf-8") as handle:
-        writer = csv.DictWriter(handle, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(asked.out / "published.csv", rows)
     plot(rows, asked.out / "published.png")
 
 

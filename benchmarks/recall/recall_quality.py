@@ -1,21 +1,20 @@
 """Recall, verbatim continuation and abstention on real text, at several memory sizes.
 
-    python benchmarks/recall_quality.py --out DIR --corpus code=PATH --unseen code=PATH [--corpus prose=PATH ...]
+    python benchmarks/recall/recall_quality.py --out DIR --corpus code=PATH --unseen code=PATH [--corpus prose=PATH ...]
 
 For each corpus and each number of parameters a token: `memo-dist build`, then `memo-dist evaluate` on 5,000 positions
-and 200 prompts of each length, each a process of its own. Writes recall_quality.json and prints a table.
+and 200 prompts of each length, each a process of its own. Writes recall-quality.json and prints a table.
 """
 
 import argparse
-import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.common.script import command, script_parser, write_json
 from pipelines.plan import CorpusOptions, plan_corpus
 from pipelines.tokenizing import choose_tokenizer
 
@@ -23,7 +22,7 @@ CELLS = 256**2
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script_parser(__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--corpus", action="append", required=True, metavar="NAME=PATH")
     parser.add_argument("--unseen", action="append", default=[], metavar="NAME=PATH")
@@ -40,7 +39,7 @@ def main() -> None:
         for wanted in arguments.parameters_per_token:
             banks = int(wanted * tokens / CELLS)
             results.append(measure(name, path, unseen.get(name), banks, arguments))
-            (arguments.out / "recall_quality.json").write_text(json.dumps(results, indent=1) + "\n")
+            write_json(arguments.out / "recall-quality.json", results)
     show(results)
 
 
@@ -50,17 +49,10 @@ def measure(name: str, path: str, unseen: str | None, banks: int, arguments: arg
     corpus = ["--errors", "skip"]
     corpus += ["--exclude", arguments.exclude] if arguments.exclude else []
     corpus += ["--limit", str(arguments.limit)] if arguments.limit else []
-    built = run(["build", path, "--out", str(memory), "--banks", str(banks), *corpus])
-    evaluated = run(["evaluate", str(memory), path, *corpus, *(["--unseen", unseen] if unseen else [])])
+    built = command("build", path, "--out", str(memory), "--banks", str(banks), *corpus)
+    evaluated = command("evaluate", str(memory), path, *corpus, *(["--unseen", unseen] if unseen else []))
     subprocess.run(["rm", "-r", str(memory)], check=True)
     return {"corpus": name, "banks": banks, "build": built, "evaluation": evaluated}
-
-
-def run(words: list[str]) -> dict[str, Any]:
-    command = [sys.executable, "-m", "console", *words, "--json"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    said: dict[str, Any] = json.loads(done.stdout)
-    return said
 
 
 def show(results: list[dict[str, Any]]) -> None:

@@ -1,37 +1,30 @@
 """A memory larger than its budget: measured peak against the plan, digest and time against a build in memory.
 
-    python benchmarks/out_of_core.py INPUT... --banks 30500 --memory-budget 1GB
+    python benchmarks/building/out_of_core.py INPUT... --banks 30500 --memory-budget 1GB
 
 Builds INPUT (as `memo-dist build` takes it; `--include` and `--errors` are handed on) under the budget and without it,
 one after the other, and prints one JSON object. 30,500 banks are 4 GB of cells. Takes some minutes and, out of core,
 disk for about four times the memory.
 """
 
-import argparse
 import json
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from benchmarks.common.script import add_corpus, command, script_parser
+
 
 def built(words: list[str], out: Path, budget: str | None) -> dict[str, Any]:
     """Build in a process of its own; what it says as JSON."""
-    command = [sys.executable, "-m", "console", "build", *words, "--out", str(out), "--json"]
-    command += ["--memory-budget", budget] if budget else []
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    summary: dict[str, Any] = json.loads(done.stdout)
-    return summary
+    return command("build", *words, "--out", out, *(["--memory-budget", budget] if budget else []))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("inputs", nargs="+")
+    parser = script_parser(__doc__)
+    add_corpus(parser, errors="strict")
     parser.add_argument("--banks", default="30500")
     parser.add_argument("--memory-budget", default="1GB")
-    parser.add_argument("--include", default="**/*")
-    parser.add_argument("--errors", default="strict")
     parser.add_argument("--checkpoint-every", default="30m")
     parser.add_argument("--directory", default=None, help="where the memories go meanwhile; else the system's")
     asked = parser.parse_args()

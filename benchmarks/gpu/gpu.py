@@ -1,6 +1,6 @@
 """The GPU path: every stage's bits against NumPy's; its rate as a share of what the device itself does in the same run.
 
-    PYTHONPATH=. python benchmarks/gpu.py [--device gpu|cpu] [--tokens 4000000] [--repeat 3] [--json FILE]
+    PYTHONPATH=. python benchmarks/gpu/gpu.py [--device gpu|cpu] [--tokens 4000000] [--repeat 3] [--json FILE]
 
 Runs on a bare machine: needs NumPy, SciPy, h5py, pyarrow, numba and CuPy; neither Ray nor Dask, pandas nor a tokenizer.
 Text is Python's own standard library, its words and signs numbered by frequency. Prints one JSON object; what is not
@@ -14,17 +14,26 @@ equal is named there, and the exit code is 1.
                of banks that go up and down a second when all are visited and nothing is done, over both copy rates
 """
 
-import argparse
 import json
 import sys
 import time
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
-from gpu_stages import VOCABULARY, Bench, Documents, all_associations, device_rates, questions, shard_of, stages, text
 
+from benchmarks.common.gpu_stages import (
+    VOCABULARY,
+    Bench,
+    Documents,
+    all_associations,
+    device_rates,
+    questions,
+    shard_of,
+    stages,
+    text,
+)
+from benchmarks.common.script import add_json, script_parser
 from memo_dist import MemoryConfig, TextConfig
 from memo_dist.device.backend import array_module, to_host
 from memo_dist.models.text.cleanup import HashedCleanup
@@ -101,7 +110,7 @@ def limited(bench: Bench, documents: Documents, banks: int, allowed: int, rates:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script_parser(__doc__)
     parser.add_argument("--device", choices=["gpu", "cpu"], default="gpu")
     parser.add_argument("--tokens", type=int, default=4_000_000)
     parser.add_argument("--compared", type=int, default=200_000, help="tokens of the text that NumPy memorizes, too")
@@ -113,7 +122,7 @@ def main() -> int:
     parser.add_argument("--gemm", type=int, default=4096)
     parser.add_argument("--copied", type=int, default=1 << 30, help="bytes")
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--json", type=Path, help="also written here")
+    add_json(parser)
     asked = parser.parse_args()
     xp = array_module(asked.device)
     bench = Bench(xp, asked.repeat)

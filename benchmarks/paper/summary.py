@@ -1,13 +1,14 @@
 """The tables of docs/paper.md, from what `memo-dist reproduce` wrote.
 
-python benchmarks/paper_summary.py DIR
+python benchmarks/paper/summary.py DIR
 """
 
 import csv
-import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
+
+from benchmarks.common.script import script_parser
 
 Rows = list[dict[str, Any]]
 
@@ -85,7 +86,9 @@ def capacity(rows: Rows) -> None:
 
 def main() -> None:
     """Print all tables."""
-    folder = Path(sys.argv[1])
+    parser = script_parser(__doc__)
+    parser.add_argument("folder", type=Path, metavar="DIR")
+    folder = parser.parse_args().folder
     layers = read(folder / "layers.csv")
     fidelity(layers)
     print()

@@ -1,6 +1,6 @@
 """Growth: how time and bytes grow with the corpus, and whether a long build keeps its pace.
 
-    python benchmarks/growth.py INPUT... --shares 1/64,1/16,1/4,1 --memory-budget 4GB --out docs/results
+    python benchmarks/building/growth.py INPUT... --shares 1/64,1/16,1/4,1 --memory-budget 4GB --out docs/results
 
 Builds so much of INPUT (`--include`, `--errors` as `memo-dist build` takes them), each under the same budget, in this
 process; the last build is evaluated. Files are drawn and put in order by a hash of their names, so that every build,
@@ -10,8 +10,6 @@ equal parts of the memorizing stage, the first unit and the last merge left out,
 held against a straight line through all of them, seconds = start + tokens / rate, fitted to relative deviations.
 """
 
-import argparse
-import csv
 import hashlib
 import json
 import sys
@@ -24,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.common.script import add_corpus, add_out, script_parser, write_json, write_rows
 from cluster.build import BuildSummary, build
 from cluster.prepare import BuildOptions
 from cluster.run import Progress
@@ -133,22 +132,13 @@ def plot(rows: list[dict[str, Any]], pace: list[tuple[float, int]], path: Path) 
     figure.savefig(path, dpi=120)
 
 
-def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
-    with open(path, "w", newline="", encoding="utf-8") as handle:
-        writer = csv.DictWriter(handle, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("inputs", nargs="+")
+    parser = script_parser(__doc__)
+    add_corpus(parser)
     parser.add_argument("--shares", default="1/64,1/16,1/4,1")
     parser.add_argument("--memory-budget", default=None)
     parser.add_argument("--checkpoint-every", type=float, default=3600.0, help="seconds")
-    parser.add_argument("--include", default="**/*")
-    parser.add_argument("--errors", default="skip")
-    parser.add_argument("--out", type=Path, default=Path())
+    add_out(parser)
     parser.add_argument("--directory", default=None, help="where the memories go meanwhile; else the system's")
     asked = parser.parse_args()
     rows: list[dict[str, Any]] = []
@@ -161,8 +151,8 @@ def main() -> None:
             rows.append(row(summary))
             print(rows[-1], file=sys.stderr, flush=True)
         found = recall_of(memory, [str(text)], corpus)
-    write_csv(asked.out / "growth.csv", rows)
-    write_csv(asked.out / "pace.csv", [{"seconds": round(s, 3), "tokens": t} for s, t in pace])
+    write_rows(asked.out / "growth.csv", rows)
+    write_rows(asked.out / "pace.csv", [{"seconds": round(s, 3), "tokens": t} for s, t in pace])
     plot(rows, pace, asked.out / "growth.png")
     result = {
         "budget": asked.memory_budget,
@@ -171,7 +161,7 @@ def main() -> None:
         "pace": evenness(pace),
         "evaluation": found,
     }
-    (asked.out / "growth.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_json(asked.out / "growth.json", result)
     print(json.dumps(result, indent=1))
 
 

@@ -1,6 +1,7 @@
 """What a whole build makes of its two stages: tokens a second of tokenizing, of memorizing, of both and of everything.
 
-    python benchmarks/build_profile.py PATH... [--limit N] [--parameters-per-token 45] [--repeat 3] [--out FILE.json]
+    python benchmarks/building/build_profile.py PATH... [--limit N] [--parameters-per-token 45] [--repeat 3]
+        [--out FILE.json]
 
 Tokenizing and memorizing are measured alone on the same corpus and all cores, as `memo-dist bench` does, just before
 the builds. On the same cores one after the other they would give 1 / (1/t + 1/m) tokens a second: a build that takes
@@ -8,8 +9,6 @@ turns on them cannot do better. A build has its stages too: prepare (plan, train
 memorize (both at once), write, stop. Prints the median over the repeats.
 """
 
-import argparse
-import json
 import os
 import statistics
 import tempfile
@@ -19,6 +18,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.common.script import script_parser, write_json
 from cluster.build import build
 from cluster.prepare import BuildOptions
 from console.bench import tokenize_stages
@@ -31,7 +31,7 @@ from pipelines.tokenizing import TokenizerChoice, choose_tokenizer
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script_parser(__doc__)
     parser.add_argument("paths", nargs="+")
     parser.add_argument("--limit", type=int)
     parser.add_argument("--parameters-per-token", type=float, default=45)
@@ -60,8 +60,7 @@ def main() -> None:
     for name, value in found.items():
         table.add_row(name, f"{value:,.0f}" if value >= 1000 else f"{value:.3f}")
     Console().print(table)
-    if arguments.out:
-        arguments.out.write_text(json.dumps({**found, "runs": runs}, indent=1) + "\n")
+    write_json(arguments.out, {**found, "runs": runs})
 
 
 def stages(corpus: CorpusPlan, choice: TokenizerChoice, banks: int) -> tuple[float, float]:

@@ -1,14 +1,13 @@
 """What was planned against what was measured: recall, memory, disk and time of real builds.
 
     memo-dist bench --json > bench.json
-    python benchmarks/planner.py --rates bench.json --corpus code=PATH [--corpus prose=PATH ...] --out DIR
+    python benchmarks/building/planner.py --rates bench.json --corpus code=PATH [--corpus prose=PATH ...] --out DIR
 
 Each corpus is built twice: as the plan says for .99, and with fewer banks. The figures to compare with come from
 `memo-dist plan --sample` of the same text, before; recall and its ceiling from `memo-dist evaluate`; peak memory as the
 build itself measures it (proportional set sizes of all its processes). Writes planner.json and prints a table.
 """
 
-import argparse
 import json
 import subprocess
 import sys
@@ -19,14 +18,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.common.script import add_out, command, script_parser, write_json
+
 FEWER = 0.7  # banks of the second build
-
-
-def run(*words: object) -> dict[str, Any]:
-    """A command of memo-dist in a process of its own; what it says as JSON."""
-    command = [sys.executable, "-m", "console", *map(str, words), "--json"]
-    told: dict[str, Any] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
-    return told
 
 
 def measure(name: str, path: str, rates: Path, flags: list[str], folder: Path, bits: int) -> list[dict[str, Any]]:
@@ -35,11 +29,11 @@ def measure(name: str, path: str, rates: Path, flags: list[str], folder: Path, b
     banks: int | None = None
     for _ in range(2):
         shape: list[object] = [] if banks is None else ["--banks", banks]
-        plan = run("plan", "--sample", path, *flags, "--rates", rates, *shape)
+        plan = command("plan", "--sample", path, *flags, "--rates", rates, *shape)
         banks = int(plan["config"]["num_banks"])
         memory = folder / f"{name}-{banks}.memo"
-        built = run("build", path, *flags, "--out", memory, "--banks", banks)
-        found = run("evaluate", memory, path, *flags, "--prompts", 0, "--sample", 10_000)
+        built = command("build", path, *flags, "--out", memory, "--banks", banks)
+        found = command("evaluate", memory, path, *flags, "--prompts", 0, "--sample", 10_000)
         row = compared(name, plan, built, found)
         if len(rows) == 0:
             small = folder / f"{name}-{bits}.memo"
@@ -70,8 +64,8 @@ def compared(name: str, plan: dict[str, Any], built: dict[str, Any], found: dict
 
 def few_bits(plan: dict[str, Any], memory: Path, small: Path, corpus: list[str], bits: int) -> dict[str, Any]:
     """The same at a few bits a cell."""
-    said = run("publish", memory, "--bits", bits, "--out", small)
-    found = run("evaluate", small, *corpus, "--prompts", 0, "--sample", 10_000)
+    said = command("publish", memory, "--bits", bits, "--out", small)
+    found = command("evaluate", small, *corpus, "--prompts", 0, "--sample", 10_000)
     planned = next(one for one in plan["published"] if one["bits"] == bits)
     subprocess.run(["rm", "-r", str(small)], check=True)
     return {
@@ -105,19 +99,19 @@ def show(rows: list[dict[str, Any]]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script_parser(__doc__)
     parser.add_argument("--rates", type=Path, required=True)
     parser.add_argument("--corpus", action="append", required=True, metavar="NAME=PATH")
     parser.add_argument("--exclude", help="glob of files to leave out")
     parser.add_argument("--bits", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=Path())
+    add_out(parser)
     asked = parser.parse_args()
     flags = ["--errors", "skip", *(["--exclude", asked.exclude] if asked.exclude else [])]
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         for name, path in (item.split("=", 1) for item in asked.corpus):
             rows += measure(name, path, asked.rates, flags, Path(folder), asked.bits)
-            (asked.out / "planner.json").write_text(json.dumps(rows, indent=1) + "\n")
+            write_json(asked.out / "planner.json", rows)
     show(rows)
 
 

@@ -1,20 +1,19 @@
 """Contamination check: `trace` against a search for equal runs of tokens.
 
-    python benchmarks/trace_quality.py M.memo INPUT... --include '**/*.py' --unseen OTHER/
+    python benchmarks/recall/trace_quality.py M.memo INPUT... --include '**/*.py' --unseen OTHER/
 
 Texts are mixed of passages of the memorized files (4 to 80 tokens) and of others (20 to 200). Truth: a token lies in
 16 consecutive tokens that stand in the corpus, found by hashing all of its runs of 16. Prints precision, recall, and
 the lengths of the held runs that were missed, as one JSON object.
 """
 
-import argparse
 import json
 import time
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 
+from benchmarks.common.script import add_memory_and_corpus, script_parser
 from memo_dist.batches import read_batch
 from memo_dist.files.opened import open_memory
 from memo_dist.recalling.lookup import Lookup
@@ -63,11 +62,9 @@ def lengths_missed(truth: np.ndarray, held: np.ndarray) -> Iterable[int]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("memory", type=Path)
-    parser.add_argument("inputs", nargs="+")
+    parser = script_parser(__doc__)
+    add_memory_and_corpus(parser, errors=None)
     parser.add_argument("--unseen", nargs="+", required=True)
-    parser.add_argument("--include", default="**/*")
     parser.add_argument("--texts", type=int, default=60)
     asked = parser.parse_args()
     options, rng = CorpusOptions(include=asked.include, errors="skip"), np.random.default_rng(0)

@@ -1,17 +1,14 @@
 """What forgetting leaves in the paper's memory: five batches memorized, the first forgotten.
 
-    python benchmarks/paper_forgetting.py [--dim 2048] [--layers 2] [--json FILE]
+    python benchmarks/paper/forgetting.py [--dim 2048] [--layers 2] [--json FILE]
 
 Recall of every batch after that, beside a memory that never saw the first; the residual, |C - C_never| / |C_never|
 (Frobenius). A memory of the preset text is put through the same: there the residual is 0 and the digests are equal.
 """
 
-import argparse
-import json
-from pathlib import Path
-
 import numpy as np
 
+from benchmarks.common.script import add_json, script_parser, write_json
 from memo_dist import Memory
 from memo_dist.experiments.layers import LayersRun, scored_positions, share_recalled
 from memo_dist.experiments.random_tokens import random_batch, sequence_segments, sequences_with_decoys
@@ -48,14 +45,13 @@ def forget_first(run: LayersRun) -> dict[str, object]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script_parser(__doc__)
     parser.add_argument("--dim", type=int, default=2048)
     parser.add_argument("--layers", type=int, default=2)
-    parser.add_argument("--json", type=Path, default=None)
+    add_json(parser)
     chosen = parser.parse_args()
     results = [forget_first(LayersRun(preset, chosen.dim, chosen.layers, 0, 0)) for preset in ("paper", "text")]
-    if chosen.json:
-        chosen.json.write_text(json.dumps(results, indent=1) + "\n")
+    write_json(chosen.json, results)
     for result in results:
         for name, value in result.items():
             print(f"{name:15} {[f'{v:.4f}' for v in value] if isinstance(value, list) else value}")

@@ -1,7 +1,7 @@
 """Calibration: stated confidences and probabilities against what is true, on real text.
 
-    python benchmarks/calibration.py INPUT... --unseen OTHER... --memory "16 bits=M.memo" --memory "1 bit=P.memo" \\
-        --include '**/*.py' --name code --out docs/results
+    python benchmarks/recall/calibration.py INPUT... --unseen OTHER... --memory "16 bits=M.memo" \\
+        --memory "1 bit=P.memo" --include '**/*.py' --name code --out docs/results
 
 Memories must hold INPUT and share its tokenizer. Half of the contexts are from INPUT, whole or cut to 32, 16 and 8
 tokens; a quarter are such contexts whose older tokens were replaced by those of OTHER; a quarter are from OTHER. Truth,
@@ -11,8 +11,6 @@ found by search in INPUT (corpus_index.py), with the longest window w that a con
 Writes calibration-NAME.csv (reliability in bins), .json (scores, best temperatures) and .png.
 """
 
-import argparse
-import csv
 import json
 import sys
 from dataclasses import asdict, dataclass
@@ -20,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from corpus_index import CorpusIndex
 from scipy.special import expit
 
+from benchmarks.common.corpus_index import CorpusIndex
+from benchmarks.common.script import add_named_memories, add_out, script_parser, write_json, write_rows
 from memo_dist.files.opened import open_memory
 from memo_dist.measuring.calibration import Bin, best_temperature, brier_score, expected_error, log_loss, reliability
 from memo_dist.measuring.sampling import Positions, sample_positions
@@ -165,14 +164,10 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("inputs", nargs="+")
-    parser.add_argument("--unseen", nargs="+", required=True)
-    parser.add_argument("--memory", action="append", required=True, metavar="NAME=PATH")
-    parser.add_argument("--include", default="**/*")
+    parser = script_parser(__doc__)
+    add_named_memories(parser)
     parser.add_argument("--sample", type=int, default=8000, help="memorized contexts; as many others")
-    parser.add_argument("--name", default="text")
-    parser.add_argument("--out", type=Path, default=Path())
+    add_out(parser)
     options = parser.parse_args()
     named = dict(item.split("=", 1) for item in options.memory)
     memories = {name: open_memory(path) for name, path in named.items()}
@@ -193,11 +188,8 @@ def main() -> None:
         summaries.append(summary)
         print(json.dumps(summary), file=sys.stderr, flush=True)
     out = options.out / f"calibration-{options.name}"
-    out.with_suffix(".json").write_text(json.dumps(summaries, indent=1) + "\n")
-    with open(out.with_suffix(".csv"), "w", newline="", encoding="utf-8") as handle:
-        writer = csv.DictWriter(handle, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    write_json(out.with_suffix(".json"), summaries)
+    write_rows(out.with_suffix(".csv"), rows)
     plot(rows, out.with_suffix(".png"))
 
 

@@ -1,27 +1,21 @@
 """The table of docs/scaling.md: what 10^9 to 10^12 tokens take, from measured rates.
 
     memo-dist bench --json > bench.json
-    python benchmarks/plan_table.py bench.json [--cores 64] [--nodes 1 1 10 100]
+    python benchmarks/building/plan_table.py bench.json [--cores 64] [--nodes 1 1 10 100]
 
 Prints Markdown. Other machines are taken to be as fast, a core, as the one that was measured; disks are not shared.
 """
 
-import argparse
-import json
-import subprocess
-import sys
 from typing import Any
 
+from benchmarks.common.script import command, script_parser
 from memo_dist.sizes import show_bytes, show_seconds
 
 TOKENS = ("1e9", "1e10", "1e11", "1e12")
 
 
 def plan(tokens: str, nodes: int, cores: int, rates: str) -> dict[str, Any]:
-    words = ["plan", "--tokens", tokens, "--nodes", str(nodes), "--cores", str(cores), "--rates", rates, "--json"]
-    done = subprocess.run([sys.executable, "-m", "console", *words], stdout=subprocess.PIPE, text=True, check=True)
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    return command("plan", "--tokens", tokens, "--nodes", nodes, "--cores", cores, "--rates", rates)
 
 
 def row(tokens: str, nodes: int, told: dict[str, Any]) -> dict[str, str]:
@@ -44,7 +38,7 @@ def row(tokens: str, nodes: int, told: dict[str, Any]) -> dict[str, str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script_parser(__doc__)
     parser.add_argument("rates")
     parser.add_argument("--cores", type=int, default=64)
     parser.add_argument("--nodes", type=int, nargs=len(TOKENS), default=[1, 1, 10, 100])

@@ -1,6 +1,7 @@
 """The published method beside the two presets: the same real text, the same number of parameters, one machine.
 
-    python benchmarks/published_method.py [INPUT...] [--tokens 150000] [--dim 4096] [--tokenizer PATH] [--json FILE]
+    python benchmarks/paper/published_method.py [INPUT...] [--tokens 150000] [--dim 4096] [--tokenizer PATH]
+        [--json FILE]
 
 Text is the standard library unless INPUT names another; whole documents in random order up to `--tokens`, by a BPE that
 is trained on the whole input. Four ways, each in a process of its own; prints one JSON object:
@@ -28,8 +29,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from outer_products import OuterProducts
 
+from benchmarks.common.outer_products import OuterProducts
+from benchmarks.common.script import add_json, script_parser
 from memo_dist import Memory, MemoryConfig, PaperConfig, TextConfig
 from memo_dist.batches import BatchInfo, make_batch, read_batch
 from memo_dist.experiments.layers import shaped
@@ -188,7 +190,7 @@ def compared(asked: argparse.Namespace) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script_parser(__doc__)
     parser.add_argument("inputs", nargs="*", default=[sysconfig.get_path("stdlib") + "/**/*.py"])
     parser.add_argument("--tokens", type=int, default=150_000)
     parser.add_argument("--dim", type=int, default=4096)
@@ -196,7 +198,7 @@ def main() -> None:
     parser.add_argument("--tokenizer", default="auto")
     parser.add_argument("--batches", type=int, default=2, help="published batches of 30 x 1,024 tokens that are timed")
     parser.add_argument("--sample", type=int, default=1000, help="positions asked for recall")
-    parser.add_argument("--json", type=Path, help="also written here")
+    add_json(parser)
     for hidden in ("--way", "--file", "--config"):  # of the processes that this one starts
         parser.add_argument(hidden, help=argparse.SUPPRESS)
     asked = parser.parse_args()

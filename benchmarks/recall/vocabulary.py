@@ -1,14 +1,12 @@
 """Vocabulary: what a query costs at V = 8k, 32k and 128k, whole and part by part.
 
-    python benchmarks/vocabulary.py --out docs/results
+    python benchmarks/recall/vocabulary.py --out docs/results
 
 For each V a memory of random tokens at a usual load is published at one bit; half of the contexts that are asked were
 memorized. Batches of 1 to 1,024, on one thread; the sizes are measured in turn, round after round. What is measured is
 processor time, of which other work on the machine takes none, and medians are kept. Writes vocabulary.csv.
 """
 
-import argparse
-import csv
 import json
 import statistics
 import tempfile
@@ -19,6 +17,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from benchmarks.common.script import add_out, script_parser, write_rows
 from memo_dist import Memory, TextConfig
 from memo_dist.files.opened import OpenMemory, open_memory
 from memo_dist.files.published_writer import publish
@@ -52,9 +51,9 @@ def ask(memory: OpenMemory, cleanup: HashedCleanup, contexts: list[np.ndarray]) 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--out", type=Path, default=Path())
+    add_out(parser)
     options = parser.parse_args()
     rng, rows = np.random.default_rng(0), []
     with tempfile.TemporaryDirectory() as folder, threadpool_limits(1):
@@ -78,10 +77,7 @@ def main() -> None:
                 row["times_8k"] = round(1e-6 * row["query_us"] * batch / first, 2)
                 rows.append(row)
                 print(json.dumps(row), flush=True)
-    with open(options.out / "vocabulary.csv", "w", newline="", encoding="utf-8") as handle:
-        writer = csv.DictWriter(handle, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(options.out / "vocabulary.csv", rows)
 
 
 if __name__ == "__main__":

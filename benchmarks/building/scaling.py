@@ -1,6 +1,6 @@
 """How memorizing scales with shards: measured as far as there are cores, simulated beyond.
 
-    python benchmarks/scaling.py --out docs/results [--tokens 2000000] [--repeat 3]
+    python benchmarks/building/scaling.py --out docs/results [--tokens 2000000] [--repeat 3]
 
 Measured: 1, 2, 4, ... shards, one process and one core each, on the same batches (standard library), without
 tokenizing; and what one core spends on each stage. Costs are processor seconds, which others on the
@@ -16,8 +16,6 @@ with c what updating ledger and banks for an association takes, p what sorting o
 driver and of a machine's network link that both designs share. Writes scaling.json, scaling.csv, scaling.png.
 """
 
-import argparse
-import csv
 import itertools
 import json
 import statistics
@@ -30,6 +28,7 @@ import numpy as np
 import pyarrow as pa
 import ray
 
+from benchmarks.common.script import add_out, script_parser, write_rows
 from cluster.ray_session import local_cpus, ray_session
 from console.bench import standard_library
 from memo_dist.batches import read_batch
@@ -156,10 +155,10 @@ def plot(found: dict[str, Any], path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script_parser(__doc__)
     parser.add_argument("--tokens", type=int, default=2_000_000)
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=Path())
+    add_out(parser)
     asked = parser.parse_args()
     began = time.perf_counter()
     config, batches = corpus(asked.tokens)
@@ -198,10 +197,7 @@ def main() -> None:
     }
     asked.out.mkdir(parents=True, exist_ok=True)
     (asked.out / "scaling.json").write_text(json.dumps(found, indent=1).replace("Infinity", "null") + "\n")
-    with open(asked.out / "scaling.csv", "w", newline="", encoding="utf-8") as handle:
-        writer = csv.DictWriter(handle, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(asked.out / "scaling.csv", rows)
     plot(found, asked.out / "scaling.png")
     print(json.dumps(found, indent=1))
 

@@ -1,7 +1,7 @@
 """An exact peer: next-token queries of a published memory against `infini-gram` (PyPI), on the same tokens, in one run.
 
     pip install infini-gram
-    python benchmarks/peer_infini_gram.py SMALL.memo INPUT... --include '**/*.py'
+    python benchmarks/recall/peer_infini_gram.py SMALL.memo INPUT... --include '**/*.py'
 
 INPUT is the corpus of the memory. infini-gram keeps the tokens (2 bytes each) and a suffix array, and answers with the
 counts after the longest suffix of the context that occurs. Contexts are true ones of up to h^L tokens. infini-gram has
@@ -9,7 +9,6 @@ no call for many queries: its batch is a loop in as many threads as there are pr
 interpreter's lock). Prints one JSON object.
 """
 
-import argparse
 import importlib
 import json
 import subprocess
@@ -23,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.common.script import add_memory_and_corpus, script_parser
 from cluster.ray_session import local_cpus
 from memo_dist.batches import read_batch
 from memo_dist.files.opened import OpenMemory, open_memory
@@ -121,11 +121,8 @@ def compared(memory: OpenMemory, places: Positions, theirs: Callable[[np.ndarray
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("memory", type=Path)
-    parser.add_argument("inputs", nargs="+")
-    parser.add_argument("--include", default="**/*")
-    parser.add_argument("--errors", default="skip")
+    parser = script_parser(__doc__)
+    add_memory_and_corpus(parser)
     parser.add_argument("--sample", type=int, default=4000)
     asked = parser.parse_args()
     corpus = plan_corpus(asked.inputs, CorpusOptions(include=asked.include, errors=asked.errors))

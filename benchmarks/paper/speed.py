@@ -1,21 +1,19 @@
 """How fast the paper's memory memorizes, as a share of this machine's float32 GEMM rate measured in the same run.
 
-    python benchmarks/paper_speed.py [--dim 4096] [--layers 3] [--repeat 3] [--json FILE]
+    python benchmarks/paper/speed.py [--dim 4096] [--layers 3] [--repeat 3] [--json FILE]
 
 One batch of 30,720 random tokens (30 sequences of 1,024, vocabulary 50,254) goes into one `Memory`; medians over
 repeats. The arithmetic counted is what the work needs (models/paper/encoder.py, `arithmetic`), nothing repeated. Peak
 memory is that of the process, as the kernel accounts it.
 """
 
-import argparse
-import json
 import resource
 import statistics
 import time
-from pathlib import Path
 
 import numpy as np
 
+from benchmarks.common.script import add_json, script_parser, write_json
 from memo_dist import Memory, PaperConfig
 from memo_dist.experiments.random_tokens import random_batch, sequence_segments, sequences_with_decoys
 from memo_dist.models.paper.encoder import arithmetic, encoder_bytes
@@ -34,12 +32,12 @@ def gemm_rate(size: int = 4096) -> float:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script_parser(__doc__)
     parser.add_argument("--dim", type=int, default=4096)
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--composition", default="jlt")
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--json", type=Path, default=None)
+    add_json(parser)
     chosen = parser.parse_args()
     gemm_rate(1024)
     config = PaperConfig.of(
@@ -73,8 +71,7 @@ def main() -> None:
         "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "encoder_bytes_planned": encoder_bytes(config),
     }
-    if chosen.json:
-        chosen.json.write_text(json.dumps(result, indent=1) + "\n")
+    write_json(chosen.json, result)
     for name, value in result.items():
         print(f"{name:24} {show_bytes(value) if name.endswith(('bytes', 'planned')) else value}")
 

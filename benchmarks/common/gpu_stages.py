@@ -1,4 +1,4 @@
-"""What benchmarks/gpu.py measures: a text without a tokenizer, the device's own rates, the stages of the memory.
+"""What benchmarks/gpu/gpu.py measures: a text without a tokenizer, the device's own rates, the stages of the memory.
 
 Covers: rates, and their shares of what the same device does. Does not cover: equality, banks beyond a device's memory.
 """

@@ -1,6 +1,6 @@
 """The ledger at size: what merging a full buffer takes as a shard grows to 100 million associations.
 
-    python benchmarks/ledger.py [--sizes 1,10,100] [--json FILE]
+    python benchmarks/building/ledger.py [--sizes 1,10,100] [--json FILE]
 
 Fills a shard's ledger with random names, as hashes are, to so many millions, then merges a buffer, as large as a build
 of that size plans it, of which three associations of four are new, as in code; and looks up as many that are all held.
@@ -8,16 +8,14 @@ Beside it, in the same run, what the banks take to add the new ones: the ledger 
 medians.
 """
 
-import argparse
-import json
 import statistics
 import time
-from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.common.script import add_json, script_parser, write_json
 from memo_dist.models.text.associations import Associations
 from memo_dist.models.text.banks import BankRange
 from memo_dist.models.text.codes import value_words
@@ -83,9 +81,9 @@ def measured(size: int, update: float) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script_parser(__doc__)
     parser.add_argument("--sizes", default="1,10,100", help="millions")
-    parser.add_argument("--json", type=Path)
+    add_json(parser)
     asked = parser.parse_args()
     update = update_seconds()
     rows = [measured(int(size) * 1_000_000, update) for size in asked.sizes.split(",")]
@@ -97,8 +95,7 @@ def main() -> None:
     for row in rows:
         table.add_row(*(f"{value:,.0f}" if value >= 100 else f"{value:.2f}" for value in row.values()))
     Console().print(table)
-    if asked.json:
-        asked.json.write_text(json.dumps({"update_ns": 1e9 * update, "rows": rows}, indent=1) + "\n")
+    write_json(asked.json, {"update_ns": 1e9 * update, "rows": rows})
 
 
 if __name__ == "__main__":

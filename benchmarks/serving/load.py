@@ -1,6 +1,6 @@
 """The service under load: OpenAI's own client, many at once, beside clients that behave badly and a replica that dies.
 
-    python benchmarks/serving.py M.memo INPUT... --include '**/*.py' --seconds 60
+    python benchmarks/serving/load.py M.memo INPUT... --include '**/*.py' --seconds 60
 
 Starts `memo-dist serve` as a process of its own and asks from this one. Every answer is compared with recall in this
 process on the same memory. Three stages: one client; many clients; many clients beside malformed bodies, oversized
@@ -8,7 +8,6 @@ prompts, clients that send and read slowly and streams that are cancelled, while
 a second, p50 and p99, and what was wrong, as one JSON object.
 """
 
-import argparse
 import asyncio
 import json
 import random
@@ -24,6 +23,7 @@ import numpy as np
 import openai
 import psutil
 
+from benchmarks.common.script import add_memory_and_corpus, script_parser
 from memo_dist.batches import read_batch
 from memo_dist.files.opened import open_memory
 from memo_dist.recalling.options import RecallOptions
@@ -188,11 +188,8 @@ async def killer(server: int, wait: float, tally: Tally) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("memory", type=Path)
-    parser.add_argument("inputs", nargs="+")
-    parser.add_argument("--include", default="**/*")
-    parser.add_argument("--errors", default="skip")
+    parser = script_parser(__doc__)
+    add_memory_and_corpus(parser)
     parser.add_argument("--questions", type=int, default=2000)
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=60)

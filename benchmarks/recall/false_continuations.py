@@ -1,6 +1,6 @@
 """False continuations of unseen text, and true ones of memorized text, against --min-confidence.
 
-    python benchmarks/false_continuations.py INPUT... --unseen OTHER... --memory "1 bit=P.memo" \\
+    python benchmarks/recall/false_continuations.py INPUT... --unseen OTHER... --memory "1 bit=P.memo" \\
         --include '**/*.py' --name code --out docs/results
 
 Prompts of 64, 32 and 16 tokens are continued by up to 50 tokens with recall's defaults. An answer that is not empty is
@@ -14,16 +14,15 @@ verbatim if all 50 tokens are right, and as having left the original if the answ
 false-continuations-NAME.csv and .png.
 """
 
-import argparse
-import csv
 import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from corpus_index import CorpusIndex
 
+from benchmarks.common.corpus_index import CorpusIndex
+from benchmarks.common.script import add_named_memories, add_out, script_parser, write_rows
 from memo_dist.files.opened import open_memory
 from memo_dist.measuring.calibration import wilson
 from memo_dist.measuring.sampling import Positions, sample_positions
@@ -132,15 +131,11 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("inputs", nargs="+")
-    parser.add_argument("--unseen", nargs="+", required=True)
-    parser.add_argument("--memory", action="append", required=True, metavar="NAME=PATH")
-    parser.add_argument("--include", default="**/*")
+    parser = script_parser(__doc__)
+    add_named_memories(parser)
     parser.add_argument("--sample", type=int, default=2000, help="unseen prompts of each length")
     parser.add_argument("--memorized", type=int, default=200, help="memorized prompts of each length")
-    parser.add_argument("--name", default="text")
-    parser.add_argument("--out", type=Path, default=Path())
+    add_out(parser)
     options = parser.parse_args()
     memories = {name: open_memory(path) for name, path in (item.split("=", 1) for item in options.memory)}
     first, corpus_options = next(iter(memories.values())), CorpusOptions(include=options.include, errors="skip")
@@ -154,10 +149,7 @@ def main() -> None:
     corpus = CorpusIndex(seen, config)
     rows = [row for name, memory in memories.items() for row in measure(name, memory, corpus, ours, theirs)]
     out = options.out / f"false-continuations-{options.name}"
-    with open(out.with_suffix(".csv"), "w", newline="", encoding="utf-8") as handle:
-        writer = csv.DictWriter(handle, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(out.with_suffix(".csv"), rows)
     plot(rows, out.with_suffix(".png"))
 
 
