@@ -26,13 +26,14 @@ from memo_dist.measuring.evaluation import rank_next
 from memo_dist.measuring.sampling import Positions, sample_positions
 from memo_dist.measuring.together import median_seconds, run_together
 from memo_dist.memory import Memory
-from memo_dist.models import cleanup_for
 from memo_dist.models.text.associations import Associations
 from memo_dist.models.text.banks import BankRange
 from memo_dist.models.text.codes import value_words
+from memo_dist.models.text.config import TextConfig
 from memo_dist.models.text.encoder import HashedEncoder
 from memo_dist.models.text.ledger import Ledger
 from memo_dist.planning.memory_plan import buffer_for
+from memo_dist.recalling.lookup import Lookup
 from memo_dist.segments import Segment
 from memo_dist.shard import Shard
 
@@ -123,7 +124,9 @@ def measure_core(config: MemoryConfig, batches: list[pa.Table], device: str = "c
     xp = array_module(device)
     segments = [pair for table in batches for pair in read_batch(table, config)]
     tokens = sum(len(segment.tokens) for _, segment in segments)
-    few = MemoryConfig.text(2**31, config.vocab_size, inner_dim=config.inner_dim, num_heads=config.num_heads)
+    few = TextConfig(
+        num_banks=2**31, vocab_size=config.vocab_size, inner_dim=config.inner_dim, num_heads=config.num_heads
+    )
 
     def scan() -> None:
         shard = Shard(few, range(1), xp=xp)
@@ -183,7 +186,7 @@ def shard_stages(task: ShardTask) -> Iterator[Any]:
 
 def warm_up(config: MemoryConfig, device: str) -> None:
     """Load the compiled kernel, which a build does while it starts."""
-    small = MemoryConfig.text(1, config.vocab_size, inner_dim=config.inner_dim)
+    small = TextConfig(num_banks=1, vocab_size=config.vocab_size, inner_dim=config.inner_dim)
     memory = Memory(small, xp=array_module(device))
     memory.memorize("a", [0] * 100)
     memory.shard.flush()
@@ -193,10 +196,10 @@ def recall_stages(task: tuple[Path, Positions]) -> Iterator[Any]:
     """Stages of one process: opening the memory; asking for the next token at each place."""
     path, places = task
     memory = Memory.open(path)
-    cleanup = cleanup_for(memory.config)
-    rank_next(memory, cleanup, Positions(places.lines[:64], places.before))
+    lookup = Lookup(memory)
+    rank_next(lookup, Positions(places.lines[:64], places.before))
     yield None
-    yield rank_next(memory, cleanup, places).tokens[:, 0] == places.following[:, 0]
+    yield rank_next(lookup, places).tokens[:, 0] == places.following[:, 0]
 
 
 def forget_pages(path: Path) -> None:

@@ -13,18 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from console.app import main
-from memo_dist import Memory, MemoryConfig, Tokenizer
+from memo_dist import Memory, TextConfig, Tokenizer
 from memo_dist.errors import ConfigError, DamagedMemoryError, MemoError
-from memo_dist.files.bit_planes import BITS, expand, noise_factor, quantize
 from memo_dist.files.manifest import MANIFEST_FILE, Manifest
 from memo_dist.files.published import PUBLISHED_BITS, PublishedMemory, open_memory, publish
 from memo_dist.files.stored import StoredMemory, shard_file
 from memo_dist.kernels.planes import read_planes
-from memo_dist.models import cleanup_for
+from memo_dist.models.text.bit_planes import BITS, expand, noise_factor, quantize
 from memo_dist.models.text.codes import signs
-from memo_dist.recalling.recall import recall
+from memo_dist.recalling.session import Session
 
-CONFIG = MemoryConfig.text(num_banks=6, vocab_size=256, inner_dim=128)
+CONFIG = TextConfig(num_banks=6, vocab_size=256, inner_dim=128)
 PARAGRAPH = "".join(f"line {i}: {i * i % 97} and {i * 31 % 89}.\n" for i in range(60))
 
 
@@ -93,9 +92,8 @@ def test_a_published_memory_continues_as_the_memory_does(memory: Path, tmp_path:
     with StoredMemory(memory) as stored, PublishedMemory(tmp_path / "p.memo") as published:
         published.verify()
         prompts = [np.frombuffer(PARAGRAPH.encode(), np.uint8)[i : i + 64] for i in range(0, 1000, 100)]
-        cleanup = cleanup_for(CONFIG)
-        theirs = recall(stored, cleanup, prompts)
-        assert [one.tokens for one in recall(published, cleanup, prompts)] == [one.tokens for one in theirs]
+        theirs = Session(stored).recall(prompts)
+        assert [one.tokens for one in Session(published).recall(prompts)] == [one.tokens for one in theirs]
         assert all(len(one.tokens) == 50 for one in theirs)
         cues = np.random.default_rng(0).integers(0, 2**64, 50, dtype=np.uint64)
         exact, ours = stored.read(cues), published.read(cues)
