@@ -11,15 +11,16 @@ from types import ModuleType
 
 import numpy as np
 
-from memo_dist import Memory, MemoryConfig
+from memo_dist import Memory, MemoryConfig, PaperConfig, TextConfig
 from memo_dist.files.published import open_memory, publish
 from memo_dist.files.shard_writer import write_shard
 from memo_dist.files.stored import shard_file, staged_output, write_contents
-from memo_dist.models import cleanup_for, contents_for
+from memo_dist.models import cleanup_for, model_of
 from memo_dist.models.candidates import Cleanup
 from memo_dist.models.contents import Contents
 from memo_dist.models.cues import Encoder, Reader
 from memo_dist.models.paper.encoder import ProjectedEncoder
+from memo_dist.models.protocol import ShardRoom
 from memo_dist.models.text.cleanup import HashedCleanup
 from memo_dist.models.text.encoder import HashedEncoder
 from memo_dist.models.text.ledger import Entries
@@ -33,19 +34,27 @@ Documents = dict[str, list[int]]
 NUMPY = np
 
 
-def text_config(banks: int = 5, vocab: int = 40, *, dim: int = 64, heads: int = 4, layers: int = 3) -> MemoryConfig:
+def text_config(banks: int = 5, vocab: int = 40, *, dim: int = 64, heads: int = 4, layers: int = 3) -> TextConfig:
     """A small memory of the model text."""
-    return MemoryConfig.text(banks, vocab, inner_dim=dim, num_heads=heads, num_layers=layers, seed=3)
+    return TextConfig(num_banks=banks, vocab_size=vocab, inner_dim=dim, num_heads=heads, num_layers=layers, seed=3)
 
 
 def paper_config(
     vocab: int = 40, dim: int = 32, *, heads: int = 4, layers: int = 3, composition: str = "jlt", key_dim: int = 0
-) -> MemoryConfig:
+) -> PaperConfig:
     """A small memory of the model paper; `key_dim` is d unless given."""
-    return MemoryConfig.paper(vocab, dim, heads, layers, composition, key_dim or None, seed=3)
+    return PaperConfig.of(
+        vocab,
+        dim,
+        num_heads=heads,
+        num_layers=layers,
+        composition=composition,
+        key_dim=key_dim or None,
+        seed=3,
+    )
 
 
-CONFIGS = {
+CONFIGS: dict[str, MemoryConfig] = {
     "text": text_config(),
     "text of two layers": text_config(3, heads=3, layers=2),
     "jlt": paper_config(),
@@ -56,7 +65,7 @@ CONFIGS = {
 
 
 def is_text(config: MemoryConfig) -> bool:
-    return config.preset == "text"
+    return isinstance(config, TextConfig)
 
 
 def documents_of(vocab: int = 40, seed: int = 0, count: int = 6) -> Documents:
@@ -150,12 +159,14 @@ PUBLISHED_READERS: dict[str, ReaderMaker] = {f"published at {bits} bits": publis
 
 def contents(config: MemoryConfig, banks: range | None = None, *, scratch: Path | None = None) -> Contents:
     """Empty contents of some banks, in memory or in scratch files."""
-    return contents_for(config, banks or range(config.num_banks), buffer=50, expected=3000, scratch=scratch)
+    room = ShardRoom(buffer=50, expected=3000, scratch=scratch)
+    return model_of(config).contents(config, banks or range(config.num_banks), room)
 
 
 def behind_a_device(config: MemoryConfig, banks: range | None = None) -> Contents:
     """Contents whose banks do not fit the device and stay in host memory."""
-    return contents_for(config, banks or range(config.num_banks), buffer=50, expected=3000, device_room=0.0)
+    room = ShardRoom(buffer=50, expected=3000, device_room=0.0)
+    return model_of(config).contents(config, banks or range(config.num_banks), room)
 
 
 def memorize(held: Contents, segments: list[Segment]) -> None:
@@ -164,6 +175,11 @@ def memorize(held: Contents, segments: list[Segment]) -> None:
 
 def forget(held: Contents, segments: list[Segment]) -> None:
     held.add(segments, -1)
+
+
+def portion(config: MemoryConfig, cues: np.ndarray, banks: range) -> tuple[np.ndarray, np.ndarray]:
+    """(rows, part): which cues concern some banks, and what the banks are asked."""
+    return model_of(config).portion(config, cues, banks)
 
 
 def restore(

@@ -19,6 +19,7 @@ from contracts.makers import (
     forget,
     is_text,
     memorize,
+    portion,
     restore,
     segment,
 )
@@ -27,7 +28,7 @@ from reference import ReferenceMemory, reference_matrix
 from memo_dist import MemoryConfig
 from memo_dist.device.backend import to_host
 from memo_dist.errors import ConfigError, NotMemorizedError
-from memo_dist.models.contents import Contents, portion
+from memo_dist.models.contents import Contents
 from memo_dist.models.text.ledger import Entries
 
 ROUNDING = 2e-6  # of float32 sums of the model paper: |left - right| / |right|
@@ -253,7 +254,7 @@ def test_answers_are_plain_arithmetic(made: tuple[MemoryConfig, Make]) -> None:
             [(reference.signs(c, 0) @ truth[reference.bank(c)]) * reference.signs(c, 1) for c in cues.tolist()], float
         )
     else:
-        cues = rng.standard_normal((30, config.key_dim or 0)).astype(np.float32)
+        cues = rng.standard_normal((30, config.bank_shape[0] * config.num_heads)).astype(np.float32)
         expected = cues.astype(float) @ truth.reshape(-1, config.inner_dim)
     for edges in ([0, config.num_banks], [0, 1, config.num_banks]):
         total = np.zeros((len(cues), config.inner_dim))

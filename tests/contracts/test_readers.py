@@ -22,8 +22,8 @@ from contracts.makers import (
 from reference import ReferenceMemory, reference_matrix
 
 from memo_dist import MemoryConfig
-from memo_dist.files.bit_planes import noise_factor
 from memo_dist.models.cues import Reader
+from memo_dist.models.text.bit_planes import noise_factor
 
 DOCUMENTS = documents_of()
 ROUNDING = 1e-5  # of float32 sums of the model paper, relative to the largest answer
@@ -75,7 +75,7 @@ def text_truth(config: MemoryConfig) -> tuple[np.ndarray, np.ndarray]:
 
 def paper_truth(config: MemoryConfig) -> tuple[np.ndarray, np.ndarray]:
     """Random keys, and r = k C."""
-    keys = np.random.default_rng(0).standard_normal((80, config.key_dim or 0)).astype(np.float32)
+    keys = np.random.default_rng(0).standard_normal((80, config.bank_shape[0] * config.num_heads)).astype(np.float32)
     return keys, keys.astype(float) @ reference_matrix(config, DOCUMENTS)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from reference import ReferenceMemory
 
-from memo_dist import MemoryConfig
+from memo_dist import TextConfig
 from memo_dist.errors import DamagedMemoryError
 from memo_dist.files import shard_reader
 from memo_dist.files.shard_reader import ShardFile
@@ -21,7 +21,7 @@ from memo_dist.files.shard_writer import write_shard
 from memo_dist.segments import Segment
 from memo_dist.shard import Shard
 
-CONFIG = MemoryConfig.text(num_banks=12, vocab_size=30, inner_dim=64)
+CONFIG = TextConfig(num_banks=12, vocab_size=30, inner_dim=64)
 BANKS = range(3, 10)  # of 12: a shard in the middle of a memory
 TOKENS = np.random.default_rng(0).integers(0, 30, 150).tolist()
 

@@ -8,12 +8,13 @@ import math
 import numpy as np
 import pytest
 
-from memo_dist import MemoryConfig
+from memo_dist import RecallOptions, TextConfig
 from memo_dist.models.candidates import Alternative, Candidates
 from memo_dist.models.cues import Cues, Reader
+from memo_dist.recalling.lookup import Lookup
 from memo_dist.recalling.paths import Path, follow
 
-CONFIG = MemoryConfig.text(1, 10, inner_dim=64, num_heads=2, num_layers=2)  # windows of 2 and 4 tokens
+CONFIG = TextConfig(num_banks=1, vocab_size=10, inner_dim=64, num_heads=2, num_layers=2)  # windows of 2 and 4 tokens
 END = CONFIG.end_of_document
 Script = dict[tuple[int, ...], list[tuple[int, float]]]  # context -> (next token, log-odds), best first
 STAYS, AHEAD = 0.999, 4
@@ -39,6 +40,9 @@ class Written:
         filled = np.array([[len(context) >= 2 or at_start, len(context) >= 4] for context in self.contexts])
         return Cues(np.arange(len(contexts)), filled)
 
+    def read(self, cues: np.ndarray) -> np.ndarray:
+        raise AssertionError("the script is looked up, not read")
+
     def retrieve(self, reader: Reader, cues: Cues) -> np.ndarray:
         return cues.values
 
@@ -56,7 +60,8 @@ class Written:
 def followed(
     written: Written, prompts: list[list[int]], *, max_tokens: int, beam: int = 8, top_k: int = 0
 ) -> list[list[Path]]:
-    return follow(written, written, [np.array(p) for p in prompts], max_tokens=max_tokens, beam=beam, top_k=top_k)
+    options = RecallOptions(max_tokens=max_tokens, beam=beam, top_k=top_k)
+    return follow(Lookup(written, written), [np.array(prompt) for prompt in prompts], options)
 
 
 def sure(log_odds: float, prior: float) -> float:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memo_dist.http.asks import Answer, Choice, SpelledToken
-from memo_dist.http.bodies import CompletionBody
-from memo_dist.http.spelling import Completion
+from memo_dist.http.openai.bodies import CompletionBody
+from memo_dist.http.openai.choices import Answer, Choice, SpelledToken
+from memo_dist.http.openai.spelling import Completion
 
 texts = st.text("ab \n.é🙂", max_size=3)
 probabilities = st.none() | st.floats(-9, 0)
