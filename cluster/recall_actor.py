@@ -9,7 +9,7 @@ from dataclasses import asdict
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
-from memo_dist.files.published import open_memory
+from memo_dist.files.opened import open_memory
 from memo_dist.recalling.options import RecallOptions
 from memo_dist.recalling.prompts import PromptRow
 from memo_dist.recalling.session import Session

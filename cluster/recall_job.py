@@ -26,10 +26,10 @@ from ray.exceptions import RayActorError
 from cluster.ray_session import ClusterError, local_cpus, ray_session
 from cluster.recall_actor import SCHEMA, RecallActor
 from cluster.workspace import require_same
-from memo_dist.files.durable import sync_directory, write_text, writing
+from memo_dist.durable import sync_directory, write_text, writing
 from memo_dist.files.manifest import Manifest
-from memo_dist.files.published import open_memory
-from memo_dist.files.stored import refuse_existing
+from memo_dist.files.opened import open_memory
+from memo_dist.files.staging import refuse_existing
 from memo_dist.recalling.options import RecallOptions
 from memo_dist.recalling.prompts import PromptRow, read_prompts
 

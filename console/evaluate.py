@@ -25,7 +25,7 @@ from console.output import print_json, print_table
 from console.recall import reader_for
 from memo_dist.errors import ConfigError, InputError
 from memo_dist.files.batch_file import read_batches, temporary_directory, write_batches
-from memo_dist.files.published import open_memory
+from memo_dist.files.opened import open_memory
 from memo_dist.measuring.evaluation import evaluate
 
 

@@ -12,8 +12,7 @@ from rich.markup import escape
 from console.flags import Address, AsJson, ConfigFile, MemoryPath
 from console.output import ProgressLine, print_json, print_text
 from memo_dist.errors import ConfigError, InputError, PromptError
-from memo_dist.files.published import PublishedMemory, open_memory
-from memo_dist.files.stored import StoredMemory
+from memo_dist.files.opened import OpenMemory, open_memory
 from memo_dist.recalling.options import DEFAULTS, RecallOptions
 from memo_dist.recalling.probabilities import log_probabilities
 from memo_dist.recalling.prompts import read_prompts
@@ -131,12 +130,12 @@ def _run_job(
 
 
 def reader_for(
-    stored: StoredMemory | PublishedMemory, address: str | None, shards: int | None
-) -> "AbstractContextManager[StoredMemory | PublishedMemory | ClusterReader]":
+    stored: OpenMemory, address: str | None, shards: int | None
+) -> "AbstractContextManager[OpenMemory | ClusterReader]":
     """The memory itself, read bank by bank from its files, or shard actors if the user asks for them."""
     if address is None and shards is None:
         return stored
-    if isinstance(stored, PublishedMemory):
+    if stored.is_published:
         raise ConfigError(
             f"{stored.path} is published: its files are mapped, not loaded; leave out --shards and --address"
         )

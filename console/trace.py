@@ -7,9 +7,9 @@ import typer
 
 from console.flags import AsJson, ConfigFile, MemoryPath
 from console.output import print_json, print_text
+from memo_dist.durable import write_text, writing
 from memo_dist.errors import ConfigError, InputError
-from memo_dist.files.durable import write_text, writing
-from memo_dist.files.published import open_memory
+from memo_dist.files.opened import open_memory
 from memo_dist.recalling.lookup import Lookup
 from memo_dist.recalling.options import DEFAULTS
 from memo_dist.recalling.page import marked_pieces, page

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from console.app import main as memo_dist
-from memo_dist.files.stored import StoredMemory
+from memo_dist.files.opened import open_memory
 from memo_dist.recalling.options import RecallOptions
 from memo_dist.recalling.session import Session
 
@@ -45,7 +45,7 @@ def show_recall(memory: Path, directory: Path) -> None:
     name, begin = PASSAGE
     text = (directory / name).read_text(encoding="utf-8")
     passage = text[text.index(begin) :]
-    with StoredMemory(memory) as stored:
+    with open_memory(memory) as stored:
         tokenizer = stored.tokenizer
         assert tokenizer is not None
         tokens = tokenizer.encode([passage])[0]

@@ -15,10 +15,13 @@ import pyarrow as pa
 from memo_dist.config import MemoryConfig
 from memo_dist.documents import document_key, record_of
 from memo_dist.errors import ConfigError, InputError, NotMemorizedError, TokenizerError
+from memo_dist.files.format import shard_file
+from memo_dist.files.opened import open_memory
 from memo_dist.files.shard_writer import write_shard
-from memo_dist.files.stored import StoredMemory, shard_file, staged_output, write_contents
+from memo_dist.files.staging import staged_output, write_contents
 from memo_dist.models import cleanup_for
 from memo_dist.models.candidates import Candidates, Cleanup
+from memo_dist.models.protocol import ShardRoom
 from memo_dist.recalling.options import RecallOptions, RecallSettings
 from memo_dist.recalling.recall import Continuation
 from memo_dist.recalling.session import Prompt, Session, require_askable
@@ -58,7 +61,12 @@ class Memory:
             )
         self.config = config
         self.tokenizer = tokenizer
-        self.shard = Shard(config, range(config.num_banks), self._tokenizer_hash, expected=expected, xp=xp)
+        self.shard = Shard(
+            config,
+            range(config.num_banks),
+            tokenizer_hash=self._tokenizer_hash,
+            room=ShardRoom(expected=expected, xp=xp),
+        )
 
     @property
     def _tokenizer_hash(self) -> str:
@@ -72,7 +80,7 @@ class Memory:
         """
         if self.shard.registry.get(document_key(document_id)) is not None:
             raise InputError(f"document {document_id!r} is memorized already; forget it first or use another id")
-        self.shard.add_segments([(document_id, self._document(document_id, tokens))])
+        self.shard.memorize_segments([(document_id, self._document(document_id, tokens))])
 
     def memorize_batch(self, batch: pa.Table) -> Applied:
         """Memorize a batch of the Arrow contract; one that was applied before changes nothing."""
@@ -94,7 +102,7 @@ class Memory:
             raise NotMemorizedError(
                 f"document {document_id!r} was not memorized with these {len(segment.tokens)} tokens; nothing changed"
             )
-        self.shard.add_segments([(document_id, segment)], sign=-1)
+        self.shard.forget_segments([(document_id, segment)])
 
     def _document(self, document_id: str, tokens: "list[int] | np.ndarray") -> Segment:
         ids = np.asarray(tokens, np.int64)
@@ -192,7 +200,15 @@ class Memory:
         with staged_output(Path(path)) as staging:
             written = write_shard(self.shard, staging / shard_file(0))
             tokens, documents = registry.num_tokens, len(registry)
-            write_contents(staging, self.config, self.tokenizer, [written], tokens, documents, [])
+            write_contents(
+                staging,
+                self.config,
+                self.tokenizer,
+                shards=[written],
+                tokens=tokens,
+                documents=documents,
+                sources=[],
+            )
 
     @classmethod
     def open(cls, path: str | Path, xp: ModuleType = np) -> "Memory":
@@ -201,8 +217,8 @@ class Memory:
         Raises:
             DamagedMemoryError: a file is missing, altered or foreign; it is named.
         """
-        with StoredMemory(path) as stored:
-            memory = cls(stored.config, stored.tokenizer, xp=xp, expected=stored.manifest.associations)
-            for file in stored.shards:
-                file.load_into(memory.shard)
+        with open_memory(path) as opened:
+            working = opened.require_working()
+            memory = cls(opened.config, opened.tokenizer, xp=xp, expected=opened.manifest.associations)
+            working.load_into(memory.shard)
         return memory

@@ -19,7 +19,7 @@ from cluster.ray_session import local_cpus, ray_session
 from cluster.serve.replicas import ServeReplicas
 from cluster.signals import interrupt_on_sigterm, stop_on_sigterm
 from memo_dist.errors import ConfigError
-from memo_dist.files.published import open_memory
+from memo_dist.files.opened import open_memory
 from memo_dist.http.answerer import servable
 from memo_dist.http.app import application
 from memo_dist.http.front import Front

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from memo_dist.errors import ConfigError
-from memo_dist.files.published import open_memory
+from memo_dist.files.opened import open_memory
 from memo_dist.http.asks import Ask
 from memo_dist.models.cues import Reader
 from memo_dist.recalling.session import Session

@@ -20,7 +20,7 @@ from cluster.recall_job import JobSummary, recall_file
 from console.app import main
 from memo_dist import Memory, TextConfig, Tokenizer
 from memo_dist.errors import ConfigError, DamagedMemoryError, OutputExistsError
-from memo_dist.files.published import publish
+from memo_dist.files.published_writer import publish
 from memo_dist.recalling.options import RecallOptions
 from memo_dist.recalling.prompts import read_prompts
 

@@ -13,7 +13,8 @@ from starlette.testclient import TestClient
 from console.app import main
 from memo_dist import Memory, TextConfig, Tokenizer
 from memo_dist.errors import ConfigError
-from memo_dist.files.published import open_memory, publish
+from memo_dist.files.opened import open_memory
+from memo_dist.files.published_writer import publish
 from memo_dist.http.answerer import Answerer
 from memo_dist.http.app import application
 from memo_dist.http.asks import Ask, in_turns

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from console.app import main
 from memo_dist import Memory, TextConfig, Tokenizer
 from memo_dist.errors import ConfigError, PromptError
-from memo_dist.files.published import publish
+from memo_dist.files.published_writer import publish
 from memo_dist.recalling.lookup import Lookup
 from memo_dist.recalling.trace import trace
 
