@@ -14,7 +14,7 @@ setup: .venv/.done
 	touch $@
 
 demo: setup
-	$(BIN)/python examples/standard_library.py $(CORPUS)
+	$(BIN)/python examples/02_build_and_recall.py $(CORPUS)
 
 test: setup lint
 	$(BIN)/python -m pytest

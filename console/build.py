@@ -136,7 +136,7 @@ def _plan_rows(corpus: "CorpusPlan", plan: MemoryPlan) -> dict[str, str]:
     config = plan.config
     if config.preset == "paper":
         shape = f"one matrix of {config.key_dim:,} x {config.inner_dim:,} float32 cells, {config.num_heads} heads"
-        recall = f"{plan.recall:.3f} of random tokens, by the capacity law; of real text about a fifth (docs/paper.md)"
+        recall = f"{plan.recall:.3f} of random tokens, by the capacity law; of real text about a fifth (docs: paper.md)"
     else:
         shape = f"{config.num_banks:,} banks of {config.inner_dim} x {config.inner_dim} int16 cells"
         recall = f"{plan.recall:.3f} of what the text allows, by the capacity law"

@@ -1,4 +1,4 @@
-"""memo-dist: corpora memorized exactly in correlation-matrix memories. See README.md and docs/design.md."""
+"""memo-dist: corpora memorized exactly in correlation-matrix memories. See README.md and docs/explanation/design.md."""
 
 from memo_dist.config import MemoryConfig
 from memo_dist.errors import MemoError

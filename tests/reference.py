@@ -22,7 +22,7 @@ def mix64(x: int) -> int:
 
 
 class ReferenceMemory:
-    """Equations of docs/design.md, section 2.2, one token at a time."""
+    """Equations of docs/explanation/design.md, section 2.2, one token at a time."""
 
     def __init__(self, banks: int, vocab: int, dim: int = 64, heads: int = 4, layers: int = 3, seed: int = 0) -> None:
         self.banks, self.vocab, self.dim, self.heads, self.layers, self.seed = banks, vocab, dim, heads, layers, seed
@@ -78,7 +78,7 @@ class ReferenceMemory:
 
 
 def reference_matrix(config: MemoryConfig, documents: dict[str, list[int]]) -> np.ndarray:
-    """The paper's matrix (docs/design.md, section 2.1), one position and one layer at a time, in float64.
+    """The paper's matrix (docs/explanation/design.md, section 2.1), one position and one layer at a time, in float64.
 
     Only the random draws are those of memo_dist.
     """

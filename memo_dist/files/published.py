@@ -1,7 +1,7 @@
 """Published memories: cells in a few bits and nothing else, for recall only.
 
 Covers: making one from a memory, reading and checking it. Does not cover: the packed form (planes.py), memories that
-can change (stored.py). The format is stated in docs/format.md.
+can change (stored.py). The format is stated in docs/reference/format.md.
 
 There is no ledger, so nothing can be added or forgotten; in return a bank takes 8 KiB at one bit and d = 256, and files
 are mapped: a query touches the pages of the banks that it asks, and processes of one machine share them.
