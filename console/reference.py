@@ -17,8 +17,8 @@ from console.app import make_app
 _OPENING = """\
 # The command line
 
-This page is made from the code by `python -m console.reference`; a test compares the two. [Words](words.md) explains the
-terms, [errors and exit codes](errors.md) what a command answers when it fails.
+This page is made from the code by `python -m console.reference`; a test compares the two. [Words](words.md) explains
+the terms, [errors and exit codes](errors.md) what a command answers when it fails.
 
 Every flag of a command can stand in a YAML file that is given with `--config`; a flag on the command line wins over the
 file. With `--json` a command prints one JSON object on stdout and nothing else there. Progress goes to stderr.
