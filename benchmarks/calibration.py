@@ -23,7 +23,7 @@ import numpy as np
 from corpus_index import CorpusIndex
 from scipy.special import expit
 
-from memo_dist.files.published import open_memory
+from memo_dist.files.opened import open_memory
 from memo_dist.measuring.calibration import Bin, best_temperature, brier_score, expected_error, log_loss, reliability
 from memo_dist.measuring.sampling import Positions, sample_positions
 from memo_dist.models import cleanup_for

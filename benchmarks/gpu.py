@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from gpu_stages import VOCABULARY, Bench, Documents, all_associations, device_rates, questions, shard_of, stages, text
 
-from memo_dist import MemoryConfig
+from memo_dist import MemoryConfig, TextConfig
 from memo_dist.device.backend import array_module, to_host
 from memo_dist.models.text.cleanup import HashedCleanup
 from memo_dist.shard import Shard, memory_digest
@@ -46,7 +46,7 @@ def differences(documents: Documents, config: MemoryConfig, xp: ModuleType, aske
         reads = shard.retrieve(cues.values.ravel()).reshape(*cues.values.shape, -1)
         best = cleanup.rank(reads, cues.filled, top_k=4)
         whole = digest(shard)
-        shard.add_segments(documents[: len(documents) // 2], sign=-1)
+        shard.forget_segments(documents[: len(documents) // 2])
         found[name] = {
             "association names": to_host(pairs.names),
             "association tokens": to_host(pairs.tokens),
@@ -64,7 +64,7 @@ def differences(documents: Documents, config: MemoryConfig, xp: ModuleType, aske
 
 def limited(bench: Bench, documents: Documents, banks: int, allowed: int, rates: dict[str, float]) -> dict[str, Any]:
     """Memorize into more banks than the device may hold, then again into as many on the device."""
-    xp, config = bench.xp, MemoryConfig.text(banks, VOCABULARY)
+    xp, config = bench.xp, TextConfig(num_banks=banks, vocab_size=VOCABULARY)
     pool = None if xp is np else xp.get_default_memory_pool()
     if pool is not None:
         pool.free_all_blocks()
@@ -120,7 +120,7 @@ def main() -> int:
 
     def config(documents: Documents) -> MemoryConfig:
         tokens = sum(len(segment.tokens) for _, segment in documents)
-        return MemoryConfig.text(max(1, round(asked.parameters_per_token * tokens / 256**2)), VOCABULARY)
+        return TextConfig(num_banks=max(1, round(asked.parameters_per_token * tokens / 256**2)), vocab_size=VOCABULARY)
 
     small, large, behind = (text(count) for count in (asked.compared, asked.tokens, asked.limited_tokens))
     unequal = differences(small, config(small), xp, min(asked.queries, 2000))

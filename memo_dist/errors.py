@@ -56,3 +56,9 @@ class BankOverflowError(MemoError, OverflowError):
     """A bank's cell left the int16 range: the bank holds far more than it can recall. More banks are needed."""
 
     exit_code = 1
+
+
+class CountOverflowError(MemoError, OverflowError):
+    """An association was seen more often than the ledger counts; nothing of its part was changed."""
+
+    exit_code = 1

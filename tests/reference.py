@@ -118,3 +118,10 @@ def reference_matrix(config: MemoryConfig, documents: dict[str, list[int]]) -> n
                     parts = [encoding(child, layer) @ weights for child in children]
                 matrix += np.outer(np.concatenate(parts) / np.sqrt(heads), tokens[target])
     return matrix
+
+
+def expanded(planes: np.ndarray) -> np.ndarray:
+    """(bits, d, d / 64) sign planes -> (d, d) int32 of odd integers q."""
+    bits, dim, _ = planes.shape
+    ones = np.unpackbits(planes.view(np.uint8), axis=2, bitorder="little").astype(np.int32)
+    return np.asarray(((1 - 2 * ones) * (1 << np.arange(bits))[:, None, None]).sum(axis=0).T.reshape(dim, dim))

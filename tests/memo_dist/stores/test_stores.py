@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memo_dist import Memory, MemoryConfig
+from memo_dist import Memory, TextConfig
 from memo_dist.errors import NotMemorizedError, StorageError
+from memo_dist.files.opened import open_memory
 from memo_dist.files.shard_writer import write_shard
-from memo_dist.files.stored import StoredMemory
+from memo_dist.models.protocol import ShardRoom
 from memo_dist.models.text import contents as hashed
 from memo_dist.models.text.associations import Associations
 from memo_dist.segments import Segment
@@ -26,7 +27,7 @@ from memo_dist.stores.banks import FileBanks, HostBanks, ResidentBanks
 from memo_dist.stores.parts import FileParts, HostParts, ResidentParts
 from memo_dist.stores.pending import FilePending
 
-CONFIG = MemoryConfig.text(num_banks=7, vocab_size=50, inner_dim=64)
+CONFIG = TextConfig(num_banks=7, vocab_size=50, inner_dim=64)
 NOTHING = np.zeros(0, np.uint32)
 
 
@@ -45,9 +46,9 @@ def documents(seed: int, count: int) -> dict[str, list[int]]:
 
 
 def filled(texts: dict[str, list[int]], scratch: Path | None, banks: range = range(7), buffer: int = 100) -> Shard:
-    shard = Shard(CONFIG, banks, buffer=buffer, expected=4000, scratch=scratch)
+    shard = Shard(CONFIG, banks, room=ShardRoom(buffer=buffer, expected=4000, scratch=scratch))
     for name, tokens in texts.items():
-        shard.add_segments([(name, segment(tokens))])
+        shard.memorize_segments([(name, segment(tokens))])
     return shard
 
 
@@ -64,7 +65,7 @@ def test_a_shard_in_files_has_the_bits_of_one_in_memory(
         theirs = filled(texts, None)
         for shard in (ours, theirs) if forget else ():
             for name, tokens in itertools.islice(texts.items(), count // 2):
-                shard.add_segments([(name, segment(tokens))], sign=-1)
+                shard.forget_segments([(name, segment(tokens))])
         assert np.array_equal(ours.bank_digests(), theirs.bank_digests())
         assert ours.num_associations == theirs.num_associations
         cues = np.random.default_rng(seed).integers(0, 2**64, 20, dtype=np.uint64)
@@ -81,24 +82,24 @@ def test_files_are_written_read_and_merged_as_memory_is(tmp_path: Path) -> None:
     for name, tokens in first.items():
         one.memorize(name, tokens)
     one.save(tmp_path / "one.memo")
-    shard = Shard(CONFIG, range(7), buffer=50, expected=2000, scratch=tmp_path / "scratch")
-    with StoredMemory(tmp_path / "one.memo") as stored:
-        stored.shards[0].load_into(shard)
+    shard = Shard(CONFIG, range(7), room=ShardRoom(buffer=50, expected=2000, scratch=tmp_path / "scratch"))
+    with open_memory(tmp_path / "one.memo") as stored:
+        stored.require_working().files[0].load_into(shard)
     assert np.array_equal(shard.bank_digests(), one.shard.bank_digests())
     for name, tokens in second.items():
-        shard.add_segments([(name, segment(tokens))])
+        shard.memorize_segments([(name, segment(tokens))])
     ours, _ = write_shard(shard, tmp_path / "shard.h5")
-    with StoredMemory(tmp_path / "both.memo") as stored:
+    with open_memory(tmp_path / "both.memo") as stored:
         theirs = stored.manifest.shards[0]
         assert (ours.digests, ours.records, ours.associations) == (theirs.digests, theirs.records, theirs.associations)
-        fresh = Shard(CONFIG, range(2, 5), scratch=tmp_path / "scratch")
-        stored.shards[0].add_into(fresh)
+        fresh = Shard(CONFIG, range(2, 5), room=ShardRoom(scratch=tmp_path / "scratch"))
+        stored.require_working().files[0].add_into(fresh)
     assert np.array_equal(fresh.bank_digests(), memory.shard.bank_digests()[2:5])
 
 
 def test_forgetting_what_is_not_held_is_refused(tmp_path: Path) -> None:
     shard = filled(documents(1, 3), tmp_path)
-    shard.add_segments([("stranger", segment([1, 2, 3, 4, 5]))], sign=-1)
+    shard.forget_segments([("stranger", segment([1, 2, 3, 4, 5]))])
     with pytest.raises(NotMemorizedError):
         shard.flush()
 
@@ -178,8 +179,10 @@ def test_pending_comes_back_part_by_part_and_memorized_first(tmp_path: Path, pie
 
 def test_a_full_scratch_disk_is_told(small_disk: Path) -> None:
     def memorize() -> None:
-        shard = Shard(MemoryConfig.text(400, 500, inner_dim=64), range(400), scratch=small_disk)
-        shard.add_segments([("a", segment(np.random.default_rng(0).integers(0, 500, 60_000).tolist()))])
+        shard = Shard(
+            TextConfig(num_banks=400, vocab_size=500, inner_dim=64), range(400), room=ShardRoom(scratch=small_disk)
+        )
+        shard.memorize_segments([("a", segment(np.random.default_rng(0).integers(0, 500, 60_000).tolist()))])
 
     with pytest.raises(StorageError, match="the disk is full"):
         memorize()
