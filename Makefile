@@ -36,7 +36,7 @@ lock:
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet uv
 	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-		--no-header --no-emit-index-url --extra dev pyproject.toml -o requirements.lock
+		--no-header --no-emit-index-url --extra all --extra dev pyproject.toml -o requirements.lock
 	rm -rf .venv-lock
 
 clean:

@@ -53,7 +53,7 @@ def test_build_and_recall(tmp_path: Path) -> None:
 
 def test_contamination() -> None:
     lines = printed("03_contamination.py").splitlines()
-    assert [line[:6] for line in lines if line[5:6] == "%"][0] == "100.0%"
+    assert next(line[:6] for line in lines if line[5:6] == "%") == "100.0%"
     assert sum(line.startswith("  0.0%") for line in lines) == 2
     copied = "Collapse and truncate the given text to fit in the given width"
     assert copied in module(textwrap.__file__)

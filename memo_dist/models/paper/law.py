@@ -14,10 +14,10 @@ import math
 from dataclasses import replace
 
 import numpy as np
-from scipy.special import log_ndtr
 
 from memo_dist.config import MAX_DIM
 from memo_dist.errors import ConfigError
+from memo_dist.extras import extra
 from memo_dist.models.paper.config import PaperConfig
 
 _DIM_STEP = 64
@@ -51,6 +51,9 @@ def with_dim_for(config: PaperConfig, target_recall: float, tokens: int) -> Pape
 
 def _top_recall(signal: float, vocab_size: int, deviation: float) -> float:
     """P(a score of N(signal, deviation^2) is above V scores of N(0, 1)) = E_z[ Phi(signal + deviation z)^V ]."""
+    with extra():
+        from scipy.special import log_ndtr  # loaded only to predict
+
     z = np.linspace(-8, 8, 3201)
     weights = np.exp(-z * z / 2)
     return float(np.sum(weights * np.exp(vocab_size * log_ndtr(signal + deviation * z))) / np.sum(weights))

@@ -21,7 +21,7 @@ from memo_dist.files.manifest import MANIFEST_FILE, Manifest
 from memo_dist.files.opened import open_memory
 from memo_dist.files.published_writer import publish
 from memo_dist.kernels.planes import read_planes
-from memo_dist.models.text.bit_planes import BITS, noise_factor, quantize
+from memo_dist.models.text.bit_planes import BITS, PUBLISHED_BITS, noise_factor, quantize
 from memo_dist.models.text.codes import signs
 from memo_dist.recalling.session import Session
 
