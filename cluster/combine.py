@@ -26,6 +26,7 @@ from memo_dist.config import MemoryConfig
 from memo_dist.errors import ConfigError
 from memo_dist.files.manifest import TOKENIZER_FILE, Manifest
 from memo_dist.files.stored import StoredMemory, refuse_existing
+from memo_dist.models import model_of
 from memo_dist.planning.memory_plan import MemoryPlan, fit_plan, require_budget
 from memo_dist.tokenizer import Tokenizer
 
@@ -68,7 +69,7 @@ def rebank(memory: Path, num_banks: int, out: Path, options: CombineOptions) -> 
     """
     with StoredMemory(memory) as stored:
         manifest, tokenizer = stored.manifest, stored.tokenizer
-    if manifest.config.preset != "text":
+    if not model_of(manifest.config).has_ledger:
         raise ConfigError(f"{memory} is of the preset {manifest.config.preset!r}, one matrix that has no ledger")
     config = replace(manifest.config, num_banks=num_banks)
     with _shards(config, manifest, tokenizer, None, out, options) as placed:
@@ -148,7 +149,7 @@ def _plan(config: MemoryConfig, total: Manifest, options: CombineOptions) -> Mem
     """A shard of the preset paper holds what it makes and as much of what it adds."""
     tokens, budget = -(-total.associations // config.num_layers), memory_budget(options.memory_budget)
     plan = fit_plan(config, tokens, total.documents, options.shards, local_cpus(), None, budget)
-    extra = -(-config.num_banks // plan.shards) * config.bank_bytes if config.preset == "paper" else 0
+    extra = -(-config.num_banks // plan.shards) * config.bank_bytes if not model_of(config).has_ledger else 0
     return replace(plan, shard_bytes=plan.shard_bytes + extra, peak_bytes=plan.peak_bytes + plan.shards * extra)
 
 

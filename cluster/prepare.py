@@ -5,7 +5,6 @@ running it (build.py).
 """
 
 import hashlib
-import math
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,9 +14,11 @@ from cluster.workspace import require_same, workspace_path
 from memo_dist.config import MemoryConfig
 from memo_dist.errors import ConfigError
 from memo_dist.files.manifest import TOKENIZER_FILE
-from memo_dist.planning.capacity import with_banks_for, with_dim_for
+from memo_dist.models import config_from_dict, model_named
+from memo_dist.models.protocol import AskedShape
+from memo_dist.models.repetition import Repetition, TextSize, repetition_of
 from memo_dist.planning.memory_plan import MemoryPlan, fit_plan
-from memo_dist.planning.repetition import SAMPLE_TOKENS, Repetition, measure_repetition, repetition_of
+from memo_dist.planning.repetition import SAMPLE_TOKENS, measure_repetition
 from memo_dist.tokenizer import Tokenizer
 from pipelines.plan import CorpusOptions, CorpusPlan, plan_corpus
 from pipelines.sources import source_stamp
@@ -104,7 +105,7 @@ def prepare(inputs: list[str], out: Path, options: BuildOptions, stopped: dict[s
     found = found_sources(corpus)
     if stopped is not None:
         require_same(found, {name: stopped.get(name) for name in found}, out)
-        config = MemoryConfig.from_dict(stopped["config"])
+        config = config_from_dict(stopped["config"])
         choice = TokenizerChoice(choice.tokenizer, config.vocab_size, 0, stopped["tokens"], stopped["documents"])
         repetition = repetition_of(stopped)
     else:
@@ -118,9 +119,12 @@ def prepare(inputs: list[str], out: Path, options: BuildOptions, stopped: dict[s
 
 
 def _repetition(choice: TokenizerChoice, options: BuildOptions) -> Repetition | None:
-    if not choice.sample or options.preset != "text":
+    model = model_named(options.preset)
+    if not choice.sample or not model.uses_repetition:
         return None
-    return measure_repetition(list(choice.sample), _text_config(choice, options), SAMPLE_TOKENS)
+    return measure_repetition(
+        list(choice.sample), model.asked_config(choice.vocab_size, _shape(options)), SAMPLE_TOKENS
+    )
 
 
 def _asked(inputs: list[str], options: BuildOptions) -> dict[str, Any]:
@@ -177,29 +181,22 @@ def choose_config(choice: TokenizerChoice, options: BuildOptions, repetition: Re
     Raises:
         ConfigError: a setting is out of range, belongs to another preset, or the memory would be too large.
     """
-    if options.preset == "paper":
-        if options.num_banks is not None:
-            raise ConfigError("--banks belongs to the preset 'text'; the preset 'paper' has one matrix: give --dim")
-        heads, layers = options.num_heads, options.num_layers
-        smallest = math.lcm(heads, 16)
-        config = MemoryConfig.paper(
-            choice.vocab_size, options.inner_dim or smallest, heads, layers, options.composition, seed=options.seed
-        )
-        return config if options.inner_dim else with_dim_for(config, options.target_recall, choice.tokens)
-    if options.preset != "text":
-        raise ConfigError(f"--preset is {options.preset!r}; expected text or paper")
-    config = _text_config(choice, options)
-    if options.num_banks is not None:
+    model, asked = model_named(options.preset), _shape(options)
+    config: MemoryConfig = model.asked_config(choice.vocab_size, asked)
+    if model.is_sized(asked):
         return config
-    return with_banks_for(config, options.target_recall, choice.tokens, choice.documents, repetition)
+    sized: MemoryConfig = model.sized(
+        config, options.target_recall, TextSize(choice.tokens, choice.documents, repetition)
+    )
+    return sized
 
 
-def _text_config(choice: TokenizerChoice, options: BuildOptions) -> MemoryConfig:
-    return MemoryConfig.text(
-        num_banks=1 if options.num_banks is None else options.num_banks,
-        vocab_size=choice.vocab_size,
-        inner_dim=256 if options.inner_dim is None else options.inner_dim,
+def _shape(options: BuildOptions) -> AskedShape:
+    return AskedShape(
+        num_banks=options.num_banks,
+        inner_dim=options.inner_dim,
         num_heads=options.num_heads,
         num_layers=options.num_layers,
+        composition=options.composition,
         seed=options.seed,
     )

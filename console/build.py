@@ -24,6 +24,7 @@ from console.flags import (
     budget_of,
 )
 from console.output import ProgressLine, print_json, print_table
+from memo_dist.models import model_named, model_of
 from memo_dist.planning.memory_plan import MemoryPlan
 from memo_dist.sizes import parse_seconds, show_bytes
 
@@ -119,7 +120,7 @@ def build_command(
         "memory": f"{summary.out} ({show_bytes(summary.bytes_on_disk)})",
         "documents": f"{summary.documents:,}",
         "tokens": f"{summary.tokens:,}",
-        "associations": f"{summary.associations:,}{' distinct' if preset == 'text' else ''}",
+        "associations": f"{summary.associations:,}{' distinct' if model_named(preset).distinct else ''}",
         "digest": summary.digest,
         "attempt": f"{summary.checkpoints} checkpoints, {summary.losses} processes or nodes lost, "
         f"{summary.units_before:,} units done before",
@@ -134,19 +135,14 @@ def build_command(
 
 def _plan_rows(corpus: "CorpusPlan", plan: MemoryPlan) -> dict[str, str]:
     config = plan.config
-    if config.preset == "paper":
-        shape = f"one matrix of {config.key_dim:,} x {config.inner_dim:,} float32 cells, {config.num_heads} heads"
-        recall = f"{plan.recall:.3f} of random tokens, by the capacity law; of real text about a fifth (docs/paper.md)"
-    else:
-        shape = f"{config.num_banks:,} banks of {config.inner_dim} x {config.inner_dim} int16 cells"
-        recall = f"{plan.recall:.3f} of what the text allows, by the capacity law"
+    model = model_of(config)
     unit = "token ids" if corpus.units[0].spans[0].source.format == "token ids" else "text"
     return {
         "corpus": f"{corpus.files:,} files, {show_bytes(corpus.text_bytes)} of {unit}, {len(corpus.units):,} units",
         "tokens": f"about {plan.tokens:,} of a vocabulary of {config.vocab_size:,}",
-        "memory": shape,
+        "memory": model.shape_told(config),
         "parameters": f"{config.num_parameters:,}, {plan.parameters_per_token:.0f} a token",
-        "recall": recall,
+        "recall": model.recall_told(plan.recall),
         "disk": show_bytes(plan.disk_bytes)
         + (f", and meanwhile {show_bytes(plan.scratch_bytes)} for banks on disk" if plan.out_of_core else ""),
         "peak memory": (

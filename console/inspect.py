@@ -29,7 +29,7 @@ def inspect_command(memory: MemoryPath, as_json: AsJson = False, settings: Confi
         "vocab_size": config.vocab_size,
         "seed": config.seed,
         "preset": config.preset,
-        **({"composition": config.composition, "key_dim": config.key_dim} if config.preset == "paper" else {}),
+        **config.own_settings,
         **({"published_bits": manifest.bits} if manifest.bits else {}),
         "tokenizer": manifest.tokenizer_hash,
         "shards": len(manifest.shards),

@@ -8,7 +8,6 @@ import typer
 
 from console.flags import AsJson, ConfigFile
 from console.output import ProgressLine, print_json, print_rows
-from memo_dist.config import PRESETS
 from memo_dist.errors import ConfigError, InputError
 from memo_dist.experiments.capacity import CapacityRow, CapacityRun, run_capacity
 from memo_dist.experiments.layers import VOCABULARY, LayersRow, LayersRun, run_layers
@@ -18,6 +17,7 @@ from memo_dist.experiments.report import capacity_table, layers_table, write_tab
 from memo_dist.experiments.rows import RowFile
 from memo_dist.extras import require
 from memo_dist.files.durable import writing
+from memo_dist.models import MODELS
 from memo_dist.planning.memory_plan import require_experiment
 
 Out = Annotated[Path, typer.Option(help="Directory for tables and plots; a stopped run goes on from what is there.")]
@@ -44,12 +44,12 @@ def layers_command(
     if composition not in ("jlt", "product"):
         raise ConfigError(f"--composition is {composition!r}; expected jlt or product")
     runs = [
-        LayersRun(preset, dim, layer, decoy, seed, vocab_size, composition)
+        LayersRun(name, dim, layer, decoy, seed, vocab_size, composition)
         for seed in range(seeds)
         for dim in _numbers(dims, "dims")
         for decoy in _numbers(decoys, "decoys", least=0)
         for layer in _numbers(layers, "layers")
-        for preset in _presets(presets)
+        for name in _presets(presets)
     ]
     for run in runs:
         _require_possible(run)
@@ -90,10 +90,10 @@ def capacity_command(
     if not shapes:
         raise ConfigError("no published row is that small; raise --most-key-dim, --most-value-dim or leave out --heads")
     runs = [
-        CapacityRun(preset, count, key_dim, value_dim, seed)
+        CapacityRun(name, count, key_dim, value_dim, seed)
         for seed in range(seeds)
         for count, key_dim, value_dim in shapes
-        for preset in _presets(presets)
+        for name in _presets(presets)
     ]
     for run in runs:
         require_experiment(run.config(), available)
@@ -194,8 +194,8 @@ def _numbers(text: str, name: str, least: int = 1) -> list[int]:
 
 def _presets(text: str) -> list[str]:
     names = [name.strip() for name in str(text).split(",")]
-    if set(names) - set(PRESETS):
-        raise ConfigError(f"--presets is {text!r}; expected {' or '.join(PRESETS)}, or both with a comma")
+    if set(names) - set(MODELS):
+        raise ConfigError(f"--presets is {text!r}; expected {' or '.join(MODELS)}, or both with a comma")
     return names
 
 

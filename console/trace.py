@@ -13,6 +13,7 @@ from console.output import print_json, print_text
 from memo_dist.errors import ConfigError, InputError
 from memo_dist.files.durable import write_text, writing
 from memo_dist.files.published import open_memory
+from memo_dist.models import model_of
 from memo_dist.models.text.cleanup import HashedCleanup
 from memo_dist.recalling.trace import Traced, described, trace
 
@@ -34,7 +35,7 @@ def trace_command(
         tokenizer = opened.tokenizer
         if tokenizer is None:
             raise ConfigError(f"{memory} is a memory of bare token ids; trace reads text")
-        if opened.config.preset != "text":
+        if not model_of(opened.config).tells_length:
             raise ConfigError(f"{memory} is of the preset {opened.config.preset!r}; trace needs the preset 'text'")
         tokens, places = tokenizer.encode_with_places(content)
         found = trace(opened, HashedCleanup(opened.config), tokens, least, min_confidence)

@@ -31,7 +31,7 @@ class Memory:
     """An associative memory of token sequences.
 
     Example:
-        >>> memory = Memory(MemoryConfig.text(num_banks=1, vocab_size=100))
+        >>> memory = Memory(TextConfig(num_banks=1, vocab_size=100))
         >>> memory.memorize("a", [3, 1, 4, 1, 5, 9, 2, 6])
         >>> memory.recall([[3, 1, 4, 1]], max_tokens=4)[0].tokens
         [5, 9, 2, 6]

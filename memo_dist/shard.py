@@ -18,7 +18,8 @@ from memo_dist.batches import BatchInfo, read_batch
 from memo_dist.config import MemoryConfig
 from memo_dist.documents import DocumentRegistry, document_key, record_of
 from memo_dist.errors import NotMemorizedError, TokenizerError
-from memo_dist.models import DEFAULT_BUFFER, contents_for
+from memo_dist.models import model_of
+from memo_dist.models.protocol import DEFAULT_BUFFER, ShardRoom
 from memo_dist.models.text.associations import bank_edge
 from memo_dist.models.text.ledger import Entries
 from memo_dist.segments import Segment
@@ -70,7 +71,15 @@ class Shard:
         self.applied: set[str] = set()
         self.registry = DocumentRegistry()
         self.low, self.high = (bank_edge(edge, config.num_banks) for edge in (banks.start, banks.stop))
-        self.contents = contents_for(config, banks, buffer, max_associations, expected, xp, scratch, device_room)
+        room = ShardRoom(
+            buffer=buffer,
+            max_associations=max_associations,
+            expected=expected,
+            xp=xp,
+            scratch=scratch,
+            device_room=device_room,
+        )
+        self.contents = model_of(config).contents(config, banks, room)
 
     def owns_document(self, key: int) -> bool:
         """Whether this shard keeps the record of the document with this key."""

@@ -17,7 +17,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from memo_dist import Memory, MemoryConfig, Tokenizer
+from memo_dist import Memory, PaperConfig, TextConfig, Tokenizer
 from memo_dist.batches import BatchInfo, make_batch
 from memo_dist.documents import document_key
 from memo_dist.files.generations import PREVIOUS_FILE, replace_generation
@@ -28,8 +28,8 @@ from memo_dist.segments import Segment
 from memo_dist.shard import Shard
 
 CONFIGS = {
-    "text": MemoryConfig.text(6, 256, inner_dim=64),
-    "paper": MemoryConfig.paper(256, 64, num_heads=6, num_layers=1, key_dim=66),
+    "text": TextConfig(num_banks=6, vocab_size=256, inner_dim=64),
+    "paper": PaperConfig.of(256, 64, num_heads=6, num_layers=1, key_dim=66),
 }
 EDGES = [0, 2, 4, 6]
 KINDS = ("text", "paper", "changed")

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from memo_dist import Memory, MemoryConfig, Tokenizer
+from memo_dist import Memory, TextConfig, Tokenizer
 from memo_dist.errors import MemoError, MissingExtraError
 from memo_dist.extras import EXTRA_OF, extra, missing_extra, require
 from memo_dist.files.published import publish
@@ -74,7 +74,7 @@ def memories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A working memory of one text, and the same published."""
     folder = tmp_path_factory.mktemp("installs")
     tokenizer = Tokenizer.bytes()
-    memory = Memory(MemoryConfig.text(num_banks=4, vocab_size=tokenizer.vocab_size), tokenizer)
+    memory = Memory(TextConfig(num_banks=4, vocab_size=tokenizer.vocab_size), tokenizer)
     for name, text in (("fox", TEXT), ("other", TEXT[::-1])):
         memory.memorize(name, tokenizer.encode([text])[0])
     memory.save(folder / "working.memo")
@@ -129,8 +129,8 @@ def test_the_base_shows_help_and_undoes(memories: dict[str, Path]) -> None:
 
 def test_the_base_memorizes_and_recalls_in_python() -> None:
     code = """
-from memo_dist import Memory, MemoryConfig
-memory = Memory(MemoryConfig.text(num_banks=1, vocab_size=100))
+from memo_dist import Memory, TextConfig
+memory = Memory(TextConfig(num_banks=1, vocab_size=100))
 memory.memorize("a", [3, 1, 4, 1, 5, 9, 2, 6])
 print(memory.recall([[3, 1, 4, 1]], max_tokens=4)[0].tokens)
 """

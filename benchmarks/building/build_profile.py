@@ -22,9 +22,9 @@ from benchmarks.common.script import script_parser, write_json
 from cluster.build import build
 from cluster.prepare import BuildOptions
 from console.bench import tokenize_stages
-from memo_dist.config import MemoryConfig
 from memo_dist.measuring.bench import measure_memorizing
 from memo_dist.measuring.together import run_together
+from memo_dist.models.text.config import TextConfig
 from pipelines.batching import stream_batches
 from pipelines.plan import CorpusOptions, CorpusPlan, plan_corpus
 from pipelines.tokenizing import TokenizerChoice, choose_tokenizer
@@ -69,7 +69,7 @@ def stages(corpus: CorpusPlan, choice: TokenizerChoice, banks: int) -> tuple[flo
     cores = len(os.sched_getaffinity(0))
     shares = [(corpus.units[i::cores], corpus.options, choice.tokenizer.definition) for i in range(cores)]
     _, tokenized = run_together(tokenize_stages, shares)
-    config = MemoryConfig.text(banks, choice.vocab_size)
+    config = TextConfig(num_banks=banks, vocab_size=choice.vocab_size)
     batches = [
         table.replace_schema_metadata({**table.schema.metadata, b"tokenizer_hash": b""})
         for table in stream_batches(corpus, choice.tokenizer, config.context_length)

@@ -16,10 +16,10 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.common.script import add_json, script_parser, write_json
-from memo_dist.config import MemoryConfig
 from memo_dist.models.text.associations import Associations
 from memo_dist.models.text.banks import BankRange
 from memo_dist.models.text.codes import value_words
+from memo_dist.models.text.config import TextConfig
 from memo_dist.models.text.contents import PART_ENTRIES
 from memo_dist.models.text.ledger import Ledger
 from memo_dist.planning.memory_plan import buffer_for
@@ -42,7 +42,7 @@ def merge(ledger: Ledger, news: Associations, weight: int = 1) -> float:
 
 def update_seconds() -> float:
     """Of one core, to add an association to a bank that gets thousands of them."""
-    config = MemoryConfig.text(_BANKS, _VOCABULARY)
+    config = TextConfig(num_banks=_BANKS, vocab_size=_VOCABULARY)
     banks = BankRange(config, range(_BANKS), value_words(_VOCABULARY, config.inner_dim, 0))
     found = associations(_UPDATED, 1)
     order = np.argsort(found.names)

@@ -38,6 +38,7 @@ from memo_dist.files.stored import shard_file
 from memo_dist.measuring.bench import ShardTask, associations_of, measure_core, shard_stages, token_count
 from memo_dist.measuring.together import median_seconds, run_together
 from memo_dist.models.text.associations import bank_of
+from memo_dist.models.text.config import TextConfig
 from pipelines.batching import stream_batches
 from pipelines.tokenizing import choose_tokenizer
 
@@ -52,7 +53,7 @@ WINDOWS = 3  # associations a token before any are found to be equal
 def corpus(tokens: int) -> tuple[MemoryConfig, list[pa.Table]]:
     plan = standard_library(3 * tokens)
     choice = choose_tokenizer(plan)
-    config = MemoryConfig.text(choice.tokens * PARAMETERS_PER_TOKEN // 256**2, choice.vocab_size)
+    config = TextConfig(num_banks=choice.tokens * PARAMETERS_PER_TOKEN // 256**2, vocab_size=choice.vocab_size)
     batches = stream_batches(plan, choice.tokenizer, config.context_length)
     return config, [
         table.replace_schema_metadata({**table.schema.metadata, b"tokenizer_hash": b""}) for table in batches

@@ -34,7 +34,7 @@ from benchmarks.common.gpu_stages import (
     text,
 )
 from benchmarks.common.script import add_json, script_parser
-from memo_dist import MemoryConfig
+from memo_dist import MemoryConfig, TextConfig
 from memo_dist.device.backend import array_module, to_host
 from memo_dist.models.text.cleanup import HashedCleanup
 from memo_dist.shard import Shard, memory_digest
@@ -73,7 +73,7 @@ def differences(documents: Documents, config: MemoryConfig, xp: ModuleType, aske
 
 def limited(bench: Bench, documents: Documents, banks: int, allowed: int, rates: dict[str, float]) -> dict[str, Any]:
     """Memorize into more banks than the device may hold, then again into as many on the device."""
-    xp, config = bench.xp, MemoryConfig.text(banks, VOCABULARY)
+    xp, config = bench.xp, TextConfig(num_banks=banks, vocab_size=VOCABULARY)
     pool = None if xp is np else xp.get_default_memory_pool()
     if pool is not None:
         pool.free_all_blocks()
@@ -129,7 +129,7 @@ def main() -> int:
 
     def config(documents: Documents) -> MemoryConfig:
         tokens = sum(len(segment.tokens) for _, segment in documents)
-        return MemoryConfig.text(max(1, round(asked.parameters_per_token * tokens / 256**2)), VOCABULARY)
+        return TextConfig(num_banks=max(1, round(asked.parameters_per_token * tokens / 256**2)), vocab_size=VOCABULARY)
 
     small, large, behind = (text(count) for count in (asked.compared, asked.tokens, asked.limited_tokens))
     unequal = differences(small, config(small), xp, min(asked.queries, 2000))

@@ -32,10 +32,11 @@ import pyarrow as pa
 
 from benchmarks.common.outer_products import OuterProducts
 from benchmarks.common.script import add_json, script_parser
-from memo_dist import Memory, MemoryConfig
+from memo_dist import Memory, MemoryConfig, PaperConfig, TextConfig
 from memo_dist.batches import BatchInfo, make_batch, read_batch
-from memo_dist.experiments.layers import text_config
+from memo_dist.experiments.layers import shaped
 from memo_dist.measuring.evaluation import evaluate
+from memo_dist.models import config_from_dict
 from memo_dist.segments import Segment, lay_out
 
 WAYS = ("sequences", "positions", "identity", "text")
@@ -54,7 +55,7 @@ def corpus(inputs: list[str], tokenizer: str, wanted: int) -> tuple[pa.Table, in
 
     plan = plan_corpus(inputs, CorpusOptions(exclude="*/site-packages/*", errors="skip"))
     choice = choose_tokenizer(plan, tokenizer)
-    reader = MemoryConfig.text(1, choice.vocab_size)
+    reader = TextConfig(num_banks=1, vocab_size=choice.vocab_size)
     runs: dict[str, list[np.ndarray]] = {}
     for batch in stream_batches(plan, choice.tokenizer, reader.context_length):
         for name, segment in read_batch(batch, reader):
@@ -114,7 +115,7 @@ def plainly(config: MemoryConfig, table: pa.Table, batches: int, positions: bool
 
 def by_memory(config: MemoryConfig, table: pa.Table, sample: int, repeats: int) -> dict[str, Any]:
     """Time a `Memory` on the whole text, the median of `repeats`, and ask it."""
-    warm = Memory(MemoryConfig.text(1, 10))
+    warm = Memory(TextConfig(num_banks=1, vocab_size=10))
     warm.memorize("warm", [1, 2, 3])
     warm.shard.flush()
     ready, tried = high_water(), []
@@ -138,19 +139,29 @@ def by_memory(config: MemoryConfig, table: pa.Table, sample: int, repeats: int) 
 
 def measured(way: str, table: pa.Table, config: dict[str, Any], asked: argparse.Namespace) -> dict[str, Any]:
     """One way, in this process."""
-    paper = MemoryConfig.from_dict(config)
+    paper = config_from_dict(config)
     if way in ("sequences", "positions"):
         return plainly(paper, table, asked.batches, way == "positions")
     if way == "identity":
         return by_memory(paper, table, asked.sample, 1)
     cells, heads, layers = paper.num_parameters, paper.num_heads, paper.num_layers
-    return by_memory(text_config(cells, paper.vocab_size, heads, layers, 0), table, asked.sample, _TEXT_REPEATS)
+    text = shaped(
+        "text",
+        key_dim=1,
+        value_dim=cells,
+        vocab_size=paper.vocab_size,
+        num_heads=heads,
+        num_layers=layers,
+        composition="jlt",
+        seed=0,
+    )
+    return by_memory(text, table, asked.sample, _TEXT_REPEATS)
 
 
 def compared(asked: argparse.Namespace) -> dict[str, Any]:
     """All ways, each in a process of its own."""
     table, vocabulary = corpus(asked.inputs, asked.tokenizer, asked.tokens)
-    config = MemoryConfig.paper(vocabulary, asked.dim, num_layers=asked.layers)
+    config = PaperConfig.of(vocabulary, asked.dim, num_layers=asked.layers)
     ways = {}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "corpus.arrow"

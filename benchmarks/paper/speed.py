@@ -14,10 +14,9 @@ import time
 import numpy as np
 
 from benchmarks.common.script import add_json, script_parser, write_json
-from memo_dist import Memory, MemoryConfig
+from memo_dist import Memory, PaperConfig
 from memo_dist.experiments.random_tokens import random_batch, sequence_segments, sequences_with_decoys
-from memo_dist.models.paper.encoder import arithmetic
-from memo_dist.planning.memory_plan import encoder_bytes
+from memo_dist.models.paper.encoder import arithmetic, encoder_bytes
 from memo_dist.sizes import show_bytes
 
 VOCABULARY, HEADS = 50_254, 4
@@ -41,7 +40,9 @@ def main() -> None:
     add_json(parser)
     chosen = parser.parse_args()
     gemm_rate(1024)
-    config = MemoryConfig.paper(VOCABULARY, chosen.dim, HEADS, chosen.layers, chosen.composition)
+    config = PaperConfig.of(
+        VOCABULARY, chosen.dim, num_heads=HEADS, num_layers=chosen.layers, composition=chosen.composition
+    )
     began = time.perf_counter()
     memory = Memory(config)
     ready = time.perf_counter() - began

@@ -18,7 +18,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.common.script import add_out, script_parser, write_rows
-from memo_dist import Memory, MemoryConfig
+from memo_dist import Memory, TextConfig
 from memo_dist.files.published import PublishedMemory, publish
 from memo_dist.models.text.cleanup import HashedCleanup
 
@@ -30,7 +30,7 @@ PARTS = ("encode", "read", "rank")
 
 def published(folder: Path, vocabulary: int) -> tuple[PublishedMemory, np.ndarray]:
     """A memory of random tokens, and the tokens."""
-    memory = Memory(MemoryConfig.text(BANKS, vocabulary))
+    memory = Memory(TextConfig(num_banks=BANKS, vocab_size=vocabulary))
     tokens = np.random.default_rng(vocabulary).integers(0, vocabulary, BANKS * LOAD // 3)
     memory.memorize("a", tokens)
     memory.save(folder / f"{vocabulary}.memo")

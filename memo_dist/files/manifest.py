@@ -14,6 +14,7 @@ from memo_dist.config import MemoryConfig
 from memo_dist.errors import ConfigError, DamagedMemoryError
 from memo_dist.files.durable import write_text, writing
 from memo_dist.files.shard_writer import ShardRecord
+from memo_dist.models import config_from_dict
 
 MANIFEST_TYPE = "memo-dist memory"
 MANIFEST_VERSION = 2
@@ -92,7 +93,7 @@ class Manifest:
             raise DamagedMemoryError(altered)
         del body["type"], body["version"]
         try:
-            config = MemoryConfig.from_dict(body.pop("config"))
+            config = config_from_dict(body.pop("config"))
             shards = [ShardRecord(**shard) for shard in body.pop("shards")]
             manifest = cls(config=config, shards=shards, **body)
         except (ConfigError, TypeError, KeyError) as error:

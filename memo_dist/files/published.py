@@ -18,14 +18,15 @@ import numpy as np
 from memo_dist.config import MemoryConfig
 from memo_dist.digests import array_digest, hex_digest
 from memo_dist.errors import ConfigError, DamagedMemoryError
-from memo_dist.files.bit_planes import BITS, quantize
 from memo_dist.files.durable import Sink, file_digest, writing
 from memo_dist.files.manifest import Manifest
 from memo_dist.files.shard_reader import ShardFile, naming_damage
 from memo_dist.files.shard_writer import FORMAT_VERSION, ShardRecord, root_attributes
 from memo_dist.files.stored import StoredMemory, read_tokenizer, shard_file, staged_output, write_contents
+from memo_dist.models import model_of
 from memo_dist.models.text.associations import bank_of
 from memo_dist.models.text.banks import read_banks
+from memo_dist.models.text.bit_planes import BITS, quantize
 from memo_dist.models.text.codes import key_words, mask_words, signs
 from memo_dist.shard import memory_digest
 from memo_dist.tokenizer import Tokenizer
@@ -53,7 +54,7 @@ def publish(memory: Path, out: Path, bits: int, on_bank: OnBank = lambda done, b
         raise ConfigError(f"--bits is {bits}; expected one of {', '.join(map(str, PUBLISHED_BITS))}")
     with StoredMemory(memory) as stored, staged_output(out) as staging:
         config, base = stored.config, stored.manifest
-        if config.preset != "text":
+        if not model_of(config).publishes:
             raise ConfigError(f"{memory} is of the preset {config.preset!r}; only memories of the preset text publish")
         written = []
         for index, file in enumerate(stored.shards):

@@ -21,6 +21,7 @@ from memo_dist.documents import DocumentRegistry
 from memo_dist.errors import DamagedMemoryError
 from memo_dist.files.durable import file_digest
 from memo_dist.files.shard_writer import ShardRecord, root_attributes
+from memo_dist.models import model_of
 from memo_dist.models.text.associations import bank_of
 from memo_dist.models.text.ledger import Entries
 from memo_dist.shard import Shard
@@ -155,8 +156,8 @@ class ShardFile:
             self._records_into(shard)
 
     def add_into(self, shard: Shard) -> None:
-        """Add what falls to `shard`, whatever its number of banks: by the ledger, or (preset paper) by the matrices."""
-        if self.config.preset == "paper":
+        """Add what falls to `shard`, whatever its number of banks: by the ledger, or without one by the matrices."""
+        if not model_of(self.config).has_ledger:
             part = Shard(self.config, shard.banks, shard.tokenizer_hash)
             self.load_into(part)
             shard.merge(part)

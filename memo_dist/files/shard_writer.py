@@ -15,7 +15,7 @@ from memo_dist.config import MemoryConfig
 from memo_dist.device.backend import to_host
 from memo_dist.digests import hex_digest
 from memo_dist.files.durable import Sink, file_digest, sync_directory, writing
-from memo_dist.models.paper.encoder import codes_digest
+from memo_dist.models import model_of
 from memo_dist.shard import Shard
 
 FORMAT_TYPE = b"memo-dist shard"
@@ -91,9 +91,7 @@ def root_attributes(config: MemoryConfig, tokenizer_hash: str, banks: range) -> 
         "first_bank": banks.start,
         "stop_bank": banks.stop,
     }
-    if config.preset == "paper":
-        attributes["codes"] = codes_digest(config).encode()
-    return attributes
+    return {**attributes, **model_of(config).file_attributes(config)}
 
 
 def _write(file: h5py.File, shard: Shard, digests: np.ndarray, documents: np.ndarray, batch_ids: np.ndarray) -> None:

@@ -19,7 +19,7 @@ from memo_dist.files.durable import sync_directory, write_text, writing
 from memo_dist.files.manifest import MANIFEST_FILE, TOKENIZER_FILE, Manifest
 from memo_dist.files.shard_reader import ShardFile
 from memo_dist.files.shard_writer import ShardRecord
-from memo_dist.models.contents import read_cells
+from memo_dist.models import model_of
 from memo_dist.shard import memory_digest
 from memo_dist.tokenizer import Tokenizer
 
@@ -168,7 +168,7 @@ class StoredMemory:
 
     def read(self, cues: np.ndarray) -> np.ndarray:
         """Answer cues; see encoding.protocol.Reader."""
-        return read_cells(self.config, cues, self._bank)
+        return model_of(self.config).read_cells(self.config, cues, self._bank)
 
     def documents(self) -> np.ndarray:
         """Records of all documents, (n, 4) uint64, sorted by key; see DocumentRegistry.to_array.

@@ -12,6 +12,7 @@ import numpy as np
 from memo_dist.errors import ConfigError, PromptError
 from memo_dist.files.published import open_memory
 from memo_dist.http.asks import Answer, Ask, Choice, Refusal, SpelledToken, TraceAsk
+from memo_dist.models import model_named
 from memo_dist.models.candidates import Alternative
 from memo_dist.models.text.cleanup import HashedCleanup
 from memo_dist.recalling.paths import check_prompt
@@ -145,6 +146,6 @@ def servable(path: Path, preset: str, tokenizer: Tokenizer | None) -> Tokenizer:
     """
     if tokenizer is None:
         raise ConfigError(f"{path} is a memory of bare token ids: there is no tokenizer to read prompts with")
-    if preset != "text":
+    if not model_named(preset).tells_length:
         raise ConfigError(f"{path} is of the preset {preset!r}; only memories of the preset text are served")
     return tokenizer

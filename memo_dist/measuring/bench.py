@@ -30,6 +30,7 @@ from memo_dist.models import cleanup_for
 from memo_dist.models.text.associations import Associations
 from memo_dist.models.text.banks import BankRange
 from memo_dist.models.text.codes import value_words
+from memo_dist.models.text.config import TextConfig
 from memo_dist.models.text.encoder import HashedEncoder
 from memo_dist.models.text.ledger import Ledger
 from memo_dist.planning.memory_plan import buffer_for
@@ -123,7 +124,9 @@ def measure_core(config: MemoryConfig, batches: list[pa.Table], device: str = "c
     xp = array_module(device)
     segments = [pair for table in batches for pair in read_batch(table, config)]
     tokens = sum(len(segment.tokens) for _, segment in segments)
-    few = MemoryConfig.text(2**31, config.vocab_size, inner_dim=config.inner_dim, num_heads=config.num_heads)
+    few = TextConfig(
+        num_banks=2**31, vocab_size=config.vocab_size, inner_dim=config.inner_dim, num_heads=config.num_heads
+    )
 
     def scan() -> None:
         shard = Shard(few, range(1), xp=xp)
@@ -183,7 +186,7 @@ def shard_stages(task: ShardTask) -> Iterator[Any]:
 
 def warm_up(config: MemoryConfig, device: str) -> None:
     """Load the compiled kernel, which a build does while it starts."""
-    small = MemoryConfig.text(1, config.vocab_size, inner_dim=config.inner_dim)
+    small = TextConfig(num_banks=1, vocab_size=config.vocab_size, inner_dim=config.inner_dim)
     memory = Memory(small, xp=array_module(device))
     memory.memorize("a", [0] * 100)
     memory.shard.flush()

@@ -1,9 +1,9 @@
 """What a shard needs of its banks' contents, whatever the preset.
 
-Covers: the protocol, and the two functions that tell presets apart when a memory is read. Does not cover: any preset.
+Covers: the protocol. Does not cover: any model (text/contents.py, paper/contents.py).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
@@ -11,8 +11,6 @@ import numpy as np
 from memo_dist.config import MemoryConfig
 from memo_dist.device.backend import Array
 from memo_dist.models.cues import Encoder
-from memo_dist.models.text.associations import bank_of
-from memo_dist.models.text.banks import read_banks
 from memo_dist.models.text.ledger import Entries
 from memo_dist.segments import Segment
 
@@ -20,8 +18,12 @@ from memo_dist.segments import Segment
 class Contents(Protocol):
     """The matrices of a range of banks, with what is needed to add to them and to take away again."""
 
-    config: MemoryConfig
     banks: range
+
+    @property
+    def config(self) -> MemoryConfig:
+        """The memory's definition."""
+        ...
 
     def read_banks(self, start: int, stop: int) -> Array:
         """Cells of the banks from the range's start-th on, (stop - start, *config.bank_shape) of config.cell_type."""
@@ -84,27 +86,3 @@ class Contents(Protocol):
             associations: as the file's shard counted them.
         """
         ...
-
-
-def portion(config: MemoryConfig, cues: np.ndarray, banks: range) -> tuple[np.ndarray, np.ndarray]:
-    """What of some cues concerns `banks`: (rows, part).
-
-    Preset text: (m,) hashes -> the rows whose bank is among them. Preset paper: (m, key_dim) keys -> all rows, the
-    banks' columns. The answers of several shards, added row by row, are the memory's.
-    """
-    if config.preset == "paper":
-        width = config.bank_shape[0]
-        return np.arange(len(cues)), cues[:, banks.start * width : banks.stop * width]
-    bank = bank_of(cues, config.num_banks)
-    rows = np.flatnonzero((bank >= banks.start) & (bank < banks.stop))
-    return rows, cues[rows]
-
-
-def read_cells(config: MemoryConfig, cues: np.ndarray, cells_of: Callable[[int], np.ndarray]) -> np.ndarray:
-    """Answer cues one bank at a time; `cells_of(bank)` gives its cells."""
-    if config.preset == "text":
-        return np.asarray(read_banks(config, cues, cells_of))
-    total = np.zeros((len(cues), config.inner_dim), np.float32)
-    for bank in range(config.num_banks):
-        total += portion(config, cues, range(bank, bank + 1))[1] @ cells_of(bank)
-    return total

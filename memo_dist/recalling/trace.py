@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from memo_dist.errors import ConfigError, PromptError
+from memo_dist.models import model_of
 from memo_dist.models.cues import Reader
 from memo_dist.models.text.cleanup import HashedCleanup
 from memo_dist.segments import Segment
@@ -88,7 +89,7 @@ def trace(
     """
     config = reader.config
     shortest, longest = config.windows[0] + 1, config.context_length + 1
-    if config.preset != "text":
+    if not model_of(config).tells_length:
         raise ConfigError(
             "trace needs a memory of the preset 'text': the paper's scores do not tell how long a match is"
         )

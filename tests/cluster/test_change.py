@@ -24,7 +24,7 @@ from cluster.prepare import BuildOptions
 from cluster.run import Progress
 from cluster.workspace import workspace_path
 from console.app import main
-from memo_dist import Memory, MemoryConfig, Tokenizer
+from memo_dist import Memory, TextConfig, Tokenizer
 from memo_dist.batches import BatchInfo, make_batch
 from memo_dist.errors import ConfigError, DamagedMemoryError, InputError, NotMemorizedError, StorageError
 from memo_dist.files.generations import PREVIOUS_FILE, replace_generation, undo
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.usefixtures("ray_local")
 Texts = dict[str, str]
 OPTIONS = ChangeOptions(CorpusOptions(unit_bytes=200), shards=1)
 EVERY_UNIT = replace(OPTIONS, checkpoint_every=1e-6)
-CONFIG = MemoryConfig.text(40, 256, inner_dim=64)
+CONFIG = TextConfig(num_banks=40, vocab_size=256, inner_dim=64)
 
 
 @dataclass(frozen=True)
@@ -353,7 +353,7 @@ def test_token_ids_and_text_do_not_mix(world: World) -> None:
     with pytest.raises(InputError, match=r"m\.memo takes text, not --token-ids"):
         add(world.memory, [str(path)], replace(OPTIONS, token_ids=True))
     bare = world.place / "bare.memo"
-    held = Memory(MemoryConfig.text(4, 10, inner_dim=64))
+    held = Memory(TextConfig(num_banks=4, vocab_size=10, inner_dim=64))
     held.memorize("z", [2, 3, 4, 5])
     held.save(bare)
     with pytest.raises(InputError, match=r"bare\.memo takes --token-ids"):
@@ -368,7 +368,7 @@ def test_token_ids_and_text_do_not_mix(world: World) -> None:
         add(bare, [str(path)], replace(OPTIONS, token_ids=True))
 
 
-SMALL = MemoryConfig.text(3, 20, inner_dim=64)
+SMALL = TextConfig(num_banks=3, vocab_size=20, inner_dim=64)
 passages = st.lists(st.integers(0, 3), min_size=1, max_size=60)
 steps = st.lists(st.tuples(st.sampled_from(["add", "forget", "merge", "take back"]), st.randoms()), max_size=6)
 

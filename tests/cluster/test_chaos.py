@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from cluster.workspace import workspace_path
-from memo_dist import Memory, MemoryConfig, Tokenizer
+from memo_dist import Memory, TextConfig, Tokenizer
 from memo_dist.files.stored import StoredMemory
 
 pytestmark = pytest.mark.slow
@@ -75,7 +75,7 @@ def nodes() -> Iterator[Nodes]:
 
 @pytest.fixture(scope="module")
 def truth(text_corpus: Path) -> str:
-    memory = Memory(MemoryConfig.text(40, 256, inner_dim=64), Tokenizer.bytes())
+    memory = Memory(TextConfig(num_banks=40, vocab_size=256, inner_dim=64), Tokenizer.bytes())
     for path in text_corpus.iterdir():
         memory.memorize(path.name, np.frombuffer(path.read_bytes(), np.uint8))
     return memory.digest()

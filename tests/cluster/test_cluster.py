@@ -20,7 +20,7 @@ from cluster.prepare import BuildOptions
 from cluster.ray_session import ClusterError
 from cluster.reader import cluster_reader
 from console.app import main
-from memo_dist import Memory, MemoryConfig, Tokenizer
+from memo_dist import Memory, TextConfig, Tokenizer
 from memo_dist.errors import BudgetError, InputError, StorageError
 from memo_dist.files.manifest import Manifest
 from memo_dist.files.stored import StoredMemory
@@ -35,7 +35,7 @@ OPTIONS = BuildOptions(tokenizer="bytes", num_banks=40, inner_dim=64, shards=1)
 def truth(text_corpus: Path) -> Memory:
     """The corpus memorized in one process, byte by byte: no pipeline, no Ray."""
     tokenizer = Tokenizer.bytes()
-    memory = Memory(MemoryConfig.text(40, 256, inner_dim=64), tokenizer)
+    memory = Memory(TextConfig(num_banks=40, vocab_size=256, inner_dim=64), tokenizer)
     for path in text_corpus.iterdir():
         memory.memorize(path.name, np.frombuffer(path.read_bytes(), np.uint8))
     return memory

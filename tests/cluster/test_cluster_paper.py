@@ -13,7 +13,7 @@ from cluster.change import ChangeOptions, add, forget
 from cluster.placement import Placed, place_shards
 from cluster.prepare import BuildOptions
 from cluster.reader import ClusterReader
-from memo_dist import Memory, MemoryConfig
+from memo_dist import Memory, PaperConfig
 from memo_dist.experiments.random_tokens import random_batch, sequence_segments, sequences_with_decoys
 from memo_dist.files.stored import StoredMemory
 from memo_dist.planning.memory_plan import plan_memory
@@ -21,7 +21,7 @@ from pipelines.plan import CorpusOptions
 
 pytestmark = pytest.mark.usefixtures("ray_local")
 ROUNDING = 2e-6  # of the norm, as in test_projected.py
-CONFIG = MemoryConfig.paper(300, 64, 4, 3)
+CONFIG = PaperConfig.of(300, 64, num_heads=4, num_layers=3)
 DOCUMENTS = [np.random.default_rng(i).integers(0, 300, 150 + i).tolist() for i in range(40)]
 
 

@@ -9,12 +9,12 @@ import pytest
 from cluster.combine import CombineOptions, merge, rebank
 from cluster.workspace import workspace_path
 from console.app import main
-from memo_dist import Memory, MemoryConfig, Tokenizer
+from memo_dist import Memory, MemoryConfig, PaperConfig, TextConfig, Tokenizer
 from memo_dist.errors import BudgetError, ConfigError, OutputExistsError
 from memo_dist.files.stored import StoredMemory
 
 pytestmark = pytest.mark.usefixtures("ray_local")
-CONFIG = MemoryConfig.text(20, 500, inner_dim=64)
+CONFIG = TextConfig(num_banks=20, vocab_size=500, inner_dim=64)
 Documents = dict[str, list[int]]
 
 
@@ -56,13 +56,13 @@ def test_merge_is_one_build_of_everything(documents: Documents, tmp_path: Path, 
 def test_rebank_is_a_build_with_that_many_banks(documents: Documents, tmp_path: Path, banks: int, shards: int) -> None:
     memory = saved(tmp_path, "m.memo", built(documents))
     manifest = rebank(memory, banks, tmp_path / "n.memo", CombineOptions(shards=shards))
-    assert manifest.digest == built(documents, MemoryConfig.text(banks, 500, inner_dim=64)).digest()
+    assert manifest.digest == built(documents, TextConfig(num_banks=banks, vocab_size=500, inner_dim=64)).digest()
     with StoredMemory(tmp_path / "n.memo") as stored:
         stored.verify()
 
 
 def test_paper_memories_are_added(tmp_path: Path) -> None:
-    config = MemoryConfig.paper(300, 64, 4, 2)
+    config = PaperConfig.of(300, 64, num_heads=4, num_layers=2)
     rng = np.random.default_rng(0)
     halves = [{f"{i}-{j}": rng.integers(0, 300, 100).tolist() for j in range(3)} for i in range(2)]
     paths = [saved(tmp_path, f"{i}.memo", built(half, config)) for i, half in enumerate(halves)]
@@ -88,7 +88,7 @@ def test_memories_that_differ_are_refused_by_what_differs(
     values = {"num_banks": 20, "vocab_size": 500, "inner_dim": 64, **other}
     paths = [
         saved(tmp_path, "a.memo", built(part(documents, 0))),
-        saved(tmp_path, "b.memo", built(part(documents, 1), MemoryConfig.text(**values))),
+        saved(tmp_path, "b.memo", built(part(documents, 1), TextConfig(**values))),
     ]
     with pytest.raises(ConfigError, match=message):
         merge(paths, tmp_path / "c.memo", CombineOptions())
@@ -97,7 +97,7 @@ def test_memories_that_differ_are_refused_by_what_differs(
 
 def test_refusals_leave_nothing(documents: Documents, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one = saved(tmp_path, "a.memo", built(documents))
-    text = Memory(MemoryConfig.text(20, 256, inner_dim=64), Tokenizer.bytes())
+    text = Memory(TextConfig(num_banks=20, vocab_size=256, inner_dim=64), Tokenizer.bytes())
     two = saved(tmp_path, "b.memo", text)
     with pytest.raises(ConfigError, match="30 documents of the same id"):
         merge([one, one], tmp_path / "c.memo", CombineOptions())

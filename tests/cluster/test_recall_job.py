@@ -19,7 +19,7 @@ from cluster import recall_job
 from cluster.recall_actor import RecallOptions
 from cluster.recall_job import JobSummary, recall_file
 from console.app import main
-from memo_dist import Memory, MemoryConfig, Tokenizer
+from memo_dist import Memory, TextConfig, Tokenizer
 from memo_dist.errors import ConfigError, DamagedMemoryError, OutputExistsError
 from memo_dist.files.published import publish
 from memo_dist.models import cleanup_for
@@ -28,7 +28,7 @@ from memo_dist.recalling.prompts import read_prompts
 from memo_dist.recalling.recall import recall
 
 pytestmark = pytest.mark.usefixtures("ray_local")
-CONFIG = MemoryConfig.text(num_banks=30, vocab_size=256, inner_dim=128)
+CONFIG = TextConfig(num_banks=30, vocab_size=256, inner_dim=128)
 TEXT = "".join(f"entry {i}: {i * i % 977} beside {i * 31 % 889};\n" for i in range(150))
 OPTIONS = RecallOptions(max_tokens=12, beam=2, top_k=3)
 

@@ -18,7 +18,7 @@ from cluster.build import BuildSummary, build
 from cluster.prepare import BuildOptions
 from cluster.run import Progress
 from cluster.workspace import FencedError, Workspace, workspace_path
-from memo_dist import Memory, MemoryConfig, Tokenizer
+from memo_dist import Memory, TextConfig, Tokenizer
 from memo_dist.errors import ConfigError, DamagedMemoryError, OutputExistsError, StorageError
 from memo_dist.files.stored import StoredMemory
 from pipelines.plan import CorpusOptions
@@ -53,7 +53,7 @@ def corpus(text_corpus: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def truth(text_corpus: Path) -> str:
     """The digest of one process that was never disturbed."""
-    memory = Memory(MemoryConfig.text(40, 256, inner_dim=64), Tokenizer.bytes())
+    memory = Memory(TextConfig(num_banks=40, vocab_size=256, inner_dim=64), Tokenizer.bytes())
     for path in text_corpus.iterdir():
         memory.memorize(path.name, np.frombuffer(path.read_bytes(), np.uint8))
     return memory.digest()

@@ -15,14 +15,15 @@ import pytest
 
 from cluster.prepare import BuildOptions, prepare
 from console.app import main
-from memo_dist import Memory, MemoryConfig
+from memo_dist import Memory, TextConfig
 from memo_dist.errors import ConfigError
 from memo_dist.files.manifest import Manifest
+from memo_dist.models.repetition import repetition_of
 from memo_dist.planning.capacity import recall_of
 from memo_dist.planning.forecast import Machines, forecast, seconds_per_association
 from memo_dist.planning.memory_plan import WORKER_BYTES
 from memo_dist.planning.rates import Rates
-from memo_dist.planning.repetition import TYPICAL, repetition_of
+from memo_dist.planning.repetition import TYPICAL
 from memo_dist.sizes import show_seconds
 from pipelines.plan import MIN_UNIT_BYTES, UNIT_BYTES, UNITS_WANTED
 
@@ -50,7 +51,7 @@ RATES = Rates(
     disk_read_bytes_per_s=4e8,
     build_overhead_s=10.0,
 )
-CONFIG = MemoryConfig.text(1, 32_000)
+CONFIG = TextConfig(num_banks=1, vocab_size=32_000)
 
 
 @pytest.fixture
@@ -157,7 +158,7 @@ def test_more_machines_divide_all_but_hashing() -> None:
 
 
 def test_machines_without_a_shard_hold_nothing() -> None:
-    few = MemoryConfig.text(5, 32_000)
+    few = TextConfig(num_banks=5, vocab_size=32_000)
     three, many = (
         forecast(few, 0.99, 10**9, 10**6, TYPICAL, Machines(n, 1, 0), RATES, fixed_banks=True) for n in (5, 1000)
     )

@@ -10,9 +10,9 @@ Real text breaks the assumption that keys are nearly orthogonal; there the confi
 
 import numpy as np
 
-from memo_dist.config import MemoryConfig
 from memo_dist.device.backend import to_device, to_host
 from memo_dist.models.candidates import SCORES_AT_ONCE, Candidates, best_columns, joined
+from memo_dist.models.paper.config import PaperConfig
 from memo_dist.models.paper.encoder import ProjectedEncoder
 
 _SEARCHED = 1 << 12  # tokens scored at a time where only one answer is checked
@@ -26,7 +26,7 @@ class ProjectedCleanup:
         encoder: whose vectors to use; made anew if None.
     """
 
-    def __init__(self, config: MemoryConfig, encoder: ProjectedEncoder | None = None) -> None:
+    def __init__(self, config: PaperConfig, encoder: ProjectedEncoder | None = None) -> None:
         self.config = config
         self.encoder = ProjectedEncoder(config) if encoder is None else encoder
         self.xp, self._codebook = self.encoder.xp, self.encoder.vectors

@@ -15,11 +15,11 @@ from types import ModuleType
 
 import numpy as np
 
-from memo_dist.config import MemoryConfig
 from memo_dist.device.backend import Array, add_product, sum_by_group, to_device, to_host
 from memo_dist.digests import array_digest
 from memo_dist.errors import ConfigError
 from memo_dist.models.contents import Contents
+from memo_dist.models.paper.config import PaperConfig
 from memo_dist.models.paper.encoder import ProjectedEncoder
 from memo_dist.models.text.ledger import Entries
 from memo_dist.segments import Segment
@@ -34,7 +34,7 @@ class ProjectedContents:
         xp: numpy or cupy.
     """
 
-    def __init__(self, config: MemoryConfig, banks: range, xp: ModuleType = np) -> None:
+    def __init__(self, config: PaperConfig, banks: range, xp: ModuleType = np) -> None:
         self.config, self.banks, self.xp = config, banks, xp
         self.encoder = ProjectedEncoder(config, banks, xp)
         self.cells = xp.zeros((len(banks), *config.bank_shape), np.float32)

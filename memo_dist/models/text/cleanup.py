@@ -23,9 +23,9 @@ import numpy as np
 
 from memo_dist.config import MemoryConfig
 from memo_dist.device.backend import Array, namespace, to_device, to_host
-from memo_dist.files.bit_planes import sign_planes
 from memo_dist.log_sum import log_sum_exp
 from memo_dist.models.candidates import BLOCK, SCORES_AT_ONCE, Candidates, best_whole, first_columns, joined
+from memo_dist.models.text.bit_planes import sign_planes
 from memo_dist.models.text.codes import signs, value_words
 from memo_dist.models.text.encoder import HashedEncoder
 from memo_dist.models.text.search import AT_ONCE, best_codes

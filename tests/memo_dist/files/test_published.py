@@ -13,18 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from console.app import main
-from memo_dist import Memory, MemoryConfig, Tokenizer
+from memo_dist import Memory, TextConfig, Tokenizer
 from memo_dist.errors import ConfigError, DamagedMemoryError, MemoError
-from memo_dist.files.bit_planes import BITS, expand, noise_factor, quantize
 from memo_dist.files.manifest import MANIFEST_FILE, Manifest
 from memo_dist.files.published import PUBLISHED_BITS, PublishedMemory, open_memory, publish
 from memo_dist.files.stored import StoredMemory, shard_file
 from memo_dist.kernels.planes import read_planes
 from memo_dist.models import cleanup_for
+from memo_dist.models.text.bit_planes import BITS, expand, noise_factor, quantize
 from memo_dist.models.text.codes import signs
 from memo_dist.recalling.recall import recall
 
-CONFIG = MemoryConfig.text(num_banks=6, vocab_size=256, inner_dim=128)
+CONFIG = TextConfig(num_banks=6, vocab_size=256, inner_dim=128)
 PARAGRAPH = "".join(f"line {i}: {i * i % 97} and {i * 31 % 89}.\n" for i in range(60))
 
 

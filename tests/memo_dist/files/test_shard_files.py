@@ -10,14 +10,14 @@ import h5py
 import numpy as np
 import pytest
 
-from memo_dist import Memory, MemoryConfig
+from memo_dist import Memory, MemoryConfig, TextConfig
 from memo_dist.errors import DamagedMemoryError, MemoError, OutputExistsError, StorageError
 from memo_dist.files.manifest import Manifest
 from memo_dist.files.shard_writer import write_shard
 from memo_dist.files.stored import StoredMemory, shard_file, staged_output, write_contents
 from memo_dist.shard import Shard
 
-CONFIG = MemoryConfig.text(num_banks=5, vocab_size=500, inner_dim=64)
+CONFIG = TextConfig(num_banks=5, vocab_size=500, inner_dim=64)
 Documents = dict[str, list[int]]
 
 
@@ -130,7 +130,7 @@ def test_foreign_and_missing_files_are_refused(documents: Documents, saved: Path
     shard = saved / shard_file(0)
     size = shard.stat().st_size
     other = dict(list(documents.items())[:-1])
-    built(other, MemoryConfig.text(5, 500, inner_dim=64, seed=3)).save(tmp_path / "other.memo")
+    built(other, TextConfig(num_banks=5, vocab_size=500, inner_dim=64, seed=3)).save(tmp_path / "other.memo")
     foreign = (tmp_path / "other.memo" / shard_file(0)).read_bytes()
     shard.write_bytes(foreign)
     assert_refused(saved, shard.name)
@@ -172,7 +172,7 @@ def test_a_shard_of_another_memory_is_refused_when_it_is_opened(documents: Docum
     """Same config, same size on disk, other documents: only what the manifest says of digests tells them apart."""
     names = list(documents)
     changed = {**documents, names[0]: [(token + 1) % 500 for token in documents[names[0]]]}
-    config = MemoryConfig.text(num_banks=5, vocab_size=500, inner_dim=64, num_layers=1)
+    config = TextConfig(num_banks=5, vocab_size=500, inner_dim=64, num_layers=1)
     for name, content in (("a", {"x": documents[names[0]]}), ("b", {"x": changed[names[0]]})):
         save_in_shards(built(content, config), tmp_path / name, [0, 2, 5])
     record = Manifest.read(tmp_path / "a").shards[1]
@@ -224,7 +224,7 @@ def test_a_failed_save_leaves_nothing(documents: Documents, tmp_path: Path, monk
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(small_disk: Path) -> None:
-    memory = Memory(MemoryConfig.text(200, 500, inner_dim=64))
+    memory = Memory(TextConfig(num_banks=200, vocab_size=500, inner_dim=64))
     memory.memorize("a", np.random.default_rng(0).integers(0, 500, 20_000))
     with pytest.raises(StorageError, match="the disk is full") as caught:
         memory.save(small_disk / "m.memo")

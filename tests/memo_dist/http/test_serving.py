@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from cluster.serve.replica import turns
 from console.app import main
-from memo_dist import Memory, MemoryConfig, Tokenizer
+from memo_dist import Memory, TextConfig, Tokenizer
 from memo_dist.errors import ConfigError
 from memo_dist.files.published import open_memory, publish
 from memo_dist.http.answerer import Answerer
@@ -54,7 +54,7 @@ class Local:
 @pytest.fixture(scope="module")
 def memory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("serving") / "m.memo"
-    made = Memory(MemoryConfig.text(num_banks=30, vocab_size=256, inner_dim=128), Tokenizer.bytes())
+    made = Memory(TextConfig(num_banks=30, vocab_size=256, inner_dim=128), Tokenizer.bytes())
     for name, text in (("text", TEXT), ("one", FORK + ENDINGS[0]), ("two", FORK + ENDINGS[1]), ("snow", "☃ " * 40)):
         made.memorize(name, np.frombuffer(text.encode(), np.uint8))
     made.save(path)
@@ -382,7 +382,7 @@ def test_published_memories_answer_alike(memory: Path, client: TestClient, tmp_p
 
 
 def test_memories_that_cannot_be_served_say_why(tmp_path: Path) -> None:
-    bare = Memory(MemoryConfig.text(num_banks=2, vocab_size=50))
+    bare = Memory(TextConfig(num_banks=2, vocab_size=50))
     bare.memorize("a", list(range(30)))
     bare.save(tmp_path / "bare.memo")
     with pytest.raises(ConfigError, match="no tokenizer"):

@@ -6,14 +6,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from memo_dist import Memory, MemoryConfig, Tokenizer
+from memo_dist import Memory, TextConfig, Tokenizer
 from memo_dist.batches import BatchInfo, make_batch
 from memo_dist.measuring.evaluation import area_under_curve, evaluate
 from memo_dist.measuring.sampling import sample_positions
 from memo_dist.recalling.prompting import recall_text
 from memo_dist.segments import Segment
 
-CONFIG = MemoryConfig.text(num_banks=30, vocab_size=6)
+CONFIG = TextConfig(num_banks=30, vocab_size=6)
 
 
 def table(documents: dict[str, list[int]], step: int = 10**6) -> pa.Table:
@@ -100,7 +100,7 @@ def merging_tokenizer() -> Tokenizer:
 
 def test_a_prompt_that_stops_inside_a_token_is_healed() -> None:
     tokenizer = merging_tokenizer()
-    memory = Memory(MemoryConfig.text(8, 257), tokenizer)
+    memory = Memory(TextConfig(num_banks=8, vocab_size=257), tokenizer)
     text = "the quick fox, and then the quick badger, and nothing else in the world to be told"
     memory.memorize("a", tokenizer.encode([text])[0])
     prompts = [text[:34], text[:35], text[:33]]  # "... quick ", "... quick b", "... quick"
@@ -114,7 +114,7 @@ def test_a_prompt_that_stops_inside_a_token_is_healed() -> None:
 
 def test_healing_never_contradicts_the_prompt() -> None:
     tokenizer = merging_tokenizer()
-    memory = Memory(MemoryConfig.text(8, 257), tokenizer)
+    memory = Memory(TextConfig(num_banks=8, vocab_size=257), tokenizer)
     memory.memorize("a", tokenizer.encode(["the quick fox, and then the quick badger, and nothing else"])[0])
     (answer,) = recall_text(memory, memory.cleanup, tokenizer, ["fox, and then the quick z"], 10, 8, 0.99)
     assert answer.text == ""

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from memo_dist import Memory, MemoryConfig
+from memo_dist import Memory, TextConfig
 from memo_dist.errors import PromptError, TokenizerError
 
 VOCAB = 1000
 
 
 def memory_of(*documents: list[int], banks: int = 8) -> Memory:
-    memory = Memory(MemoryConfig.text(banks, VOCAB))
+    memory = Memory(TextConfig(num_banks=banks, vocab_size=VOCAB))
     for index, tokens in enumerate(documents):
         memory.memorize(str(index), tokens)
     return memory

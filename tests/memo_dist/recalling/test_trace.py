@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from console.app import main
-from memo_dist import Memory, MemoryConfig, Tokenizer
+from memo_dist import Memory, TextConfig, Tokenizer
 from memo_dist.errors import ConfigError, PromptError
 from memo_dist.files.published import publish
 from memo_dist.models.text.cleanup import HashedCleanup
 from memo_dist.recalling.trace import trace
 
-CONFIG = MemoryConfig.text(num_banks=24, vocab_size=400, inner_dim=128)
+CONFIG = TextConfig(num_banks=24, vocab_size=400, inner_dim=128)
 HELD = [np.random.default_rng(i).integers(0, 400, 500) for i in range(8)]
 
 
@@ -106,7 +106,7 @@ def test_bad_questions_are_refused(memory: Memory, cleanup: HashedCleanup) -> No
 @pytest.fixture(scope="module")
 def text_memory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("text") / "m.memo"
-    made = Memory(MemoryConfig.text(num_banks=6, vocab_size=256, inner_dim=128), Tokenizer.bytes())
+    made = Memory(TextConfig(num_banks=6, vocab_size=256, inner_dim=128), Tokenizer.bytes())
     made.memorize("a", np.frombuffer(SAID.encode(), np.uint8))
     made.save(path)
     return path

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memo_dist import Memory, MemoryConfig
+from memo_dist import Memory, TextConfig
 from memo_dist.errors import NotMemorizedError, StorageError
 from memo_dist.files.shard_writer import write_shard
 from memo_dist.files.stored import StoredMemory
@@ -26,7 +26,7 @@ from memo_dist.stores.banks import FileBanks, HostBanks, ResidentBanks
 from memo_dist.stores.parts import FileParts, HostParts, ResidentParts
 from memo_dist.stores.pending import FilePending
 
-CONFIG = MemoryConfig.text(num_banks=7, vocab_size=50, inner_dim=64)
+CONFIG = TextConfig(num_banks=7, vocab_size=50, inner_dim=64)
 NOTHING = np.zeros(0, np.uint32)
 
 
@@ -178,7 +178,7 @@ def test_pending_comes_back_part_by_part_and_memorized_first(tmp_path: Path, pie
 
 def test_a_full_scratch_disk_is_told(small_disk: Path) -> None:
     def memorize() -> None:
-        shard = Shard(MemoryConfig.text(400, 500, inner_dim=64), range(400), scratch=small_disk)
+        shard = Shard(TextConfig(num_banks=400, vocab_size=500, inner_dim=64), range(400), scratch=small_disk)
         shard.add_segments([("a", segment(np.random.default_rng(0).integers(0, 500, 60_000).tolist()))])
 
     with pytest.raises(StorageError, match="the disk is full"):
