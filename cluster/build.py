@@ -20,7 +20,7 @@ from cluster.watch import MemoryWatch
 from cluster.workspace import Workspace, unfinished_statement
 from memo_dist.device.backend import array_module
 from memo_dist.errors import StorageError
-from memo_dist.files.stored import refuse_existing
+from memo_dist.files.staging import refuse_existing
 from memo_dist.planning.memory_plan import MemoryPlan, require_budget
 from memo_dist.sizes import show_bytes
 from pipelines.plan import CorpusPlan

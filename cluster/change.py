@@ -32,8 +32,9 @@ from cluster.workspace import Workspace, require_same, unfinished_statement, wor
 from memo_dist.documents import DocumentRegistry, document_key
 from memo_dist.errors import ConfigError, InputError
 from memo_dist.files.generations import require_whole
+from memo_dist.files.journal import AddEntry, BuildEntry
 from memo_dist.files.manifest import TOKENIZER_FILE, Manifest
-from memo_dist.files.stored import StoredMemory
+from memo_dist.files.opened import open_memory
 from memo_dist.planning.memory_plan import require_budget
 from pipelines.batching import Selection, delayed_records
 from pipelines.plan import CorpusOptions, CorpusPlan, for_operation, plan_corpus
@@ -114,8 +115,8 @@ def _change(
     on_progress: Callable[[Progress], None],
 ) -> ChangeSummary:
     clock = Clock()
-    with StoredMemory(memory) as stored:
-        base, held, tokenizer = stored.manifest, stored.documents(), stored.tokenizer
+    with open_memory(memory) as stored:
+        base, held, tokenizer = stored.manifest, stored.require_working().documents(), stored.tokenizer
     if options.documents and not inputs:
         options = replace(options, token_ids=tokenizer is None)
     if (tokenizer is None) != options.token_ids:
@@ -281,7 +282,7 @@ def sources_of(memory: Path, manifest: Manifest, documents: tuple[str, ...]) -> 
         return []
     if manifest.tokenizer_hash and all(Path(document).is_file() for document in documents):
         return list(documents)
-    named = [name for entry in manifest.sources if entry.get("action") != "forget" for name in entry.get("inputs", [])]
+    named = [name for entry in manifest.sources if isinstance(entry, BuildEntry | AddEntry) for name in entry.inputs]
     there = [
         name for name in dict.fromkeys(named) if "://" in name or Path(name).exists() or glob.glob(name, recursive=True)
     ]

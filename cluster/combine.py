@@ -11,9 +11,7 @@ rebank  a ledger's names keep the upper half of every window's hash, which says 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import ray
@@ -24,8 +22,10 @@ from cluster.ray_session import local_cpus, memory_budget, ray_session
 from cluster.workspace import Workspace
 from memo_dist.config import MemoryConfig
 from memo_dist.errors import ConfigError
+from memo_dist.files.journal import Entry, MergeEntry, RebankEntry, now
 from memo_dist.files.manifest import TOKENIZER_FILE, Manifest
-from memo_dist.files.stored import StoredMemory, refuse_existing
+from memo_dist.files.opened import open_memory
+from memo_dist.files.staging import refuse_existing
 from memo_dist.models import model_of
 from memo_dist.planning.memory_plan import MemoryPlan, fit_plan, require_budget
 from memo_dist.tokenizer import Tokenizer
@@ -56,7 +56,7 @@ def merge(memories: list[Path], out: Path, options: CombineOptions) -> Manifest:
     with _shards(manifests[0].config, total, tokenizer, memories[0], out, options) as placed:
         for memory in memories[1:]:
             ray.get([one.actor.merge.remote(str(memory.absolute())) for one in placed])
-        entry = {"action": "merge", "memories": [str(memory) for memory in memories]}
+        entry = MergeEntry(memories=[str(memory) for memory in memories], when=now())
         return _publish(out, manifests[0].config, total, tokenizer, placed, entry)
 
 
@@ -67,14 +67,16 @@ def rebank(memory: Path, num_banks: int, out: Path, options: CombineOptions) -> 
         ConfigError: the preset has one matrix, or the number is out of range.
         BudgetError, StorageError: there is no room; nothing is left behind.
     """
-    with StoredMemory(memory) as stored:
+    with open_memory(memory) as stored:
+        stored.require_working()
         manifest, tokenizer = stored.manifest, stored.tokenizer
     if not model_of(manifest.config).has_ledger:
         raise ConfigError(f"{memory} is of the preset {manifest.config.preset!r}, one matrix that has no ledger")
     config = replace(manifest.config, num_banks=num_banks)
     with _shards(config, manifest, tokenizer, None, out, options) as placed:
         ray.get([one.actor.merge.remote(str(memory.absolute())) for one in placed])
-        entry = {"action": "rebank", "memories": [str(memory)], "banks": [manifest.config.num_banks, num_banks]}
+        banks = [manifest.config.num_banks, num_banks]
+        entry = RebankEntry(memories=[str(memory)], banks=banks, when=now())
         return _publish(out, config, manifest, tokenizer, placed, entry)
 
 
@@ -82,10 +84,10 @@ def _alike(memories: list[Path]) -> tuple[list[Manifest], Tokenizer | None]:
     """Manifests and tokenizer of memories that can be merged."""
     manifests, documents = [], []
     for memory in memories:
-        with StoredMemory(memory) as stored:
+        with open_memory(memory) as stored:
+            documents.append(stored.require_working().documents()[:, 0])
             tokenizer = stored.tokenizer
             manifests.append(stored.manifest)
-            documents.append(stored.documents()[:, 0])
     first = {**manifests[0].config.to_dict(), "tokenizer": manifests[0].tokenizer_hash}
     for memory, manifest in zip(memories[1:], manifests[1:], strict=True):
         other = {**manifest.config.to_dict(), "tokenizer": manifest.tokenizer_hash}
@@ -159,14 +161,13 @@ def _publish(
     total: Manifest,
     tokenizer: Tokenizer | None,
     placed: list[Placed],
-    entry: dict[str, Any],
+    entry: Entry,
 ) -> Manifest:
     refuse_existing(out)
-    workspace = Workspace(out, entry, tokenizer)
+    workspace = Workspace(out, entry.to_dict(), tokenizer)
     with kept_or_removed(workspace):
         targets = [str((workspace.path / name).absolute()) for name in workspace.shard_files(len(placed))]
         written = ray.get([one.actor.write.remote(target) for one, target in zip(placed, targets, strict=True)])
-        journal = [*total.sources, {**entry, "when": datetime.now(UTC).isoformat(timespec="seconds")}]
-        manifest = workspace.commit(config, written, total.tokens, total.documents, journal)
+        manifest = workspace.commit(config, written, total.tokens, total.documents, [*total.sources, entry])
         workspace.publish()
     return manifest

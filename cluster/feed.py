@@ -22,7 +22,7 @@ class Feed:
 
     Args:
         graphs: one `Delayed` a unit, each giving a batch.
-        shards: actors with `memorize(batch) -> Applied`.
+        shards: actors with `memorize(batch) -> Applied` and `forget(batch) -> Applied`.
         window: units under way at a time.
         sign: -1 to forget the batches.
     """
@@ -44,7 +44,8 @@ class Feed:
                 return
             batch = _submit(graph)
             self._answers[unit] = []
-            self._waiting |= {placed.actor.memorize.remote(batch, self._sign): unit for placed in self._shards}
+            verb = "memorize" if self._sign > 0 else "forget"
+            self._waiting |= {getattr(placed.actor, verb).remote(batch): unit for placed in self._shards}
 
     @property
     def unfinished(self) -> bool:

@@ -7,7 +7,6 @@ the directory (workspace.py), one unit's way to the shards (feed.py).
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +20,7 @@ from cluster.signals import StopRequest
 from cluster.workspace import Workspace
 from memo_dist.device.backend import array_module
 from memo_dist.errors import DamagedMemoryError, MemoError
+from memo_dist.files.journal import TEXT_ENTRIES, TextEntry, now
 from memo_dist.files.manifest import Manifest
 from memo_dist.planning.memory_plan import MemoryPlan
 from pipelines.batching import EVERYTHING, Selection, delayed_batches
@@ -190,19 +190,17 @@ class Run:
         targets = [str((self.workspace.path / name).absolute()) for name in self.workspace.shard_files(len(placed))]
         written = ray.get([one.actor.write.remote(target) for one, target in zip(placed, targets, strict=True)])
         progress = self.progress
-        entry: dict[str, Any] = {
-            "action": self.task.action,
-            "when": datetime.now(UTC).isoformat(timespec="seconds"),
-            "inputs": inputs,
-            "files": self.prepared.corpus.files,
-            "units": progress.units,
-            "units_done": progress.units_done,
-            "skipped": progress.skipped,
-            "replaced": progress.replaced,
-            "empty": progress.empty,
-        }
-        if self.prepared.repetition is not None:
-            entry["repetition"] = self.prepared.repetition.to_dict()
+        entry = TEXT_ENTRIES[self.task.action](
+            when=now(),
+            inputs=inputs,
+            files=self.prepared.corpus.files,
+            units=progress.units,
+            units_done=progress.units_done,
+            skipped=progress.skipped,
+            replaced=progress.replaced,
+            empty=progress.empty,
+            repetition=self.prepared.repetition,
+        )
         journal = [*(self.task.base.sources if self.task.base else []), entry]
         manifest = self.workspace.commit(
             self.prepared.plan.config, written, progress.tokens, progress.documents, journal
@@ -219,14 +217,15 @@ class Run:
                 self.progress.tokens, self.progress.documents = self.task.base.tokens, self.task.base.documents
             return set()
         with self.workspace.stored() as stored:
-            manifest, applied = stored.manifest, stored.applied()
-        source = manifest.sources[-1]
-        self.progress.units_done = self.progress.units_before = source["units_done"]
+            manifest, applied = stored.manifest, stored.require_working().applied()
+        entry = manifest.sources[-1]
+        assert isinstance(entry, TextEntry)  # a checkpoint's last entry is that of the run which wrote it
+        self.progress.units_done = self.progress.units_before = entry.units_done
         self.progress.tokens, self.progress.documents = manifest.tokens, manifest.documents
-        for name in ("skipped", "replaced", "empty"):
-            setattr(self.progress, name, source[name])
+        self.progress.skipped, self.progress.replaced = entry.skipped, entry.replaced
+        self.progress.empty = entry.empty
         if self._first:
-            self.units_before, self._first = source["units_done"], False
+            self.units_before, self._first = entry.units_done, False
         return applied
 
     def _place(self) -> list[Placed]:

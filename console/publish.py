@@ -8,7 +8,9 @@ import typer
 from console.flags import AsJson, ConfigFile, MemoryPath
 from console.inspect import predicted_recall
 from console.output import ProgressLine, print_json, print_table
-from memo_dist.files.published import PUBLISHED_BITS, PublishedMemory, publish
+from memo_dist.files.opened import open_memory
+from memo_dist.files.published_writer import publish
+from memo_dist.models.text.bit_planes import PUBLISHED_BITS
 from memo_dist.sizes import show_bytes
 
 
@@ -25,8 +27,8 @@ def publish_command(
         def on_bank(done: int, banks: int) -> None:
             line.update(done / banks, done)
 
-        manifest = publish(Path(memory), out, bits, on_bank)
-    with PublishedMemory(out) as published:
+        manifest = publish(Path(memory), out, bits, on_bank=on_bank)
+    with open_memory(out) as published:
         size = published.bytes_on_disk
     facts = {
         "memory": str(out),

@@ -8,6 +8,7 @@ import typer
 
 from console.flags import AsJson, ConfigFile
 from console.output import ProgressLine, print_json, print_rows
+from memo_dist.durable import writing
 from memo_dist.errors import ConfigError, InputError
 from memo_dist.experiments.capacity import CapacityRow, CapacityRun, run_capacity
 from memo_dist.experiments.layers import VOCABULARY, LayersRow, LayersRun, run_layers
@@ -16,7 +17,6 @@ from memo_dist.experiments.random_tokens import SEQUENCES
 from memo_dist.experiments.report import capacity_table, layers_table, write_table
 from memo_dist.experiments.rows import RowFile
 from memo_dist.extras import require
-from memo_dist.files.durable import writing
 from memo_dist.models import MODELS
 from memo_dist.planning.memory_plan import require_experiment
 

@@ -58,6 +58,12 @@ class BankOverflowError(MemoError, OverflowError):
     exit_code = 1
 
 
+class CountOverflowError(MemoError, OverflowError):
+    """An association was seen more often than the ledger counts; nothing of its part was changed."""
+
+    exit_code = 1
+
+
 class MissingExtraError(MemoError, ImportError):
     """Libraries that only extras of memo-dist install are absent.
 

@@ -27,7 +27,7 @@ from cluster.build import BuildSummary, build
 from cluster.prepare import BuildOptions
 from cluster.run import Progress
 from memo_dist.files.batch_file import read_batches, write_batches
-from memo_dist.files.stored import StoredMemory
+from memo_dist.files.opened import open_memory
 from memo_dist.measuring.evaluation import evaluate
 from memo_dist.sizes import parse_bytes
 from pipelines.batching import stream_batches
@@ -101,14 +101,14 @@ def row(summary: BuildSummary) -> dict[str, Any]:
 
 def recall_of(memory: Path, inputs: list[str], corpus: CorpusOptions) -> dict[str, object]:
     plan = plan_corpus(inputs, corpus)
-    with StoredMemory(memory) as stored:
+    with open_memory(memory) as stored:
         kept = memory.with_name("batches.arrow")
         write_batches(stream_batches(plan, stored.tokenizer, stored.config.context_length), kept)
         found = evaluate(
             stored,
             partial(read_batches, kept),
-            stored.manifest.tokens,
-            stored.manifest.associations,
+            tokens=stored.manifest.tokens,
+            associations=stored.manifest.associations,
             sample=3000,
             prompts=100,
         )

@@ -34,7 +34,7 @@ from console.bench import standard_library
 from memo_dist.batches import read_batch
 from memo_dist.config import MemoryConfig
 from memo_dist.files.batch_file import write_batches
-from memo_dist.files.stored import shard_file
+from memo_dist.files.format import shard_file
 from memo_dist.measuring.bench import ShardTask, associations_of, measure_core, shard_stages, token_count
 from memo_dist.measuring.together import median_seconds, run_together
 from memo_dist.models.text.associations import bank_of

@@ -19,6 +19,7 @@ import numpy as np
 from memo_dist import MemoryConfig
 from memo_dist.device.backend import Array, to_device, to_host
 from memo_dist.device.lanes import lanes, pinned_bytes
+from memo_dist.models.protocol import ShardRoom
 from memo_dist.models.text.associations import Associations
 from memo_dist.models.text.banks import BankRange
 from memo_dist.models.text.cleanup import HashedCleanup
@@ -95,8 +96,12 @@ def device_rates(bench: Bench, size: int, count: int) -> dict[str, float]:
 
 def shard_of(config: MemoryConfig, documents: Documents, xp: ModuleType, **more: Any) -> Shard:
     """All documents memorized."""
-    shard = Shard(config, range(config.num_banks), expected=3 * sum(len(s.tokens) for _, s in documents), xp=xp, **more)
-    shard.add_segments(documents)
+    shard = Shard(
+        config,
+        range(config.num_banks),
+        room=ShardRoom(expected=3 * sum((len(s.tokens) for _, s in documents)), xp=xp, **more),
+    )
+    shard.memorize_segments(documents)
     shard.flush()
     return shard
 

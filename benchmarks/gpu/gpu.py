@@ -55,7 +55,7 @@ def differences(documents: Documents, config: MemoryConfig, xp: ModuleType, aske
         reads = shard.retrieve(cues.values.ravel()).reshape(*cues.values.shape, -1)
         best = cleanup.rank(reads, cues.filled, top_k=4)
         whole = digest(shard)
-        shard.add_segments(documents[: len(documents) // 2], sign=-1)
+        shard.forget_segments(documents[: len(documents) // 2])
         found[name] = {
             "association names": to_host(pairs.names),
             "association tokens": to_host(pairs.tokens),

@@ -107,7 +107,7 @@ def plainly(config: MemoryConfig, table: pa.Table, batches: int, positions: bool
     tokens = sum(len(segment.tokens) for _, segment in sample)
     found = {**watch.rates(tokens), "peak_bytes": high_water(), "ready_bytes": ready}
     memory = Memory(config)
-    memory.shard.add_segments(sample)
+    memory.shard.memorize_segments(sample)
     other = memory.shard.contents.read_banks(0, config.num_banks).reshape(method.cells.shape)
     apart = np.linalg.norm(method.cells - other) / np.linalg.norm(other)
     return {**found, "residual_to_identity": float(apart)}
@@ -126,7 +126,8 @@ def by_memory(config: MemoryConfig, table: pa.Table, sample: int, repeats: int) 
         memory.shard.flush()
         tried.append(watch.rates(tokens))
     peak = high_water()
-    found = evaluate(memory, lambda: [table], tokens, memory.num_associations, sample=sample, prompts=0)
+    associations = memory.num_associations
+    found = evaluate(memory, lambda: [table], tokens=tokens, associations=associations, sample=sample, prompts=0)
     return {
         **sorted(tried, key=lambda rates: rates["tokens_per_s"])[repeats // 2],
         "peak_bytes": peak,

@@ -22,7 +22,7 @@ from scipy.special import expit
 
 from benchmarks.common.corpus_index import CorpusIndex
 from benchmarks.common.script import add_named_memories, add_out, script_parser, write_json, write_rows
-from memo_dist.files.published import open_memory
+from memo_dist.files.opened import open_memory
 from memo_dist.measuring.calibration import Bin, best_temperature, brier_score, expected_error, log_loss, reliability
 from memo_dist.measuring.sampling import Positions, sample_positions
 from memo_dist.models import cleanup_for

@@ -25,7 +25,7 @@ import numpy as np
 from benchmarks.common.script import add_memory_and_corpus, script_parser
 from cluster.ray_session import local_cpus
 from memo_dist.batches import read_batch
-from memo_dist.files.published import PublishedMemory, open_memory
+from memo_dist.files.opened import OpenMemory, open_memory
 from memo_dist.measuring.sampling import Positions, sample_positions
 from memo_dist.models.cues import Reader
 from memo_dist.models.text.cleanup import HashedCleanup
@@ -36,7 +36,7 @@ _SEPARATOR = 0xFFFF
 Ask = Callable[[list[np.ndarray]], list[int]]
 
 
-def index(memory: PublishedMemory, corpus: Any, folder: Path) -> tuple[float, int]:
+def index(memory: OpenMemory, corpus: Any, folder: Path) -> tuple[float, int]:
     """Write the corpus's tokens as infini-gram keeps them, have it sort them; (seconds of sorting, bytes)."""
     offsets, at = [], 0
     with open(folder / "tokenized.0", "wb") as tokens:
@@ -96,7 +96,7 @@ def rate(ask_all: Callable[[list[np.ndarray]], object], contexts: list[np.ndarra
     return round(float(np.median(rates[1:])), 1)
 
 
-def compared(memory: PublishedMemory, places: Positions, theirs: Callable[[np.ndarray], int]) -> dict[str, Any]:
+def compared(memory: OpenMemory, places: Positions, theirs: Callable[[np.ndarray], int]) -> dict[str, Any]:
     config = memory.config
     ours = asker(memory, HashedCleanup(config), config.context_length)
     contexts, truth = [c for c in places.contexts() if len(c)], places.following[:, 0]
@@ -127,7 +127,7 @@ def main() -> None:
     asked = parser.parse_args()
     corpus = plan_corpus(asked.inputs, CorpusOptions(include=asked.include, errors=asked.errors))
     with open_memory(asked.memory) as memory, tempfile.TemporaryDirectory() as folder:
-        if not isinstance(memory, PublishedMemory):
+        if not memory.is_published:
             parser.error(f"{asked.memory} is not published; memo-dist publish makes a small memory of it")
         seconds, size = index(memory, corpus, Path(folder))
         batches = stream_batches(corpus, memory.tokenizer, memory.config.context_length)

@@ -19,7 +19,8 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.common.script import add_out, script_parser, write_rows
 from memo_dist import Memory, TextConfig
-from memo_dist.files.published import PublishedMemory, publish
+from memo_dist.files.opened import OpenMemory, open_memory
+from memo_dist.files.published_writer import publish
 from memo_dist.models.text.cleanup import HashedCleanup
 
 VOCABULARIES = (8_000, 32_000, 128_000)
@@ -28,17 +29,17 @@ BANKS, LOAD = 160, 1_700  # of one bank; as of 90 parameters a token
 PARTS = ("encode", "read", "rank")
 
 
-def published(folder: Path, vocabulary: int) -> tuple[PublishedMemory, np.ndarray]:
+def published(folder: Path, vocabulary: int) -> tuple[OpenMemory, np.ndarray]:
     """A memory of random tokens, and the tokens."""
     memory = Memory(TextConfig(num_banks=BANKS, vocab_size=vocabulary))
     tokens = np.random.default_rng(vocabulary).integers(0, vocabulary, BANKS * LOAD // 3)
     memory.memorize("a", tokens)
     memory.save(folder / f"{vocabulary}.memo")
     publish(folder / f"{vocabulary}.memo", folder / f"{vocabulary}-1.memo", 1)
-    return PublishedMemory(folder / f"{vocabulary}-1.memo"), tokens
+    return open_memory(folder / f"{vocabulary}-1.memo"), tokens
 
 
-def ask(memory: PublishedMemory, cleanup: HashedCleanup, contexts: list[np.ndarray]) -> list[float]:
+def ask(memory: OpenMemory, cleanup: HashedCleanup, contexts: list[np.ndarray]) -> list[float]:
     """Processor seconds of each part of a query."""
     began = time.process_time()
     cues = cleanup.encoder.query(contexts)

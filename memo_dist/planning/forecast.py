@@ -14,9 +14,8 @@ of text, beside that work; what its calls take longer counts too.
 from dataclasses import dataclass
 
 from memo_dist.errors import ConfigError
-from memo_dist.files.published import PUBLISHED_BITS
 from memo_dist.models.repetition import Repetition, TextSize
-from memo_dist.models.text.bit_planes import noise_factor
+from memo_dist.models.text.bit_planes import PUBLISHED_BITS, noise_factor
 from memo_dist.models.text.capacity import with_banks_for
 from memo_dist.models.text.config import TextConfig
 from memo_dist.planning.capacity import predicted_recall

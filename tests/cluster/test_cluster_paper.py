@@ -15,7 +15,7 @@ from cluster.prepare import BuildOptions
 from cluster.reader import ClusterReader
 from memo_dist import Memory, PaperConfig
 from memo_dist.experiments.random_tokens import random_batch, sequence_segments, sequences_with_decoys
-from memo_dist.files.stored import StoredMemory
+from memo_dist.files.opened import open_memory
 from memo_dist.planning.memory_plan import plan_memory
 from pipelines.plan import CorpusOptions
 
@@ -30,9 +30,9 @@ def distance(left: np.ndarray, right: np.ndarray) -> float:
 
 
 def cells(path: Path) -> np.ndarray:
-    with StoredMemory(path) as stored:
+    with open_memory(path) as stored:
         stored.verify()
-        return np.concatenate([shard.cells(bank) for shard in stored.shards for bank in shard.banks])
+        return np.concatenate([shard.cells(bank) for shard in stored.require_working().files for bank in shard.banks])
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,8 @@ def test_actors_forget_and_merge(truth: Memory, tmp_path: Path) -> None:
     placed = started(2)
     for batch in batches:
         ray.get([one.actor.memorize.remote(batch) for one in placed])
-    ray.get([one.actor.forget.remote(batches[0]) for one in placed])
+    undone = batches[0].replace_schema_metadata({**batches[0].schema.metadata, b"batch_id": b"ff"})
+    ray.get([one.actor.forget.remote(undone) for one in placed])
     keys = np.random.default_rng(0).standard_normal((50, 64), np.float32)
     assert distance(ClusterReader(CONFIG, placed).read(keys), kept.read(keys)) < ROUNDING
     truth.save(tmp_path / "t.memo")

@@ -11,7 +11,7 @@ from cluster.workspace import workspace_path
 from console.app import main
 from memo_dist import Memory, MemoryConfig, PaperConfig, TextConfig, Tokenizer
 from memo_dist.errors import BudgetError, ConfigError, OutputExistsError
-from memo_dist.files.stored import StoredMemory
+from memo_dist.files.opened import open_memory
 
 pytestmark = pytest.mark.usefixtures("ray_local")
 CONFIG = TextConfig(num_banks=20, vocab_size=500, inner_dim=64)
@@ -43,7 +43,7 @@ def test_merge_is_one_build_of_everything(documents: Documents, tmp_path: Path, 
     manifest = merge(parts, tmp_path / "all.memo", CombineOptions(shards=shards))
     assert manifest.digest == built(documents).digest()
     assert (manifest.documents, manifest.tokens) == (30, sum(map(len, documents.values())))
-    assert manifest.sources[-1]["action"] == "merge"
+    assert manifest.sources[-1].action == "merge"
     merged = Memory.open(tmp_path / "all.memo")
     for name, tokens in part(documents, 0).items():
         merged.forget(name, tokens)
@@ -57,7 +57,7 @@ def test_rebank_is_a_build_with_that_many_banks(documents: Documents, tmp_path: 
     memory = saved(tmp_path, "m.memo", built(documents))
     manifest = rebank(memory, banks, tmp_path / "n.memo", CombineOptions(shards=shards))
     assert manifest.digest == built(documents, TextConfig(num_banks=banks, vocab_size=500, inner_dim=64)).digest()
-    with StoredMemory(tmp_path / "n.memo") as stored:
+    with open_memory(tmp_path / "n.memo") as stored:
         stored.verify()
 
 
