@@ -96,7 +96,7 @@ def test_every_library_of_an_extra_is_in_the_extra_that_is_named() -> None:
         assert listed & {module, {"yaml": "pyyaml", "backports": "backports_zstd"}.get(module, module)}, module
 
 
-@pytest.mark.parametrize("kind", ["working", "published"])
+@pytest.mark.parametrize("kind", [pytest.param("working", marks=pytest.mark.slow), "published"])
 @pytest.mark.parametrize("command", ["recall", "trace", "verify", "inspect"])
 def test_the_base_answers_as_the_full_install(memories: dict[str, Path], kind: str, command: str) -> None:
     memory = memories[kind]
@@ -152,9 +152,12 @@ NEEDS = {
     "reproduce layers --out new": "cluster,plots",
     "reproduce capacity --out new": "cluster,plots",
 }
+QUICK = ("build asked.txt --out new.memo", "serve working.memo", "reproduce layers --out new")
 
 
-@pytest.mark.parametrize("line", NEEDS)
+@pytest.mark.parametrize(
+    "line", [line if line in QUICK else pytest.param(line, marks=pytest.mark.slow) for line in NEEDS]
+)
 def test_a_command_without_its_extra_gives_the_install_line(memories: dict[str, Path], line: str) -> None:
     folder = memories["working"].parent
     words = [str(folder / word) if "." in word or word == "new" else word for word in line.split()]
