@@ -22,7 +22,7 @@ def mix64(x: int) -> int:
 
 
 class ReferenceMemory:
-    """Equations of docs/design.md, section 2.2, one token at a time."""
+    """Equations of docs/explanation/design.md, section 2.2, one token at a time."""
 
     def __init__(self, banks: int, vocab: int, dim: int = 64, heads: int = 4, layers: int = 3, seed: int = 0) -> None:
         self.banks, self.vocab, self.dim, self.heads, self.layers, self.seed = banks, vocab, dim, heads, layers, seed
@@ -78,8 +78,10 @@ class ReferenceMemory:
 
 
 def reference_key(config: MemoryConfig, before: list[int], layers: list[int]) -> np.ndarray:
-    """The paper's key (docs/design.md, section 2.1) after a document's tokens `before`, summed over some layers: one
-    layer and one child at a time, in float64. Only the random draws are those of memo_dist."""
+    """The paper's key (docs/explanation/design.md, section 2.1) after a document's tokens `before`, over some layers.
+
+    It is summed one layer and one child at a time, in float64. Only the random draws are those of memo_dist.
+    """
     dim, heads, width = config.inner_dim, config.num_heads, config.bank_shape[0]
     tokens = gaussian(config.seed, 0, "E", (config.vocab_size + 2, dim), 1 / dim).astype(float)
     seen = [config.vocab_size + 1] * heads + before

@@ -1,4 +1,6 @@
-"""The published method's arithmetic, written plainly from its equations (docs/paper.md); none of its code was used.
+"""The published method's arithmetic, written plainly from its equations (docs/explanation/paper.md).
+
+None of the published code was used.
 
 Covers: memorizing batches of sequences, each layer by itself. Does not cover: retrieving; measuring, which is
 published_method.py's. The random matrices are those of the preset paper, so both must give the same matrix.

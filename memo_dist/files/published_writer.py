@@ -1,7 +1,7 @@
 """Publishing: a small memory for recall only, made of one that can change.
 
 Covers: writing cells in a few bits, one bank at a time. Does not cover: the packed form (models/text/bit_planes.py),
-reading a published memory (published_reader.py). The format is stated in docs/format.md.
+reading a published memory (published_reader.py). The format is stated in docs/reference/format.md.
 
 There is no ledger, so nothing can be added or forgotten; in return a bank takes 8 KiB at one bit and d = 256.
 """

@@ -8,7 +8,7 @@ associations are distinct (ledger.py), encoding, files.
     retrieve   r = (key(w) C[bank(w)]) * mask(w)
 All codes are +-1 (d-vectors), so cells are integers and every sum is exact: a float32 GEMM over at most 2**24
 associations makes no rounding error, and int16 cells hold any bank of up to 32,767 associations.
-Source: MeMo, arXiv 2502.12851, sections 3-4; masks and banks are ours (docs/design.md).
+Source: MeMo, arXiv 2502.12851, sections 3-4; masks and banks are ours (docs/explanation/design.md).
 """
 
 import itertools

@@ -247,7 +247,7 @@ def test_contents_take_only_their_rows() -> None:
     [(1, 0, 0.8005, 0.02), (2, 0, 0.8372, 0.02), (1, 20, 0.1536, 0.05), (3, 20, 0.5008, 0.05)],
 )
 def test_published_recall_is_reproduced(layers: int, decoys: int, published: float, bound: float) -> None:
-    """d = 1024, the first batch, one seed; the whole table is in docs/paper.md."""
+    """d = 1024, the first batch, one seed; the whole table is in docs/explanation/paper.md."""
     row = next(run_layers(LayersRun("paper", 1024, layers, decoys, 0), 1, 4, frozenset()))
     assert abs(row.recall_first - published) < bound
 

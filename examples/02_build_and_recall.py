@@ -1,6 +1,6 @@
 """Memorize this Python's own standard library, then recall a passage of it beside the original.
 
-    python examples/standard_library.py [DIRECTORY] [--out M.memo]
+    python examples/02_build_and_recall.py [DIRECTORY] [--out M.memo]
 
 Takes about a minute on two cores. Needs no download: every machine with Python has this text.
 """
