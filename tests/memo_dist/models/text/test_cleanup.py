@@ -49,6 +49,7 @@ def test_log_odds_equal_the_formula(depth: int) -> None:
         assert found.tokens[row, 0] == order[0]
 
 
+@pytest.mark.slow
 def test_shortlist_finds_what_a_full_search_finds() -> None:
     rng = np.random.default_rng(0)
     memory = Memory(TextConfig(num_banks=20, vocab_size=3000))
