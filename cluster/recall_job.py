@@ -23,9 +23,10 @@ import pyarrow.parquet as pq
 import ray
 from ray.exceptions import RayActorError
 
-from cluster.ray_session import ClusterError, local_cpus, ray_session
+from cluster.ray_session import local_cpus, ray_session
 from cluster.recall_actor import SCHEMA, RecallActor, RecallOptions
-from cluster.workspace import require_same
+from cluster.statement import require_same
+from memo_dist.errors import ClusterError
 from memo_dist.files.durable import sync_directory, write_text, writing
 from memo_dist.files.manifest import Manifest
 from memo_dist.files.published import open_memory
@@ -79,7 +80,7 @@ def recall_file(
         place.mkdir(parents=True, exist_ok=True)
     if (place / _STATEMENT).exists():
         before = json.loads((place / _STATEMENT).read_text(encoding="utf-8"))
-        require_same(statement, before, out, "recall job", place)
+        require_same(statement, before, out, place=place, what_stopped="recall job")
     with writing(place):
         write_text(place / _STATEMENT, json.dumps(statement, indent=1))
     parts_before = len(list(place.glob("part-*.parquet")))
