@@ -1,7 +1,8 @@
 """Changing a memory that is there: add documents, forget documents.
 
-Covers: which documents a change takes, and its run into a new generation of the memory. Does not cover: two memories
-(combine.py), feeding and checkpoints (run.py, as for a build), replacing the old one (memo_dist/files/generations.py).
+Covers: a change's run into a new generation of the memory. Does not cover: which documents it takes
+(change_selection.py), two memories (combine.py), feeding and checkpoints (run.py, as for a build), replacing the old
+generation (memo_dist/files/generations.py).
 
 add     takes the documents whose id the memory does not hold yet; the others are counted.
 forget  reads the input twice: first to find which of its documents the memory holds with just this text, then to take
@@ -9,19 +10,15 @@ forget  reads the input twice: first to find which of its documents the memory h
 A stopped change goes on by the same command, as a build does.
 """
 
-import glob
 import hashlib
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import ray
-from dask.base import compute
-from ray.util.dask import ray_dask_get
 
+from cluster.change_selection import records_of, select, sources_of
 from cluster.clock import Clock
 from cluster.prepare import Prepared, plan_for
 from cluster.ray_session import memory_budget, ray_session
@@ -31,18 +28,15 @@ from cluster.signals import stop_on_sigterm
 from cluster.state import Progress
 from cluster.statement import ChangeStatement, CorpusStamp, require_same
 from cluster.workspace import Workspace, kept_or_removed, require_disk, unfinished_statement, workspace_path
-from memo_dist.documents import DocumentRegistry, document_key
+from memo_dist.documents import document_key
 from memo_dist.errors import ConfigError, InputError
 from memo_dist.files.generations import require_whole
 from memo_dist.files.manifest import TOKENIZER_FILE, Manifest
 from memo_dist.files.stored import StoredMemory
 from memo_dist.planning.memory_plan import require_budget
-from pipelines.batching import Selection, delayed_records
 from pipelines.plan import CorpusOptions, CorpusPlan, for_operation, plan_corpus
 from pipelines.token_ids import plan_token_ids
 from pipelines.tokenizing import TokenizerChoice, choose_tokenizer
-
-_READ_AT_ONCE = 8  # units whose records are under way
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,8 +131,8 @@ def _change(
     require_budget(plan, memory_budget(resources.memory_budget))
     clock.lap("prepare")
     with ray_session(resources.address, plan.workers, plan.store_bytes):
-        records = _records(prepared, base)
-        selection, unchanged = _select(action, records, held=held, named=named)
+        records = records_of(prepared, base)
+        selection, unchanged = select(action, records, held=held, named=named)
         clock.lap("compare")
         if not len(selection.keys):
             return _summary(memory, base, changed=0, unchanged=unchanged, checkpoints=0, clock=clock)
@@ -244,64 +238,3 @@ def _renamed(corpus: CorpusPlan, name: str) -> CorpusPlan:
         spans = tuple(replace(span, source=replace(span.source, name=name)) for span in unit.spans)
         units.append(replace(unit, spans=spans))
     return replace(corpus, units=tuple(units))
-
-
-def _records(prepared: Prepared, base: Manifest) -> DocumentRegistry:
-    """What the inputs hold of which documents, from one pass over them."""
-    registry = DocumentRegistry()
-    tokenizer = ray.put(prepared.choice.tokenizer)
-    graphs = delayed_records(prepared.corpus.units, prepared.corpus.options, tokenizer, base.config)
-    while under_way := list(islice(graphs, _READ_AT_ONCE)):
-        for rows in compute(*under_way, scheduler=ray_dask_get):
-            for key, record in DocumentRegistry.from_array(rows).items():
-                registry.add(key, record)
-    return registry
-
-
-def _select(
-    action: str, records: DocumentRegistry, *, held: np.ndarray, named: dict[int, str]
-) -> tuple[Selection, int]:
-    """The documents to take, and how many are left as they are.
-
-    Raises:
-        InputError: a named document is held, and the inputs do not have it.
-    """
-    known = DocumentRegistry.from_array(held)
-    gone = [name for key, name in named.items() if known.get(key) and not records.get(key)]
-    if gone:
-        raise InputError(
-            f"{', '.join(gone)} is held, but no longer where it was looked for; give INPUT, its text (and --text-key, "
-            "--id-key and --errors as when it was memorized)"
-        )
-    taken, left = [], 0
-    for key, record in records.items():
-        if named and key not in named:
-            continue
-        fits = known.get(key) is None if action == "add" else known.get(key) == record
-        left += not fits
-        if fits:
-            taken.append(key)
-    left += sum(records.get(key) is None for key in named)
-    return Selection(np.array(sorted(taken), np.uint64), inside=True), left
-
-
-def sources_of(memory: Path, manifest: Manifest, documents: tuple[str, ...]) -> list[str]:
-    """Where the journal says that documents may have come from.
-
-    A document that is a file is read from the file of that name; rows are looked for in everything that was memorized.
-
-    Raises:
-        InputError: the journal names nothing, or nothing that is still there.
-    """
-    if not documents:
-        return []
-    if manifest.tokenizer_hash and all(Path(document).is_file() for document in documents):
-        return list(documents)
-    named = [name for entry in manifest.sources if entry.get("action") != "forget" for name in entry.get("inputs", [])]
-    there = [
-        name for name in dict.fromkeys(named) if "://" in name or Path(name).exists() or glob.glob(name, recursive=True)
-    ]
-    if not there:
-        what = f"is gone ({', '.join(dict.fromkeys(named))})" if named else "is not in its journal"
-        raise InputError(f"what {memory} was made from {what}; give INPUT, the text of {', '.join(documents)}")
-    return there

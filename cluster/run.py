@@ -1,7 +1,8 @@
 """Run: the work of a build or a change, attempt by attempt, from the last checkpoint to the end.
 
 Covers: what talks to Ray: shards, the feed, checkpoints, starting again after a lost process or node. Does not cover:
-how far the run is and when it gives up (state.py), the directory (workspace.py), one unit's way to the shards (feed.py).
+how far the run is and when it gives up (state.py), the directory (workspace.py), one unit's way to the shards
+(feed.py).
 """
 
 import logging

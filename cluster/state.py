@@ -3,8 +3,8 @@
 Covers: counters, attempts, losses without progress, when a checkpoint is due. Knows nothing of Ray. Does not cover: who
 does the work (run.py), what a checkpoint holds on disk (workspace.py).
 
-A run has attempts. Each begins with what the shards are filled from (`Held`): nothing, the memory that is changed, or the
-last checkpoint. A lost process or node ends an attempt; three attempts without a checkpoint between them end the run.
+A run has attempts. Each begins with what the shards are filled from (`Held`): nothing, the memory that is changed, or
+the last checkpoint. A lost process or node ends an attempt; three attempts without a checkpoint between them end the run.
 """
 
 import time
@@ -112,7 +112,7 @@ class RunState:
         """Count a unit that all shards answered.
 
         Args:
-            answers: one for each shard. Every shard counts the tokens and documents whose records it keeps, so those are
+            answers: one for each shard. A shard counts the tokens and documents whose records it keeps, so these are
                 added up; every shard counts all skipped, replaced and empty documents, so one shard's count is taken.
         """
         first, progress = answers[0], self.progress

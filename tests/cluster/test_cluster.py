@@ -17,8 +17,8 @@ import pytest
 
 from cluster.build import BuildSummary, build
 from cluster.prepare import BuildOptions
-from cluster.resources import Resources
 from cluster.reader import cluster_reader
+from cluster.resources import Resources
 from console.app import main
 from memo_dist import Memory, TextConfig, Tokenizer
 from memo_dist.errors import BudgetError, ClusterError, InputError, StorageError

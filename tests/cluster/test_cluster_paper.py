@@ -12,8 +12,8 @@ from cluster.build import build
 from cluster.change import ChangeOptions, add, forget
 from cluster.placement import Placed, place_shards
 from cluster.prepare import BuildOptions
-from cluster.resources import Resources
 from cluster.reader import ClusterReader
+from cluster.resources import Resources
 from memo_dist import Memory, PaperConfig
 from memo_dist.experiments.random_tokens import random_batch, sequence_segments, sequences_with_decoys
 from memo_dist.files.stored import StoredMemory
