@@ -4,7 +4,8 @@ Covers: counters, attempts, losses without progress, when a checkpoint is due. K
 does the work (run.py), what a checkpoint holds on disk (workspace.py).
 
 A run has attempts. Each begins with what the shards are filled from (`Held`): nothing, the memory that is changed, or
-the last checkpoint. A lost process or node ends an attempt; three attempts without a checkpoint between them end the run.
+the last checkpoint. A lost process or node ends an attempt; three attempts without a checkpoint between them end the
+run.
 """
 
 import time
