@@ -13,8 +13,10 @@ from threadpoolctl import threadpool_limits
 
 from memo_dist.config import MemoryConfig
 from memo_dist.device.backend import array_module
-from memo_dist.files.shard_writer import ShardRecord, write_shard
-from memo_dist.files.stored import StoredMemory
+from memo_dist.files.manifest import ShardRecord
+from memo_dist.files.opened import open_memory
+from memo_dist.files.shard_writer import write_shard
+from memo_dist.models.protocol import ShardRoom
 from memo_dist.shard import Applied, Shard
 
 
@@ -56,19 +58,20 @@ class ShardActor:
             spec.config,
             range(spec.first_bank, spec.stop_bank),
             tokenizer_hash=spec.tokenizer_hash,
-            buffer=spec.buffer,
-            max_associations=spec.max_associations,
-            expected=spec.expected,
-            xp=array_module(spec.device),
-            scratch=None if spec.scratch is None else Path(spec.scratch),
+            room=ShardRoom(
+                buffer=spec.buffer,
+                max_associations=spec.max_associations,
+                expected=spec.expected,
+                xp=array_module(spec.device),
+                scratch=None if spec.scratch is None else Path(spec.scratch),
+            ),
         )
 
     def ready(self, path: str | None = None) -> None:
         """Return once it is up, filled from a memory directory if one is given; errors say what is wrong with that."""
         if path is not None:
-            with StoredMemory(path) as stored:
-                for file in stored.shards:
-                    file.load_into(self._shard)
+            with open_memory(path) as memory:
+                memory.require_working().load_into(self._shard)
 
     def memorize(self, batch: pa.Table) -> Applied:
         """Take a batch in, once; see Shard.memorize_batch."""
@@ -76,7 +79,7 @@ class ShardActor:
 
     def forget(self, batch: pa.Table) -> Applied:
         """Take what a batch holds out, once; that it is held is the caller's to know."""
-        return self._shard.memorize_batch(batch, sign=-1)
+        return self._shard.forget_contents_of(batch)
 
     def write(self, path: str) -> tuple[ShardRecord, np.ndarray]:
         """Write the shard's file."""
@@ -84,9 +87,8 @@ class ShardActor:
 
     def merge(self, path: str) -> None:
         """Add what a memory directory, of any number of banks, holds for the banks owned here."""
-        with StoredMemory(path) as stored:
-            for file in stored.shards:
-                file.add_into(self._shard)
+        with open_memory(path) as memory:
+            memory.require_working().add_into(self._shard)
 
     def retrieve(self, part: np.ndarray) -> np.ndarray:
         """Answer the cues that fall to this shard, one vector for each; see Shard.retrieve."""

@@ -19,7 +19,7 @@ from cluster.state import Progress
 from cluster.watch import MemoryWatch
 from cluster.workspace import Workspace, kept_or_removed, require_disk, unfinished_statement
 from memo_dist.device.backend import array_module
-from memo_dist.files.stored import refuse_existing
+from memo_dist.files.staging import refuse_existing
 from memo_dist.planning.memory_plan import MemoryPlan, require_budget
 from pipelines.plan import CorpusPlan
 

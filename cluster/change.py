@@ -32,7 +32,7 @@ from memo_dist.documents import document_key
 from memo_dist.errors import ConfigError, InputError
 from memo_dist.files.generations import require_whole
 from memo_dist.files.manifest import TOKENIZER_FILE, Manifest
-from memo_dist.files.stored import StoredMemory
+from memo_dist.files.opened import open_memory
 from memo_dist.planning.memory_plan import require_budget
 from pipelines.plan import CorpusOptions, CorpusPlan, for_operation, plan_corpus
 from pipelines.token_ids import plan_token_ids
@@ -114,8 +114,8 @@ def _change(
     on_progress: Callable[[Progress], None],
 ) -> ChangeSummary:
     clock, resources = Clock(), options.resources
-    with StoredMemory(memory) as stored:
-        base, held, tokenizer = stored.manifest, stored.documents(), stored.tokenizer
+    with open_memory(memory) as stored:
+        base, held, tokenizer = stored.manifest, stored.require_working().documents(), stored.tokenizer
     if options.documents and not inputs:
         options = replace(options, token_ids=tokenizer is None)
     if (tokenizer is None) != options.token_ids:

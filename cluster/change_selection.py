@@ -16,6 +16,7 @@ from ray.util.dask import ray_dask_get
 from cluster.prepare import Prepared
 from memo_dist.documents import DocumentRegistry
 from memo_dist.errors import InputError
+from memo_dist.files.journal import AddEntry, BuildEntry
 from memo_dist.files.manifest import Manifest
 from pipelines.batching import Selection, delayed_records
 
@@ -71,7 +72,7 @@ def sources_of(memory: Path, manifest: Manifest, documents: tuple[str, ...]) -> 
         return []
     if manifest.tokenizer_hash and all(Path(document).is_file() for document in documents):
         return list(documents)
-    named = [name for entry in manifest.sources if entry.get("action") != "forget" for name in entry.get("inputs", [])]
+    named = [name for entry in manifest.sources if isinstance(entry, BuildEntry | AddEntry) for name in entry.inputs]
     there = [
         name for name in dict.fromkeys(named) if "://" in name or Path(name).exists() or glob.glob(name, recursive=True)
     ]

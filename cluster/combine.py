@@ -12,7 +12,6 @@ rebank  a ledger's names keep the upper half of every window's hash, which says 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,8 @@ from cluster.workspace import Workspace, kept_or_removed
 from memo_dist.config import MemoryConfig
 from memo_dist.errors import ConfigError
 from memo_dist.files.manifest import TOKENIZER_FILE, Manifest
-from memo_dist.files.stored import StoredMemory, refuse_existing
+from memo_dist.files.opened import open_memory
+from memo_dist.files.staging import refuse_existing
 from memo_dist.models import model_of
 from memo_dist.planning.memory_plan import MemoryPlan, fit_plan, require_budget
 from memo_dist.tokenizer import Tokenizer
@@ -79,7 +79,8 @@ def rebank(memory: Path, num_banks: int, out: Path, *, options: CombineOptions) 
         ConfigError: the preset has one matrix, or the number is out of range.
         BudgetError, StorageError: there is no room; nothing is left behind.
     """
-    with StoredMemory(memory) as stored:
+    with open_memory(memory) as stored:
+        stored.require_working()
         manifest, tokenizer = stored.manifest, stored.tokenizer
     if not model_of(manifest.config).has_ledger:
         raise ConfigError(f"{memory} is of the preset {manifest.config.preset!r}, one matrix that has no ledger")
@@ -95,10 +96,10 @@ def _alike(memories: list[Path]) -> tuple[list[Manifest], Tokenizer | None]:
     """Manifests and tokenizer of memories that can be merged."""
     manifests, documents = [], []
     for memory in memories:
-        with StoredMemory(memory) as stored:
+        with open_memory(memory) as stored:
+            documents.append(stored.require_working().documents()[:, 0])
             tokenizer = stored.tokenizer
             manifests.append(stored.manifest)
-            documents.append(stored.documents()[:, 0])
     first = {**manifests[0].config.to_dict(), "tokenizer": manifests[0].tokenizer_hash}
     for memory, manifest in zip(memories[1:], manifests[1:], strict=True):
         other = {**manifest.config.to_dict(), "tokenizer": manifest.tokenizer_hash}
@@ -181,13 +182,12 @@ def _finish(
     refuse_existing(out)
     workspace = Workspace(out, statement, tokenizer)
     with kept_or_removed(workspace):
-        entry = {**statement.to_dict(), "when": datetime.now(UTC).isoformat(timespec="seconds")}
         manifest = workspace.checkpoint(
             config,
             write_shards(placed, workspace),
             tokens=total.tokens,
             documents=total.documents,
-            journal=[*total.sources, entry],
+            journal=[*total.sources, statement.entry()],
         )
         workspace.commit()
     return CombineSummary(

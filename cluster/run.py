@@ -8,7 +8,6 @@ how far the run is and when it gives up (state.py), the directory (workspace.py)
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import ray
@@ -24,6 +23,7 @@ from cluster.signals import StopRequest
 from cluster.state import Held, Progress, RunState
 from cluster.workspace import Workspace
 from memo_dist.errors import ClusterError, DamagedMemoryError, NoRoomError, StoppedError
+from memo_dist.files.journal import TEXT_ENTRIES, TextEntry, now
 from memo_dist.files.manifest import Manifest
 from memo_dist.planning.memory_plan import MemoryPlan
 from pipelines.batching import EVERYTHING, Selection, delayed_batches
@@ -174,23 +174,20 @@ class Run:
         _log.info("checkpoint %d: %d of %d units", self.state.checkpoints, progress.units_done, progress.units)
         return manifest
 
-    def _entry(self) -> dict[str, Any]:
+    def _entry(self) -> TextEntry:
         """This run's entry of the journal, as far as the run is."""
         progress = self.state.progress
-        entry: dict[str, Any] = {
-            "action": self.task.action,
-            "when": datetime.now(UTC).isoformat(timespec="seconds"),
-            "inputs": self.prepared.statement.inputs,
-            "files": self.prepared.corpus.files,
-            "units": progress.units,
-            "units_done": progress.units_done,
-            "skipped": progress.skipped,
-            "replaced": progress.replaced,
-            "empty": progress.empty,
-        }
-        if self.prepared.repetition is not None:
-            entry["repetition"] = self.prepared.repetition.to_dict()
-        return entry
+        return TEXT_ENTRIES[self.task.action](
+            when=now(),
+            inputs=self.prepared.statement.inputs,
+            files=self.prepared.corpus.files,
+            units=progress.units,
+            units_done=progress.units_done,
+            skipped=progress.skipped,
+            replaced=progress.replaced,
+            empty=progress.empty,
+            repetition=self.prepared.repetition,
+        )
 
     def _checkpoint_before(self) -> tuple[Held, set[str]]:
         """What an attempt begins with, and the ids of the batches of this run that are in it."""
@@ -198,15 +195,16 @@ class Run:
         if not self.workspace.resumable:
             return (Held() if base is None else Held(tokens=base.tokens, documents=base.documents)), set()
         with self.workspace.stored() as stored:
-            manifest, applied = stored.manifest, stored.applied()
-        entry = manifest.sources[-1]  # a checkpoint's last entry is that of the run which wrote it
+            manifest, applied = stored.manifest, stored.require_working().applied()
+        entry = manifest.sources[-1]
+        assert isinstance(entry, TextEntry)  # a checkpoint's last entry is that of the run which wrote it
         held = Held(
             tokens=manifest.tokens,
             documents=manifest.documents,
-            units_done=entry["units_done"],
-            skipped=entry["skipped"],
-            replaced=entry["replaced"],
-            empty=entry["empty"],
+            units_done=entry.units_done,
+            skipped=entry.skipped,
+            replaced=entry.replaced,
+            empty=entry.empty,
         )
         return held, applied
 

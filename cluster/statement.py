@@ -13,6 +13,7 @@ from typing import Any
 
 from memo_dist.config import MemoryConfig
 from memo_dist.errors import ConfigError, DamagedMemoryError
+from memo_dist.files.journal import MergeEntry, RebankEntry, now
 from memo_dist.models import config_from_dict
 from memo_dist.models.repetition import Repetition
 from pipelines.plan import CorpusPlan
@@ -149,6 +150,12 @@ class CombineStatement:
         """For JSON."""
         banks = {} if self.banks is None else {"banks": list(self.banks)}
         return {"action": self.action, "memories": self.memories, **banks}
+
+    def entry(self) -> MergeEntry | RebankEntry:
+        """What the new memory's journal says of it."""
+        if self.banks is None:
+            return MergeEntry(memories=self.memories, when=now())
+        return RebankEntry(memories=self.memories, banks=list(self.banks), when=now())
 
 
 Statement = BuildStatement | ChangeStatement | CombineStatement

@@ -22,12 +22,13 @@ import numpy as np
 
 from cluster.statement import Statement
 from memo_dist.config import MemoryConfig
+from memo_dist.durable import sync_directory, write_text, writing
 from memo_dist.errors import DamagedMemoryError, FencedError, MemoError, StorageError
-from memo_dist.files.durable import sync_directory, write_text, writing
 from memo_dist.files.generations import locked, replace_generation
-from memo_dist.files.manifest import MANIFEST_FILE, Manifest
-from memo_dist.files.shard_writer import ShardRecord
-from memo_dist.files.stored import StoredMemory, refuse_existing, write_contents
+from memo_dist.files.journal import Entry
+from memo_dist.files.manifest import MANIFEST_FILE, Manifest, ShardRecord
+from memo_dist.files.opened import OpenMemory, open_memory
+from memo_dist.files.staging import refuse_existing, write_contents
 from memo_dist.planning.memory_plan import MemoryPlan
 from memo_dist.sizes import show_bytes
 from memo_dist.tokenizer import Tokenizer
@@ -100,9 +101,9 @@ class Workspace:
         """Whether there is a checkpoint."""
         return (self.path / MANIFEST_FILE).exists()
 
-    def stored(self) -> StoredMemory:
+    def stored(self) -> OpenMemory:
         """The last checkpoint as a memory."""
-        return StoredMemory(self.path)
+        return open_memory(self.path)
 
     def shard_files(self, count: int) -> list[str]:
         """Names for the next checkpoint's shard files."""
@@ -115,7 +116,7 @@ class Workspace:
         *,
         tokens: int,
         documents: int,
-        journal: list[dict[str, Any]],
+        journal: list[Entry],
     ) -> Manifest:
         """Make shard files that are written the checkpoint, durably; then remove those of the one before.
 
@@ -129,7 +130,15 @@ class Workspace:
             StorageError: the manifest cannot be written; the checkpoint before stays.
         """
         with self._owned():
-            manifest = write_contents(self.path, config, self._tokenizer, written, tokens, documents, journal)
+            manifest = write_contents(
+                self.path,
+                config,
+                self._tokenizer,
+                shards=written,
+                tokens=tokens,
+                documents=documents,
+                sources=journal,
+            )
             self.generation += 1
             self._sweep(manifest)
         return manifest

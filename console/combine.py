@@ -28,7 +28,7 @@ def merge_command(
 ) -> None:
     """Add memories into a new one: the digest is that of one build of everything."""
     from cluster.combine import CombineOptions, merge
-    from memo_dist.files.stored import refuse_existing
+    from memo_dist.files.staging import refuse_existing
 
     refuse_existing(out)
     options = CombineOptions(resources=resources)
@@ -47,7 +47,7 @@ def rebank_command(
 ) -> None:
     """Give a memory another number of banks, from its ledger: fewer bytes, or better recall."""
     from cluster.combine import CombineOptions, rebank
-    from memo_dist.files.stored import refuse_existing
+    from memo_dist.files.staging import refuse_existing
 
     refuse_existing(out)
     options = CombineOptions(resources=resources)

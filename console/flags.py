@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from cluster.resources import Resources
 from memo_dist.errors import InputError
+from memo_dist.extras import extra
 from memo_dist.sizes import parse_bytes, parse_seconds
 
 
@@ -42,6 +42,8 @@ def read_config(context: typer.Context, value: str | None) -> None:
     """
     if value is None:
         return
+    with extra():
+        import yaml  # only --config needs it
     try:
         with open(value, encoding="utf-8") as handle:
             settings = yaml.safe_load(handle) or {}

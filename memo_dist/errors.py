@@ -75,8 +75,8 @@ class BankOverflowError(MemoError, OverflowError):
     exit_code = 1
 
 
-class LedgerOverflowError(MemoError, OverflowError):
-    """An association was seen more often than the ledger counts."""
+class CountOverflowError(MemoError, OverflowError):
+    """An association was seen more often than the ledger counts; nothing of its part was changed."""
 
     exit_code = 1
 
@@ -101,3 +101,16 @@ class FencedError(MemoError, RuntimeError):
     """A newer attempt on the same output took over."""
 
     exit_code = 1
+
+
+class MissingExtraError(MemoError, ImportError):
+    """Libraries that only extras of memo-dist install are absent.
+
+    Args:
+        modules: their names.
+        extras: what to install.
+    """
+
+    def __init__(self, modules: list[str], extras: list[str]) -> None:
+        are = "is not installed" if len(modules) == 1 else "are not installed"
+        super().__init__(f"{', '.join(modules)} {are}; run: pip install 'memo-dist[{','.join(extras)}]'")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from memo_dist.files.durable import writing
+from memo_dist.durable import writing
 
 _DOTS_PER_INCH = 120
 

@@ -20,13 +20,14 @@ from memo_dist.batches import read_batch
 from memo_dist.config import MemoryConfig
 from memo_dist.device.backend import array_module, to_host
 from memo_dist.files.batch_file import read_batches, write_batches
+from memo_dist.files.format import shard_file
 from memo_dist.files.shard_writer import write_shard
-from memo_dist.files.stored import shard_file, write_contents
+from memo_dist.files.staging import write_contents
 from memo_dist.measuring.evaluation import rank_next
 from memo_dist.measuring.sampling import Positions, sample_positions
 from memo_dist.measuring.together import median_seconds, run_together
 from memo_dist.memory import Memory
-from memo_dist.models import cleanup_for
+from memo_dist.models.protocol import ShardRoom
 from memo_dist.models.text.associations import Associations
 from memo_dist.models.text.banks import BankRange
 from memo_dist.models.text.codes import value_words
@@ -34,6 +35,7 @@ from memo_dist.models.text.config import TextConfig
 from memo_dist.models.text.encoder import HashedEncoder
 from memo_dist.models.text.ledger import Ledger
 from memo_dist.planning.memory_plan import buffer_for
+from memo_dist.recalling.lookup import Lookup
 from memo_dist.segments import Segment
 from memo_dist.shard import Shard
 
@@ -113,7 +115,7 @@ def measure_memorizing(config: MemoryConfig, batches: list[pa.Table], cores: int
     ]
     _, memorized, written = run_together(shard_stages, tasks)
     size = sum(task.out.stat().st_size for task in tasks)
-    write_contents(work, config, None, written.results, tokens, 0, [])
+    write_contents(work, config, None, shards=written.results, tokens=tokens, documents=0, sources=[])
     for task in tasks:
         forget_pages(task.out)
     return Memorized(tokens, sum(memorized.results), memorized.seconds, written.seconds, size)
@@ -129,7 +131,7 @@ def measure_core(config: MemoryConfig, batches: list[pa.Table], device: str = "c
     )
 
     def scan() -> None:
-        shard = Shard(few, range(1), xp=xp)
+        shard = Shard(few, range(1), room=ShardRoom(xp=xp))
         for table in batches:
             shard.memorize_batch(table)
 
@@ -175,7 +177,9 @@ def shard_stages(task: ShardTask) -> Iterator[Any]:
     batches = list(read_batches(task.batches))
     expected = 3 * sum(token_count(table) for table in batches)
     buffer = buffer_for(expected * len(task.banks) // task.config.num_banks)
-    shard = Shard(task.config, task.banks, "", buffer, None, expected, array_module(task.device))
+    shard = Shard(
+        task.config, task.banks, room=ShardRoom(buffer=buffer, expected=expected, xp=array_module(task.device))
+    )
     warm_up(task.config, task.device)
     yield None
     for table in batches:
@@ -196,10 +200,10 @@ def recall_stages(task: tuple[Path, Positions]) -> Iterator[Any]:
     """Stages of one process: opening the memory; asking for the next token at each place."""
     path, places = task
     memory = Memory.open(path)
-    cleanup = cleanup_for(memory.config)
-    rank_next(memory, cleanup, Positions(places.lines[:64], places.before))
+    lookup = Lookup(memory)
+    rank_next(lookup, Positions(places.lines[:64], places.before))
     yield None
-    yield rank_next(memory, cleanup, places).tokens[:, 0] == places.following[:, 0]
+    yield rank_next(lookup, places).tokens[:, 0] == places.following[:, 0]
 
 
 def forget_pages(path: Path) -> None:

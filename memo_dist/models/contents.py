@@ -1,6 +1,6 @@
-"""What a shard needs of its banks' contents, whatever the preset.
+"""Contents: what a shard needs of its banks' contents, whatever the model.
 
-Covers: the protocol. Does not cover: any model (text/contents.py, paper/contents.py).
+Covers: the protocols, with a ledger and without. Does not cover: any model (text/contents.py, paper/contents.py).
 """
 
 from collections.abc import Iterator
@@ -25,48 +25,40 @@ class Contents(Protocol):
         """The memory's definition."""
         ...
 
-    def read_banks(self, start: int, stop: int) -> Array:
-        """Cells of the banks from the range's start-th on, (stop - start, *config.bank_shape) of config.cell_type."""
-        ...
-
     @property
     def encoder(self) -> Encoder:
         """Tokens -> cues."""
         ...
 
-    def add(self, segments: list[Segment], sign: int) -> None:
-        """Memorize (sign = 1) or forget (sign = -1) what the segments give these banks; may be deferred."""
+    @property
+    def with_ledger(self) -> "LedgerContents | None":
+        """These contents with the methods of their ledger; None where the model keeps none."""
         ...
 
-    def flush(self) -> None:
-        """Do what was deferred."""
+    def memorize(self, segments: list[Segment]) -> None:
+        """Add what the segments give these banks; may be deferred until the contents are read."""
+        ...
+
+    def forget(self, segments: list[Segment]) -> None:
+        """Take away what the segments gave these banks, the exact inverse of `memorize`; may be deferred."""
         ...
 
     def merge(self, other: "Contents") -> None:
-        """Add what another one holds; its banks must lie within these."""
+        """Add what another one of the same model holds; its banks must lie within these."""
         ...
 
-    def absorb(self, entries: Entries) -> None:
-        """Add ledger entries of these banks, given in order of names; the preset paper has none and refuses."""
+    def read_banks(self, start: int, stop: int) -> Array:
+        """Cells of the banks from the range's start-th on, (stop - start, *config.bank_shape) of config.cell_type."""
         ...
 
     def retrieve(self, part: np.ndarray) -> np.ndarray:
-        """Answer the part of cues that `portion` chose for these banks, (m, d) of config.vector_type."""
-        ...
-
-    def entries(self) -> Iterator[Entries]:
-        """The ledger in order of names, part by part; nothing where the preset keeps none."""
-        ...
-
-    @property
-    def num_entries(self) -> int:
-        """How many `entries` there are."""
+        """Answer the part of cues that `Model.portion` chose for these banks, (m, d) of config.vector_type."""
         ...
 
     @property
     def num_associations(self) -> int:
-        """Associations held. Preset text: distinct ones of these banks. Preset paper: all of the memory, counted by
-        whoever owns bank 0."""
+        """Associations held. With a ledger: distinct ones of these banks. Without: all of the memory, counted by the
+        shard that owns bank 0."""
         ...
 
     def bank_digests(self) -> np.ndarray:
@@ -74,15 +66,31 @@ class Contents(Protocol):
         ...
 
     def restore(
-        self, banks: range, bounds: list[int], held: Entries, cells: Iterator[np.ndarray], associations: int
+        self, banks: range, *, cells: Iterator[np.ndarray], held: Entries, bounds: list[int], associations: int
     ) -> None:
         """Fill empty banks from a file.
 
         Args:
             banks: which, a part of these.
-            bounds: where each bank's entries begin in `held`, and where the last one's end.
-            held: ledger entries.
             cells: one array a bank.
+            held: their ledger entries; none without a ledger.
+            bounds: where each bank's entries begin in `held`, and where the last one's end.
             associations: as the file's shard counted them.
         """
+        ...
+
+
+class LedgerContents(Contents, Protocol):
+    """Contents that count every association they hold."""
+
+    def flush(self) -> None:
+        """Do what `memorize` and `forget` deferred."""
+        ...
+
+    def absorb(self, entries: Entries) -> None:
+        """Add ledger entries of these banks, given in order of names."""
+        ...
+
+    def entries(self) -> Iterator[Entries]:
+        """The ledger in order of names, part by part."""
         ...

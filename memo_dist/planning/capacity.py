@@ -4,12 +4,11 @@ Covers: predictions for a corpus and for a memory as it is. Does not cover: the 
 models/text/capacity.py, models/paper/law.py), bytes and processes (memory_plan.py).
 """
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from memo_dist.config import MemoryConfig
 from memo_dist.models import model_of
-from memo_dist.models.repetition import Repetition, TextSize, repetition_of
+from memo_dist.models.repetition import Repetition, TextSize
 from memo_dist.models.text.bit_planes import noise_factor
 
 
@@ -25,7 +24,7 @@ class Held(Protocol):
     @property
     def associations(self) -> int: ...
     @property
-    def sources(self) -> Sequence[dict[str, Any]]: ...
+    def repetition(self) -> Repetition | None: ...
     @property
     def bits(self) -> int: ...
 
@@ -51,12 +50,11 @@ def predicted_recall(
 
 def recall_of(memory: Held) -> float:
     """The capacity law for a memory as it is; its text as its first build found it."""
-    found = (repetition_of(entry) for entry in memory.sources)
     return predicted_recall(
         memory.config,
         memory.associations,
         memory.tokens,
         memory.documents,
-        next((text for text in found if text is not None), None),
+        memory.repetition,
         noise_factor(memory.bits) if memory.bits else 1.0,
     )

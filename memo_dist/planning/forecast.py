@@ -14,9 +14,8 @@ of text, beside that work; what its calls take longer counts too.
 from dataclasses import dataclass
 
 from memo_dist.errors import ConfigError
-from memo_dist.files.published import PUBLISHED_BITS
 from memo_dist.models.repetition import Repetition, TextSize
-from memo_dist.models.text.bit_planes import noise_factor
+from memo_dist.models.text.bit_planes import PUBLISHED_BITS, noise_factor
 from memo_dist.models.text.capacity import with_banks_for
 from memo_dist.models.text.config import TextConfig
 from memo_dist.planning.capacity import predicted_recall
@@ -24,7 +23,7 @@ from memo_dist.planning.memory_plan import MIN_BUFFER, MemoryPlan, plan_memory
 from memo_dist.planning.rates import Rates
 
 _UNIT_BYTES, _MIN_UNIT_BYTES, _UNITS = 12 << 20, 128 << 10, 64  # of text, as pipelines.plan cuts it
-_CALL_SECONDS = 0.76e-3  # of the driver, a call of a shard and its answer; benchmarks/scaling.py on two busy cores
+_CALL_SECONDS = 0.76e-3  # of the driver, a call of a shard and its answer; benchmarks/building/scaling.py, 2 busy cores
 _TRAINED = 16 << 20  # bytes of text a tokenizer is trained on
 _TEXT_BYTES = 4  # a token
 _BESIDE = 40  # bytes of a published bank beside its cells: scale and digest

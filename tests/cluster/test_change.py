@@ -30,7 +30,8 @@ from memo_dist.batches import BatchInfo, make_batch
 from memo_dist.errors import ConfigError, DamagedMemoryError, InputError, NotMemorizedError, StorageError
 from memo_dist.files.generations import PREVIOUS_FILE, replace_generation, undo
 from memo_dist.files.manifest import MANIFEST_FILE, Manifest
-from memo_dist.files.stored import StoredMemory
+from memo_dist.files.opened import open_memory
+from memo_dist.models.protocol import ShardRoom
 from memo_dist.segments import Segment
 from memo_dist.shard import Shard
 from pipelines.plan import CorpusOptions
@@ -104,10 +105,10 @@ def world(original: World, tmp_path: Path) -> World:
 
 def settled(memory: Path, texts: Texts) -> Manifest:
     """The memory is whole, holds just these documents, and nothing lies about."""
-    with StoredMemory(memory) as stored:
+    with open_memory(memory) as stored:
         stored.verify()
         manifest = stored.manifest
-        assert len(stored.documents()) == len(texts)
+        assert len(stored.require_working().documents()) == len(texts)
     assert manifest.digest == memory_of(texts).digest()
     assert (manifest.documents, manifest.tokens) == (len(texts), sum(len(t.encode()) for t in texts.values()))
     kept = {record.file for record in manifest.shards}
@@ -140,14 +141,14 @@ def test_add_forget_and_undo_are_exact(world: World) -> None:
     summary = add(world.memory, world.more, replace(OPTIONS, resources=Resources(shards=2)))
     manifest = settled(world.memory, both)
     assert (summary.digest, summary.changed, summary.unchanged) == (manifest.digest, 12, 0)
-    assert [entry["action"] for entry in manifest.sources] == ["build", "add"]
-    assert (manifest.sources[1]["inputs"], manifest.sources[1]["files"]) == (world.more, 12)
+    assert [entry.action for entry in manifest.sources] == ["build", "add"]
+    assert (manifest.sources[1].inputs, manifest.sources[1].files) == (world.more, 12)
     again = add(world.memory, [*world.held, *world.more], OPTIONS)
     assert (again.changed, again.unchanged, again.digest) == (0, 27, summary.digest)
     assert Manifest.read(world.memory) == manifest
     forgotten = forget(world.memory, world.more, OPTIONS)
     assert (forgotten.changed, forgotten.documents) == (12, 15)
-    assert [entry["action"] for entry in settled(world.memory, world.old).sources] == ["build", "add", "forget"]
+    assert [entry.action for entry in settled(world.memory, world.old).sources] == ["build", "add", "forget"]
     assert undo(world.memory) == manifest
     settled(world.memory, both)
     before = sorted(world.memory.iterdir())
@@ -206,7 +207,7 @@ def test_a_text_that_is_gone_is_asked_for(world: World) -> None:
     with pytest.raises(InputError, match=r"row-24 is held, but no longer where .*; give INPUT"):
         forget(world.memory, world.more, replace(OPTIONS, documents=("row-24", "unknown")))
     manifest = Manifest.read(world.memory)
-    gone = [{**manifest.sources[0], "inputs": ["elsewhere/texts", "elsewhere/*.txt"]}]
+    gone = [replace(manifest.sources[0], inputs=["elsewhere/texts", "elsewhere/*.txt"])]
     replace(manifest, sources=gone).write(world.memory)
     with pytest.raises(InputError, match=r"is gone \(elsewhere/texts, .*give INPUT, the text of row-24"):
         forget(world.memory, [], replace(OPTIONS, documents=("row-24",)))
@@ -240,7 +241,7 @@ def test_a_stopped_change_goes_on(
             on_progress=interrupt,
         )
     assert "the same command goes on" in " ".join(caught.value.__notes__)
-    with StoredMemory(world.memory) as stored:
+    with open_memory(world.memory) as stored:
         stored.verify()
         assert stored.manifest.digest == memory_of(world.old).digest()
     other = forget if change is add else add
@@ -295,7 +296,7 @@ def test_undo_does_not_go_back_to_a_damaged_generation(world: World, harm: Calla
     harm(older)
     with pytest.raises(DamagedMemoryError, match=older.name):
         undo(world.memory)
-    with StoredMemory(world.memory) as stored:
+    with open_memory(world.memory) as stored:
         stored.verify()
         assert stored.manifest.documents == 16
 
@@ -402,7 +403,7 @@ def test_any_history_of_changes_equals_the_reference_of_what_is_left(
 ) -> None:
     documents = {f"d{i}": part + parts[(2 * i + 1) % len(parts)] for i, part in enumerate(parts)}
     memory, held = Memory(SMALL), dict[str, list[int]]()
-    memory.shard = Shard(SMALL, range(SMALL.num_banks), buffer=buffer)
+    memory.shard = Shard(SMALL, range(SMALL.num_banks), room=ShardRoom(buffer=buffer))
     last: tuple[pa.Table, dict[str, list[int]]] | None = None
     for step, (action, random) in enumerate([*history, ("add", None)]):
         pool = {n: t for n, t in documents.items() if (n in held) == (action == "forget")}
@@ -413,7 +414,7 @@ def test_any_history_of_changes_equals_the_reference_of_what_is_left(
             last, held = (table, chosen), {**held, **chosen}
         elif action == "forget":
             for _ in range(2):  # the second changes nothing
-                memory.shard.memorize_batch(table, sign=-1)
+                memory.shard.forget_contents_of(table)
             last, held = None, {n: t for n, t in held.items() if n not in chosen}
         elif action == "merge":
             other = Memory(SMALL)

@@ -19,7 +19,7 @@ import pytest
 
 from cluster.workspace import workspace_path
 from memo_dist import Memory, TextConfig, Tokenizer
-from memo_dist.files.stored import StoredMemory
+from memo_dist.files.opened import open_memory
 
 pytestmark = pytest.mark.slow
 DRIVER = Path(__file__).with_name("chaos_driver.py")
@@ -128,6 +128,6 @@ def test_a_disturbed_build_ends_as_an_undisturbed_one(
     print(f"seed {seed}: {losses} losses met in the last attempt, {before} units done before it")
     assert digest == truth, f"seed {seed}"
     assert not workspace_path(out).exists()
-    with StoredMemory(out) as stored:
+    with open_memory(out) as stored:
         stored.verify()
         assert stored.manifest.digest == truth

@@ -23,7 +23,7 @@ from console.app import main
 from memo_dist import Memory, TextConfig, Tokenizer
 from memo_dist.errors import BudgetError, ClusterError, InputError, StorageError
 from memo_dist.files.manifest import Manifest
-from memo_dist.files.stored import StoredMemory
+from memo_dist.files.opened import open_memory
 from memo_dist.planning.memory_plan import MemoryPlan
 from pipelines.plan import CorpusOptions
 
@@ -209,7 +209,7 @@ def test_auto_tokenizer_and_planned_banks_end_to_end(
     assert result["confidence_auc"] > 0.99
     assert result["unseen_abstained"] >= 0.99
     assert result["parameters_per_token"] == pytest.approx(facts["parameters_per_token"])
-    with StoredMemory(out) as stored:
+    with open_memory(out) as stored:
         assert stored.config.num_banks == facts["banks"]
 
 

@@ -16,7 +16,7 @@ from cluster.reader import ClusterReader
 from cluster.resources import Resources
 from memo_dist import Memory, PaperConfig
 from memo_dist.experiments.random_tokens import random_batch, sequence_segments, sequences_with_decoys
-from memo_dist.files.stored import StoredMemory
+from memo_dist.files.opened import open_memory
 from memo_dist.planning.memory_plan import plan_memory
 from pipelines.plan import CorpusOptions
 
@@ -31,9 +31,9 @@ def distance(left: np.ndarray, right: np.ndarray) -> float:
 
 
 def cells(path: Path) -> np.ndarray:
-    with StoredMemory(path) as stored:
+    with open_memory(path) as stored:
         stored.verify()
-        return np.concatenate([shard.cells(bank) for shard in stored.shards for bank in shard.banks])
+        return np.concatenate([shard.cells(bank) for shard in stored.require_working().files for bank in shard.banks])
 
 
 @pytest.fixture(scope="module")

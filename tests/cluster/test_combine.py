@@ -13,7 +13,7 @@ from console.app import main
 from memo_dist import Memory, MemoryConfig, PaperConfig, TextConfig, Tokenizer
 from memo_dist.errors import BudgetError, ConfigError, OutputExistsError
 from memo_dist.files.manifest import Manifest
-from memo_dist.files.stored import StoredMemory
+from memo_dist.files.opened import open_memory
 
 pytestmark = pytest.mark.usefixtures("ray_local")
 CONFIG = TextConfig(num_banks=20, vocab_size=500, inner_dim=64)
@@ -45,7 +45,7 @@ def test_merge_is_one_build_of_everything(documents: Documents, tmp_path: Path, 
     summary = merge(parts, tmp_path / "all.memo", CombineOptions(resources=Resources(shards=shards)))
     assert summary.digest == built(documents).digest()
     assert (summary.documents, summary.tokens) == (30, sum(map(len, documents.values())))
-    assert Manifest.read(tmp_path / "all.memo").sources[-1]["action"] == "merge"
+    assert Manifest.read(tmp_path / "all.memo").sources[-1].action == "merge"
     merged = Memory.open(tmp_path / "all.memo")
     for name, tokens in part(documents, 0).items():
         merged.forget(name, tokens)
@@ -59,7 +59,7 @@ def test_rebank_is_a_build_with_that_many_banks(documents: Documents, tmp_path: 
     memory = saved(tmp_path, "m.memo", built(documents))
     summary = rebank(memory, banks, tmp_path / "n.memo", options=CombineOptions(resources=Resources(shards=shards)))
     assert summary.digest == built(documents, TextConfig(num_banks=banks, vocab_size=500, inner_dim=64)).digest()
-    with StoredMemory(tmp_path / "n.memo") as stored:
+    with open_memory(tmp_path / "n.memo") as stored:
         stored.verify()
 
 

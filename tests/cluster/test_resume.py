@@ -22,7 +22,7 @@ from cluster.statement import CombineStatement
 from cluster.workspace import Workspace, workspace_path
 from memo_dist import Memory, TextConfig, Tokenizer
 from memo_dist.errors import ConfigError, DamagedMemoryError, FencedError, OutputExistsError, StorageError
-from memo_dist.files.stored import StoredMemory
+from memo_dist.files.opened import open_memory
 from pipelines.plan import CorpusOptions
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_local")]
@@ -78,7 +78,7 @@ def finished(corpus: Path, out: Path, options: BuildOptions = EVERY_UNIT) -> Bui
     assert sorted(p.suffix for p in out.iterdir()) == sorted(
         [".json", ".json"] + [".h5"] * (options.resources.shards or 0)
     )
-    with StoredMemory(out) as stored:
+    with open_memory(out) as stored:
         stored.verify()
     return summary
 
@@ -88,15 +88,15 @@ def test_a_stopped_build_goes_on(corpus: Path, tmp_path: Path, truth: str) -> No
     out, before = tmp_path / "m.memo", 0
     for shards in (2, 3, 1):
         stopped_after(12, corpus, out, replace(EVERY_UNIT, resources=replace(EVERY_UNIT.resources, shards=shards)))
-        with StoredMemory(workspace_path(out)) as stored:
+        with open_memory(workspace_path(out)) as stored:
             stored.verify()
             source = stored.manifest.sources[0]
-            assert before < source["units_done"] < source["units"]
-            assert len(stored.applied()) == source["units_done"]
+            assert before < source.units_done < source.units
+            assert len(stored.require_working().applied()) == source.units_done
             assert sorted(p.name for p in workspace_path(out).glob("shard-*")) == [
                 record.file for record in stored.manifest.shards
             ]
-            before = source["units_done"]
+            before = source.units_done
     summary = finished(corpus, out)
     assert (summary.digest, summary.units_before) == (truth, before)
     assert (summary.documents, summary.tokens) == (40, sum(p.stat().st_size for p in corpus.iterdir()))
@@ -105,8 +105,8 @@ def test_a_stopped_build_goes_on(corpus: Path, tmp_path: Path, truth: str) -> No
 def test_a_damaged_checkpoint_is_named_with_the_way_out(corpus: Path, tmp_path: Path, truth: str) -> None:
     out = tmp_path / "m.memo"
     stopped_after(12, corpus, out)
-    with StoredMemory(workspace_path(out)) as stored:
-        file = stored.shards[1].path
+    with open_memory(workspace_path(out)) as stored:
+        file = stored.require_working().files[1].path
     with h5py.File(file, "r+") as opened:
         opened["ledger/counts"][0] += 1
     with pytest.raises(DamagedMemoryError, match=rf"{file.name}: the ledger.*remove .*building to start anew"):
@@ -185,7 +185,7 @@ def test_a_full_disk_at_a_checkpoint_loses_nothing(
     filler.write_bytes(bytes(shutil.disk_usage(small_disk).free - 60_000))
     with pytest.raises(StorageError, match="the disk is full"):
         build([str(corpus)], out, EVERY_UNIT)
-    with StoredMemory(workspace_path(out)) as stored:
+    with open_memory(workspace_path(out)) as stored:
         stored.verify()
     filler.unlink()
     assert finished(corpus, out).digest == truth
@@ -213,8 +213,8 @@ def test_sigterm_drains_and_exits_75(corpus: Path, tmp_path: Path, truth: str) -
     assert process.returncode == 75
     assert "stopped as asked" in errors
     assert "the same command goes on" in errors
-    with StoredMemory(workspace_path(out)) as stored:
-        assert 0 < stored.manifest.sources[0]["units_done"] < stored.manifest.sources[0]["units"]
+    with open_memory(workspace_path(out)) as stored:
+        assert 0 < stored.manifest.sources[0].units_done < stored.manifest.sources[0].units
 
 
 def test_a_workspace_without_a_checkpoint_is_not_gone_on_from(corpus: Path, tmp_path: Path, truth: str) -> None:

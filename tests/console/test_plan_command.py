@@ -1,7 +1,7 @@
 """memo-dist plan: numbers that agree with each other, and errors that name the flag.
 
 Covers: console/plan.py, forecast.py. Does not cover: the law (test_capacity.py); how near a real build comes
-(benchmarks/planner.py).
+(benchmarks/building/planner.py).
 """
 
 import json
@@ -18,6 +18,7 @@ from cluster.resources import Resources
 from console.app import main
 from memo_dist import Memory, TextConfig
 from memo_dist.errors import ConfigError
+from memo_dist.files.journal import BuildEntry
 from memo_dist.files.manifest import Manifest
 from memo_dist.models.repetition import repetition_of
 from memo_dist.planning.capacity import recall_of
@@ -126,7 +127,9 @@ def test_a_build_learns_from_its_sample(text_corpus: Path, tmp_path: Path) -> No
     memory.save(out)
     manifest = Manifest.read(out)
     assert prepared.repetition is not None
-    told = replace(manifest, sources=[{"repetition": prepared.repetition.to_dict()}])
+    counts = {"files": 1, "units": 1, "units_done": 1, "skipped": 0, "replaced": 0, "empty": 0}
+    entry = BuildEntry(when="", inputs=[], repetition=prepared.repetition, **counts)
+    told = replace(manifest, sources=[entry])
     assert recall_of(told) == pytest.approx(prepared.plan.recall, abs=0.003)
     assert recall_of(told) < recall_of(manifest)  # which knows nothing of the text
     assert recall_of(replace(told, bits=1)) < recall_of(replace(told, bits=2)) < recall_of(told)

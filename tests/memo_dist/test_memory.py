@@ -11,6 +11,7 @@ from reference import ReferenceMemory
 from memo_dist import Memory, MemoryConfig, TextConfig
 from memo_dist.batches import BatchInfo, make_batch
 from memo_dist.errors import ConfigError, InputError, NotMemorizedError, TokenizerError
+from memo_dist.models.protocol import ShardRoom
 from memo_dist.segments import Segment
 from memo_dist.shard import Shard
 
@@ -57,7 +58,7 @@ def test_order_and_buffering_do_not_change_a_bit(documents: Documents, random: o
     names = list(documents)
     random.shuffle(names)  # type: ignore[attr-defined]
     other = Memory(CONFIG)
-    other.shard = Shard(CONFIG, range(CONFIG.num_banks), buffer=buffer)
+    other.shard = Shard(CONFIG, range(CONFIG.num_banks), room=ShardRoom(buffer=buffer))
     for name in names:
         other.memorize(name, documents[name])
     assert other.digest() == expected

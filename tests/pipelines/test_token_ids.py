@@ -20,7 +20,7 @@ from console.app import main
 from memo_dist import Memory, TextConfig
 from memo_dist.batches import BatchInfo, read_batch
 from memo_dist.errors import InputError
-from memo_dist.files.stored import StoredMemory
+from memo_dist.files.opened import open_memory
 from pipelines.batching import stream_batches
 from pipelines.plan import CorpusOptions, plan_corpus
 from pipelines.token_ids import TokenIds, plan_token_ids
@@ -313,7 +313,7 @@ def test_a_memory_built_from_token_ids_is_that_of_the_lists(
     assert summary["digest"] == whole.digest()
     assert (summary["documents"], summary["empty"]) == (len(documents), 2)
     assert summary["tokens"] == sum(map(len, documents.values()))
-    with StoredMemory(tmp_path / "m.memo") as stored:
+    with open_memory(tmp_path / "m.memo") as stored:
         stored.verify()
         assert stored.tokenizer is None
         assert stored.config == CONFIG

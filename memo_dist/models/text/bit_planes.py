@@ -1,6 +1,7 @@
 """Sign planes: the cells of a bank in a few bits, for recall only.
 
-Covers: quantising a bank and vectors. Does not cover: reading them (kernels/planes.py), files (files/published.py).
+Covers: quantising a bank and vectors. Does not cover: reading them (kernels/planes.py), files
+(files/published_writer.py).
 
     cell ~ scale * q,   q = sum_{p<b} 2^p s_p,  s_p in {-1, 1}:   the 2^b odd integers around 0
     read   r_j = scale * sum_p 2^p (d - 2 popcount(key ^ plane_p[j]))
@@ -15,6 +16,8 @@ import numpy as np
 # bits -> (step in standard deviations, share of a Gaussian's variance that is lost)
 _QUANTISERS = {1: (1.0, 0.3634), 2: (0.9957, 0.1188), 4: (0.3352, 0.01154), 8: (0.0308, 0.000104)}
 BITS = tuple(_QUANTISERS)
+EXACT = 16  # bits: the cells as they are
+PUBLISHED_BITS = (*BITS, EXACT)
 
 
 def noise_factor(bits: int) -> float:
@@ -52,10 +55,3 @@ def sign_planes(vectors: np.ndarray, bits: int) -> np.ndarray:
     level = np.clip(np.floor(vectors / step).astype(np.int64) + half, 0, 2 * half - 1)
     signs = (level[:, None, :] >> np.arange(bits)[:, None]) & 1 == 0
     return np.ascontiguousarray(np.packbits(signs, axis=2, bitorder="little")).view("<u8")
-
-
-def expand(planes: np.ndarray) -> np.ndarray:
-    """(bits, d, d / 64) planes -> (d, d) int32 of odd integers q: the plain form, to test against."""
-    bits, dim, _ = planes.shape
-    ones = np.unpackbits(planes.view(np.uint8), axis=2, bitorder="little").astype(np.int32)
-    return np.asarray(((1 - 2 * ones) * (1 << np.arange(bits))[:, None, None]).sum(axis=0).T.reshape(dim, dim))

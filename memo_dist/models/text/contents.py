@@ -80,8 +80,20 @@ class HashedContents:
         """See Contents."""
         return self.matrices.store.read(start, stop)
 
-    def add(self, segments: list[Segment], sign: int) -> None:
-        """Buffer the segments' associations, to be added or taken away."""
+    @property
+    def with_ledger(self) -> "HashedContents":
+        """These contents: every association is counted."""
+        return self
+
+    def memorize(self, segments: list[Segment]) -> None:
+        """Keep the segments' associations, to be added."""
+        self._defer(segments, 1)
+
+    def forget(self, segments: list[Segment]) -> None:
+        """Keep the segments' associations, to be taken away."""
+        self._defer(segments, -1)
+
+    def _defer(self, segments: list[Segment], sign: int) -> None:
         for found in self.encoder.associations(segments, self.banks):
             self._pending.add(found, sign)
             if self._pending.full:
@@ -108,9 +120,9 @@ class HashedContents:
     def merge(self, other: Contents) -> None:
         """Add what another one holds. Only associations that are new here reach the matrices: adding cells would count
         shared ones twice."""
-        self.flush()
-        other.flush()
-        for part in other.entries():
+        if other.with_ledger is None:
+            raise TypeError(f"{type(other).__name__} keeps no ledger to merge from")
+        for part in other.with_ledger.entries():
             self.absorb(part)
 
     def absorb(self, entries: Entries) -> None:
@@ -131,12 +143,10 @@ class HashedContents:
         yield from self.ledger.parts()
 
     @property
-    def num_entries(self) -> int:
+    def num_associations(self) -> int:
         """Distinct associations held."""
         self.flush()
         return len(self.ledger)
-
-    num_associations = num_entries
 
     def bank_digests(self) -> np.ndarray:
         """(len(banks), 2, 16) uint8; see Contents."""
@@ -150,7 +160,7 @@ class HashedContents:
         return digests
 
     def restore(
-        self, banks: range, bounds: list[int], held: Entries, cells: Iterator[np.ndarray], associations: int
+        self, banks: range, *, cells: Iterator[np.ndarray], held: Entries, bounds: list[int], associations: int
     ) -> None:
         """Fill empty banks from a file; see Contents."""
         for bank, start, stop, values in zip(banks, bounds[:-1], bounds[1:], cells, strict=True):

@@ -17,7 +17,7 @@ from types import ModuleType
 import numpy as np
 
 from memo_dist.device.backend import Array, namespace
-from memo_dist.errors import LedgerOverflowError, NotMemorizedError
+from memo_dist.errors import CountOverflowError, NotMemorizedError
 from memo_dist.models.text.associations import Associations
 from memo_dist.stores.parts import PartStore, ResidentParts
 
@@ -177,9 +177,9 @@ def _raise(below_zero: bool, too_many: bool) -> None:
     if below_zero:
         raise NotMemorizedError("an association to forget was never memorized; nothing of this part was changed")
     if too_many:
-        raise LedgerOverflowError(
-            f"an association was seen more than {_MAX_COUNT:,} times, the most that the ledger counts; forget or leave "
-            "out documents that repeat it"
+        raise CountOverflowError(
+            f"an association was seen more than {_MAX_COUNT:,} times, the most that the ledger counts; leave out "
+            "documents that repeat it"
         )
 
 

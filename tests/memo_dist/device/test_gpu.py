@@ -20,6 +20,7 @@ from memo_dist.device.backend import array_module, room_on_device, to_device, to
 from memo_dist.errors import BankOverflowError, ConfigError, NotMemorizedError
 from memo_dist.models.candidates import best_whole
 from memo_dist.models.paper.cleanup import ProjectedCleanup
+from memo_dist.models.protocol import ShardRoom
 from memo_dist.models.text import banks as cmm
 from memo_dist.models.text import codes
 from memo_dist.models.text.associations import Associations, associate
@@ -68,9 +69,11 @@ def filled(
     buffer: int = 1 << 21,
     room: float | None = None,
 ) -> Shard:
-    shard = Shard(CONFIG, range(5), buffer=buffer, expected=PARTS, xp=xp, scratch=scratch, device_room=room)
+    shard = Shard(
+        CONFIG, range(5), room=ShardRoom(buffer=buffer, expected=PARTS, xp=xp, scratch=scratch, device_room=room)
+    )
     for name, tokens in documents.items():
-        shard.add_segments([(name, segment(tokens))])
+        shard.memorize_segments([(name, segment(tokens))])
     return shard
 
 
@@ -273,7 +276,7 @@ def test_digests(
     assert isinstance(ours.contents.matrices.store, HostBanks) == (where == "host")
     for shard in (ours, theirs):
         for name, tokens in others.items():
-            shard.add_segments([(name, segment(tokens))], sign=-1)
+            shard.forget_segments([(name, segment(tokens))])
     assert np.array_equal(ours.bank_digests(), theirs.bank_digests())
     assert np.array_equal(ours.bank_digests(), filled(texts, np).bank_digests())
     cues = np.random.default_rng(0).integers(0, TOP, 20, dtype=np.uint64)

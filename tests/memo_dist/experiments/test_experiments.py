@@ -1,7 +1,7 @@
 """The paper's experiments: data, what is scored, rows that survive a stop, tables, plots, `memo-dist reproduce`.
 
 Covers: memo_dist/experiments, console/reproduce.py. Truth: plain loops, figures worked out by hand, undisturbed
-runs. What the memory recalls at the published sizes is for benchmarks and docs/paper.md.
+runs. What the memory recalls at the published sizes is for benchmarks and docs/explanation/paper.md.
 """
 
 import csv

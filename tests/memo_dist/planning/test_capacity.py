@@ -5,12 +5,13 @@ Covers: cleanup_law.py and capacity.py. Does not cover: what a text is like (tes
 
 import numpy as np
 import pytest
+from reference import expanded
 
 from memo_dist import Memory, TextConfig
 from memo_dist.models.repetition import Repetition, TextSize, unrepeated
 from memo_dist.models.text.associations import Associations, associate
 from memo_dist.models.text.banks import BankRange
-from memo_dist.models.text.bit_planes import expand, noise_factor, quantize
+from memo_dist.models.text.bit_planes import noise_factor, quantize
 from memo_dist.models.text.capacity import with_banks_for
 from memo_dist.models.text.cleanup import HashedCleanup
 from memo_dist.models.text.codes import value_words
@@ -41,7 +42,7 @@ def brute_force(load: int, following: tuple[int, ...], bits: int = 16, dim: int 
     if bits < 16:
         for bank in range(BANKS):
             planes, scale = quantize(banks.store.read(bank, bank + 1)[0], bits)
-            banks.store.fill(bank, np.rint(expand(planes) * scale).astype(np.int16))
+            banks.store.fill(bank, np.rint(expanded(planes) * scale).astype(np.int16))
     reads = banks.retrieve(windows.ravel()).reshape(asked, len(following), dim)
     best = HashedCleanup(config).rank(reads, np.ones((asked, len(following)), bool)).tokens
     share = float((best[:, 0] == tokens[:, 0]).mean())

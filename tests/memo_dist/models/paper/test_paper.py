@@ -15,7 +15,7 @@ from memo_dist import Memory, MemoryConfig, PaperConfig
 from memo_dist.errors import ConfigError, DamagedMemoryError, NotMemorizedError
 from memo_dist.experiments.layers import LayersRun, run_layers, scored_positions, share_recalled
 from memo_dist.experiments.random_tokens import random_batch, sequence_segments, sequences_with_decoys
-from memo_dist.files.stored import StoredMemory
+from memo_dist.files.opened import open_memory
 from memo_dist.models import cleanup_for, model_of
 from memo_dist.models.paper.contents import ProjectedContents
 from memo_dist.models.paper.encoder import ProjectedEncoder
@@ -82,11 +82,11 @@ def test_a_segment_continues_its_document() -> None:
     config = PaperConfig.of(50, 32, num_heads=4, num_layers=3)
     tokens = np.array(random_documents(50, (200,))["0-0"], np.uint32)
     whole, parts = Memory(config), Memory(config)
-    whole.shard.add_segments([("a", Segment(0, NOTHING, tokens, True))])
+    whole.shard.memorize_segments([("a", Segment(0, NOTHING, tokens, True))])
     cuts = [0, 1, 70, 71, 200]
     for start, stop in itertools.pairwise(cuts):
         segment = Segment(start, tokens[max(0, start - 64) : start], tokens[start:stop], stop == 200)
-        parts.shard.add_segments([("a", segment)])
+        parts.shard.memorize_segments([("a", segment)])
     assert distance(matrix(parts), matrix(whole)) < ROUNDING
 
 
@@ -107,11 +107,11 @@ def test_row_blocks_agree_with_one_memory(shards: int) -> None:
     tokens = sequences_with_decoys(300, 5, 0, 0)[:4]
     segments = sequence_segments(tokens, 0)
     memory = Memory(config)
-    memory.shard.add_segments(segments)
+    memory.shard.memorize_segments(segments)
     blocks = [Shard(config, range(4 * i // shards, 4 * (i + 1) // shards)) for i in range(shards)]
     twins = [Shard(config, block.banks) for block in blocks]
     for shard in (*blocks, *twins):
-        shard.add_segments(segments)
+        shard.memorize_segments(segments)
     cells = np.concatenate([block.contents.cells for block in blocks])
     assert distance(cells, memory.shard.contents.cells) < ROUNDING
     for block, twin in zip(blocks, twins, strict=True):
@@ -167,7 +167,7 @@ def test_round_trip(tmp_path: Path) -> None:
     assert loaded.digest() == memory.digest()
     assert loaded.num_associations == memory.num_associations
     keys = np.random.default_rng(0).standard_normal((7, 64), np.float32)
-    with StoredMemory(tmp_path / "m.memo") as stored:
+    with open_memory(tmp_path / "m.memo") as stored:
         stored.verify()
         assert stored.config == config
         assert np.allclose(stored.read(keys), memory.read(keys), rtol=1e-4, atol=1e-5)
@@ -201,7 +201,7 @@ def test_capacity_law_agrees_with_a_real_memory(layers: int, composition: str) -
     rng = np.random.default_rng(layers)
     segments = [("a", Segment(0, NOTHING, rng.integers(0, vocab, tokens, dtype=np.uint32), False))]
     memory = Memory(config)
-    memory.shard.add_segments(segments)
+    memory.shard.memorize_segments(segments)
     cues, following = next(memory.cleanup.encoder.targets([s for _, s in segments]))
     measured = share_recalled(memory, memory.cleanup, cues, following)
     assert abs(measured - predicted_recall(config, 0, tokens, 1)) < 0.04
@@ -236,7 +236,7 @@ def test_is_best_is_what_ranks_first() -> None:
 
 def test_contents_take_only_their_rows() -> None:
     contents = ProjectedContents(PaperConfig.of(100, 64, num_heads=4, num_layers=2), range(1, 3))
-    contents.add([Segment(0, NOTHING, np.arange(50, dtype=np.uint32), True)], 1)
+    contents.memorize([Segment(0, NOTHING, np.arange(50, dtype=np.uint32), True)])
     assert contents.cells.shape == (2, 16, 64)
     assert contents.num_associations == 0  # whoever owns bank 0 counts
 
@@ -247,7 +247,7 @@ def test_contents_take_only_their_rows() -> None:
     [(1, 0, 0.8005, 0.02), (2, 0, 0.8372, 0.02), (1, 20, 0.1536, 0.05), (3, 20, 0.5008, 0.05)],
 )
 def test_published_recall_is_reproduced(layers: int, decoys: int, published: float, bound: float) -> None:
-    """d = 1024, the first batch, one seed; the whole table is in docs/paper.md."""
+    """d = 1024, the first batch, one seed; the whole table is in docs/explanation/paper.md."""
     row = next(run_layers(LayersRun("paper", 1024, layers, decoys, 0), 1, 4, frozenset()))
     assert abs(row.recall_first - published) < bound
 
