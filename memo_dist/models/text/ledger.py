@@ -178,7 +178,8 @@ def _raise(below_zero: bool, too_many: bool) -> None:
         raise NotMemorizedError("an association to forget was never memorized; nothing of this part was changed")
     if too_many:
         raise CountOverflowError(
-            f"an association was seen more than {_MAX_COUNT:,} times, the most that the ledger counts"
+            f"an association was seen more than {_MAX_COUNT:,} times, the most that the ledger counts; leave out "
+            "documents that repeat it"
         )
 
 
