@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+from reference import ReferenceMemory
 
 from memo_dist import Memory, MemoryConfig, PaperConfig, TextConfig
 from memo_dist.files.format import shard_file
@@ -23,7 +24,6 @@ from memo_dist.models.contents import Contents
 from memo_dist.models.cues import Encoder, Reader
 from memo_dist.models.paper.encoder import ProjectedEncoder
 from memo_dist.models.protocol import ShardRoom
-from memo_dist.models.text.cleanup import HashedCleanup
 from memo_dist.models.text.encoder import HashedEncoder
 from memo_dist.models.text.ledger import Entries
 from memo_dist.segments import Segment
@@ -87,6 +87,15 @@ def segment(tokens: list[int], start: int = 0, stop: int | None = None) -> Segme
     return Segment(
         start=start, context=ids[max(0, start - 64) : start], tokens=ids[start:last], ends=last == len(tokens)
     )
+
+
+def reference_of(config: MemoryConfig, documents: Documents | None = None) -> ReferenceMemory:
+    """The plain memory of a config of the model text, with some documents in it."""
+    shape = (config.num_banks, config.vocab_size, config.inner_dim, config.num_heads, config.num_layers)
+    reference = ReferenceMemory(*shape, seed=config.seed)
+    for tokens in (documents or {}).values():
+        reference.memorize(tokens)
+    return reference
 
 
 # Readers
@@ -197,9 +206,8 @@ def encoders(config: MemoryConfig) -> dict[str, Encoder]:
     return {"whole": ProjectedEncoder(config)}
 
 
-def cleanup(config: MemoryConfig, shortlist: int | None = None) -> Cleanup:
-    """A cleanup; `shortlist` is for the model text, which scores the whole vocabulary if it is long enough."""
-    return cleanup_for(config) if shortlist is None else HashedCleanup(config, shortlist=shortlist)
+def cleanup(config: MemoryConfig) -> Cleanup:
+    return cleanup_for(config)
 
 
 # Stores

@@ -20,9 +20,10 @@ from contracts.makers import (
     is_text,
     ledger_of,
     portion,
+    reference_of,
     segment,
 )
-from reference import ReferenceMemory, reference_matrix
+from reference import reference_matrix
 
 from memo_dist import MemoryConfig
 from memo_dist.device.backend import to_host
@@ -77,27 +78,11 @@ def whole_ledger(held: Contents) -> Entries:
     return Entries(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("names", "tokens", "counts")))
 
 
-def reference_of(config: MemoryConfig) -> ReferenceMemory:
-    shape = (config.num_banks, config.vocab_size, config.inner_dim, config.num_heads, config.num_layers, config.seed)
-    return ReferenceMemory(*shape)
-
-
 def true_cells(config: MemoryConfig, documents: dict[str, list[int]]) -> np.ndarray:
     """(num_banks, *bank_shape) of all banks by the equations."""
     if is_text(config):
-        reference = reference_of(config)
-        for tokens in documents.values():
-            reference.memorize(tokens)
-        return reference.matrices()
+        return reference_of(config, documents).matrices()
     return reference_matrix(config, documents).reshape(config.num_banks, *config.bank_shape)
-
-
-def true_counts(config: MemoryConfig, documents: dict[str, list[int]]) -> Counter[tuple[int, int]]:
-    """Every (window, next token) with how often it occurs."""
-    reference = reference_of(config)
-    for tokens in documents.values():
-        reference.memorize(tokens)
-    return reference.counts
 
 
 def close(config: MemoryConfig, cells: np.ndarray, truth: np.ndarray) -> bool:
@@ -125,7 +110,7 @@ def test_cells_are_those_of_the_equations(made: tuple[MemoryConfig, Make]) -> No
 
 def test_the_ledger_counts_what_occurs(made: tuple[MemoryConfig, Make]) -> None:
     config, make = made
-    held, truth = filled(make, FIRST), true_counts(config, FIRST)
+    held, truth = filled(make, FIRST), reference_of(config, FIRST).counts
     rows = counts_of(held)
     if is_text(config):
         assert Counter({(name, token): count for name, token, count in rows}) == truth
@@ -242,7 +227,7 @@ def test_answers_are_plain_arithmetic(made: tuple[MemoryConfig, Make]) -> None:
     config, make = made
     truth, rng = true_cells(config, FIRST), np.random.default_rng(0)
     if is_text(config):
-        held_names = np.array(sorted({name for name, _ in true_counts(config, FIRST)}), np.uint64)
+        held_names = np.array(sorted({name for name, _ in reference_of(config, FIRST).counts}), np.uint64)
         cues = np.concatenate([held_names[::7], rng.integers(0, 2**64, 30, dtype=np.uint64)])
         reference = reference_of(config)
         expected = np.array(
@@ -294,7 +279,7 @@ def test_digests_name_cells_and_ledger_of_each_bank(made: tuple[MemoryConfig, Ma
     again.memorize([segment([1, 2, 3])])
     changed = (again.bank_digests() != digests).any(axis=2)
     if is_text(config):
-        touched = {reference_of(config).bank(name) for name, _ in true_counts(config, {"one": [1, 2, 3]})}
+        touched = {reference_of(config).bank(name) for name, _ in reference_of(config, {"one": [1, 2, 3]}).counts}
         assert set(np.flatnonzero(changed[:, 1]).tolist()) == touched
         assert set(np.flatnonzero(changed[:, 0]).tolist()) <= touched
     else:
