@@ -21,7 +21,7 @@ from memo_dist.planning.memory_plan import plan_memory
 from pipelines.plan import CorpusOptions
 
 pytestmark = pytest.mark.usefixtures("ray_local")
-ROUNDING = 2e-6  # of the norm, as in test_projected.py
+ROUNDING = 2e-6  # of the norm, as in test_paper.py
 CONFIG = PaperConfig.of(300, 64, num_heads=4, num_layers=3)
 DOCUMENTS = [np.random.default_rng(i).integers(0, 300, 150 + i).tolist() for i in range(40)]
 

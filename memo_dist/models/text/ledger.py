@@ -1,7 +1,7 @@
 """Ledger: which associations are held, and how often each was seen.
 
 Covers: counting associations, telling which are new and which are gone, saving as plain arrays. Does not cover: the
-matrices (cmm.py), which are a pure function of the ledger's keys.
+matrices (banks.py), which are a pure function of the ledger's keys.
 
 The ledger is three parallel arrays sorted by (name, token), cut into parts of equal name ranges. New associations are
 sorted and merged part by part, so the temporary memory is that of one part and the cost is sorting plus one pass; the
