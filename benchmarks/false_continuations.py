@@ -27,15 +27,16 @@ from corpus_index import CorpusIndex
 from memo_dist.files.opened import open_memory
 from memo_dist.measuring.calibration import wilson
 from memo_dist.measuring.sampling import Positions, sample_positions
-from memo_dist.models import cleanup_for
 from memo_dist.models.cues import Reader
+from memo_dist.recalling.lookup import Lookup
+from memo_dist.recalling.options import DEFAULTS, RecallOptions
 from memo_dist.recalling.paths import Path as Followed
 from memo_dist.recalling.paths import follow
-from memo_dist.recalling.recall import DEFAULT_CONFIDENCE, Continuation, best_path
+from memo_dist.recalling.recall import Continuation, best_paths
 from pipelines.batching import stream_batches
 from pipelines.plan import CorpusOptions, plan_corpus
 
-CONFIDENCES = (0.5, 0.7, 0.9, 0.95, DEFAULT_CONFIDENCE, 0.995, 0.999, 0.9999, 0.99999)
+CONFIDENCES = (0.5, 0.7, 0.9, 0.95, DEFAULTS.min_confidence, 0.995, 0.999, 0.9999, 0.99999)
 LENGTHS = (64, 32, 16)
 CONTINUED = 50
 _TWO_SIGMA = 1.96
@@ -54,9 +55,9 @@ def kind(corpus: CorpusIndex, prompt: np.ndarray, window: int, answer: Continuat
 
 def followed(memory: Reader, prompts: list[np.ndarray]) -> list[list[Followed]]:
     """Paths of each prompt; what `recall` says at any confidence follows from them."""
-    cleanup = cleanup_for(memory.config)
+    lookup = Lookup(memory)
     parts = [prompts[i : i + _AT_ONCE] for i in range(0, len(prompts), _AT_ONCE)]
-    return [paths for part in parts for paths in follow(memory, cleanup, part, CONTINUED)]
+    return [paths for part in parts for paths in follow(lookup, part, RecallOptions(max_tokens=CONTINUED))]
 
 
 def measure(name: str, memory: Reader, corpus: CorpusIndex, ours: Positions, theirs: Positions) -> list[dict[str, Any]]:
@@ -68,11 +69,12 @@ def measure(name: str, memory: Reader, corpus: CorpusIndex, ours: Positions, the
         truth = [ours.following[i].tolist() for i in once]
         known, other = followed(memory, [mine[i] for i in once]), followed(memory, unseen)
         for least in CONFIDENCES:
-            said = [best_path(paths, CONTINUED, least) for paths in other]
+            options = RecallOptions(max_tokens=CONTINUED, min_confidence=least)
+            said = [best_paths(paths, options)[0] for paths in other]
             kinds = Counter(kind(corpus, prompt, window, one) for prompt, one in zip(unseen, said, strict=True))
             wrong = kinds["spliced"] + kinds["invented"]
             low, high = wilson(wrong / len(unseen), len(unseen), _TWO_SIGMA)
-            answers = [best_path(paths, CONTINUED, least).tokens for paths in known]
+            answers = [best_paths(paths, options)[0].tokens for paths in known]
             right = sum(one == true for one, true in zip(answers, truth, strict=True))
             partly = sum(one != true[: len(one)] for one, true in zip(answers, truth, strict=True))
             rows.append(
@@ -121,7 +123,7 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
         below.xaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
         below.xaxis.set_minor_locator(mpl.ticker.NullLocator())
         for axes in (above, below):
-            axes.axvline(DEFAULT_CONFIDENCE, color="grey", lw=0.6)
+            axes.axvline(DEFAULTS.min_confidence, color="grey", lw=0.6)
     panels[0, 0].set_ylabel("unseen prompts continued falsely, %")
     panels[1, 0].set_ylabel("memorized prompts, 50 tokens verbatim, %")
     panels[0, 0].legend(fontsize=7)

@@ -108,8 +108,8 @@ def recall_of(memory: Path, inputs: list[str], corpus: CorpusOptions) -> dict[st
         found = evaluate(
             stored,
             partial(read_batches, kept),
-            stored.manifest.tokens,
-            stored.manifest.associations,
+            tokens=stored.manifest.tokens,
+            associations=stored.manifest.associations,
             sample=3000,
             prompts=100,
         )

@@ -124,7 +124,8 @@ def by_memory(config: MemoryConfig, table: pa.Table, sample: int, repeats: int) 
         memory.shard.flush()
         tried.append(watch.rates(tokens))
     peak = high_water()
-    found = evaluate(memory, lambda: [table], tokens, memory.num_associations, sample=sample, prompts=0)
+    associations = memory.num_associations
+    found = evaluate(memory, lambda: [table], tokens=tokens, associations=associations, sample=sample, prompts=0)
     return {
         **sorted(tried, key=lambda rates: rates["tokens_per_s"])[repeats // 2],
         "peak_bytes": peak,

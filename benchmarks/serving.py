@@ -26,8 +26,8 @@ import psutil
 
 from memo_dist.batches import read_batch
 from memo_dist.files.opened import open_memory
-from memo_dist.models import cleanup_for
-from memo_dist.recalling.prompting import recall_texts
+from memo_dist.recalling.options import RecallOptions
+from memo_dist.recalling.session import Session
 from pipelines.batching import stream_batches
 from pipelines.plan import CorpusOptions, plan_corpus
 
@@ -75,10 +75,10 @@ def questions(memory: Path, corpus: list[str], options: CorpusOptions, count: in
             start, length = rng.randrange(len(line) - 100), rng.choice((24, 40, 80))
             text = tokenizer.decode(line[start : start + length].tolist())
             prompts.append(text if rng.random() < 0.875 else text[: len(text) // 2] + text[len(text) // 2 :][::-1])
-        cleanup, answers = cleanup_for(config), []
+        session, answers = Session(opened, tokenizer), []
         for first in range(0, count, 64):
-            answers += recall_texts(opened, cleanup, tokenizer, prompts[first : first + 64], 1, TOKENS, 8, 0.99)
-    return {prompt: found[0].text for prompt, found in zip(prompts, answers, strict=True)}
+            answers += session.recall(prompts[first : first + 64], RecallOptions(max_tokens=TOKENS))
+    return {prompt: found.text or "" for prompt, found in zip(prompts, answers, strict=True)}
 
 
 async def honest(client: openai.AsyncOpenAI, truth: dict[str, str], model: str, until: float, tally: Tally) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from memo_dist.batches import read_batch
 from memo_dist.files.opened import open_memory
-from memo_dist.models.text.cleanup import HashedCleanup
+from memo_dist.recalling.lookup import Lookup
 from memo_dist.recalling.trace import Traced, trace
 from pipelines.batching import stream_batches
 from pipelines.plan import CorpusOptions, plan_corpus
@@ -79,10 +79,10 @@ def main() -> None:
         ours, theirs = ([one.tokens for one in corpus if len(one.tokens) > LEAST] for corpus in corpora)
         whole = (np.concatenate([one.context[1 - LEAST :], one.tokens]) for one in corpora[0])
         known = np.unique(np.concatenate([runs_of(tokens) for tokens in whole]))
-        cleanup = HashedCleanup(memory.config)
+        lookup = Lookup(memory)
         texts = [mixed(ours, theirs, rng) for _ in range(asked.texts)]
         began = time.perf_counter()
-        found: list[Traced] = [trace(memory, cleanup, tokens, LEAST) for tokens in texts]
+        found: list[Traced] = [trace(lookup, tokens, least=LEAST) for tokens in texts]
         seconds = time.perf_counter() - began
     truths = [covered(tokens, known) for tokens in texts]
     held, truth = np.concatenate([f.held for f in found]), np.concatenate(truths)

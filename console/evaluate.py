@@ -79,7 +79,13 @@ def evaluate_command(
             memorized = kept(corpus, folder / "memorized.arrow")
             other = None if new is None else kept(new, folder / "unseen.arrow")
             result = evaluate(
-                reader, memorized, stored.manifest.tokens, stored.manifest.associations, other, sample, prompts
+                reader,
+                memorized,
+                tokens=stored.manifest.tokens,
+                associations=stored.manifest.associations,
+                unseen=other,
+                sample=sample,
+                prompts=prompts,
             )
     if as_json:
         print_json(result.to_dict())

@@ -16,8 +16,8 @@ from rich.table import Table
 
 from console.app import main as memo_dist
 from memo_dist.files.opened import open_memory
-from memo_dist.models.text.cleanup import HashedCleanup
-from memo_dist.recalling.recall import recall
+from memo_dist.recalling.options import RecallOptions
+from memo_dist.recalling.session import Session
 
 PASSAGE = Path("argparse.py"), "class ArgumentParser("  # where the recalled passage begins
 EXCLUDE = "*/site-packages/*"
@@ -50,7 +50,7 @@ def show_recall(memory: Path, directory: Path) -> None:
         assert tokenizer is not None
         tokens = tokenizer.encode([passage])[0]
         prompt, truth = tokens[:64], tokens[64:164].tolist()
-        (answer,) = recall(stored, HashedCleanup(stored.config), [prompt], max_tokens=100)
+        (answer,) = Session(stored, tokenizer).recall([prompt], RecallOptions(max_tokens=100))
         table = Table(title=f"\n100 tokens recalled after 64 tokens of {name}, {begin}...", title_justify="left")
         table.add_column("recalled from the memory")
         table.add_column("the original file")

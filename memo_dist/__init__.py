@@ -6,6 +6,8 @@ from memo_dist.files.opened import open_memory
 from memo_dist.memory import Memory
 from memo_dist.models.paper.config import PaperConfig
 from memo_dist.models.text.config import TextConfig
+from memo_dist.recalling.options import RecallOptions
+from memo_dist.recalling.session import Session
 from memo_dist.tokenizer import Tokenizer
 
 __version__ = "0.1.0"
@@ -14,6 +16,8 @@ __all__ = [
     "Memory",
     "MemoryConfig",
     "PaperConfig",
+    "RecallOptions",
+    "Session",
     "TextConfig",
     "Tokenizer",
     "__version__",

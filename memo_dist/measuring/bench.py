@@ -27,7 +27,6 @@ from memo_dist.measuring.evaluation import rank_next
 from memo_dist.measuring.sampling import Positions, sample_positions
 from memo_dist.measuring.together import median_seconds, run_together
 from memo_dist.memory import Memory
-from memo_dist.models import cleanup_for
 from memo_dist.models.protocol import ShardRoom
 from memo_dist.models.text.associations import Associations
 from memo_dist.models.text.banks import BankRange
@@ -36,6 +35,7 @@ from memo_dist.models.text.config import TextConfig
 from memo_dist.models.text.encoder import HashedEncoder
 from memo_dist.models.text.ledger import Ledger
 from memo_dist.planning.memory_plan import buffer_for
+from memo_dist.recalling.lookup import Lookup
 from memo_dist.segments import Segment
 from memo_dist.shard import Shard
 
@@ -200,10 +200,10 @@ def recall_stages(task: tuple[Path, Positions]) -> Iterator[Any]:
     """Stages of one process: opening the memory; asking for the next token at each place."""
     path, places = task
     memory = Memory.open(path)
-    cleanup = cleanup_for(memory.config)
-    rank_next(memory, cleanup, Positions(places.lines[:64], places.before))
+    lookup = Lookup(memory)
+    rank_next(lookup, Positions(places.lines[:64], places.before))
     yield None
-    yield rank_next(memory, cleanup, places).tokens[:, 0] == places.following[:, 0]
+    yield rank_next(lookup, places).tokens[:, 0] == places.following[:, 0]
 
 
 def forget_pages(path: Path) -> None:

@@ -16,7 +16,7 @@ _ONE_SIGMA = 1.0
 _SURE = 1e-12  # no statement is surer than that when it is scored
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Bin:
     """Statements of about the same probability: how many, their mean, the share that came true, and the ends of its
     68% interval (Wilson's, which stays within [0, 1])."""
@@ -43,7 +43,17 @@ def reliability(stated: np.ndarray, truth: np.ndarray, edges: tuple[float, ...] 
         inside = place == index
         count, found = int(inside.sum()), float(truth[inside].mean())
         low, high = wilson(found, count)
-        bins.append(Bin(edges[index], edges[index + 1], count, float(stated[inside].mean()), found, low, high))
+        bins.append(
+            Bin(
+                low=edges[index],
+                high=edges[index + 1],
+                count=count,
+                stated=float(stated[inside].mean()),
+                found=found,
+                found_low=low,
+                found_high=high,
+            )
+        )
     return bins
 
 

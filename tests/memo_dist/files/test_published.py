@@ -21,10 +21,9 @@ from memo_dist.files.manifest import MANIFEST_FILE, Manifest
 from memo_dist.files.opened import open_memory
 from memo_dist.files.published_writer import publish
 from memo_dist.kernels.planes import read_planes
-from memo_dist.models import cleanup_for
 from memo_dist.models.text.bit_planes import BITS, PUBLISHED_BITS, noise_factor, quantize
 from memo_dist.models.text.codes import signs
-from memo_dist.recalling.recall import recall
+from memo_dist.recalling.session import Session
 
 CONFIG = TextConfig(num_banks=6, vocab_size=256, inner_dim=128)
 PARAGRAPH = "".join(f"line {i}: {i * i % 97} and {i * 31 % 89}.\n" for i in range(60))
@@ -95,9 +94,8 @@ def test_a_published_memory_continues_as_the_memory_does(memory: Path, tmp_path:
     with open_memory(memory) as stored, open_memory(tmp_path / "p.memo") as published:
         published.verify()
         prompts = [np.frombuffer(PARAGRAPH.encode(), np.uint8)[i : i + 64] for i in range(0, 1000, 100)]
-        cleanup = cleanup_for(CONFIG)
-        theirs = recall(stored, cleanup, prompts)
-        assert [one.tokens for one in recall(published, cleanup, prompts)] == [one.tokens for one in theirs]
+        theirs = Session(stored).recall(prompts)
+        assert [one.tokens for one in Session(published).recall(prompts)] == [one.tokens for one in theirs]
         assert all(len(one.tokens) == 50 for one in theirs)
         cues = np.random.default_rng(0).integers(0, 2**64, 50, dtype=np.uint64)
         exact, ours = stored.read(cues), published.read(cues)

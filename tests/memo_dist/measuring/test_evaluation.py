@@ -10,7 +10,8 @@ from memo_dist import Memory, TextConfig, Tokenizer
 from memo_dist.batches import BatchInfo, make_batch
 from memo_dist.measuring.evaluation import area_under_curve, evaluate
 from memo_dist.measuring.sampling import sample_positions
-from memo_dist.recalling.prompting import recall_text
+from memo_dist.recalling.options import RecallOptions
+from memo_dist.recalling.session import Session
 from memo_dist.segments import Segment
 
 CONFIG = TextConfig(num_banks=30, vocab_size=6)
@@ -46,7 +47,14 @@ def test_ceiling_and_recall_equal_brute_force(few_words: dict[str, list[int]]) -
             following[tuple(padded[place : place + 64])][token] += 1
     positions = sum(map(len, few_words.values()))
     best = sum(max(c.values()) for c in following.values()) / positions
-    found = evaluate(memory, lambda: [table(few_words, 37)], positions, memory.num_associations, None, 10**5, 0)
+    found = evaluate(
+        memory,
+        lambda: [table(few_words, 37)],
+        tokens=positions,
+        associations=memory.num_associations,
+        sample=10**5,
+        prompts=0,
+    )
     assert found.positions == positions
     assert found.ceiling == pytest.approx(best)
     assert best < 1
@@ -61,7 +69,13 @@ def test_unseen_text_that_was_seen_tells_nothing(few_words: dict[str, list[int]]
     short = {"short": [1, 2]}
     for unseen in (few_words, short):
         found = evaluate(
-            memory, lambda: [table(few_words, 37)], 100, 100, lambda unseen=unseen: [table(unseen, 37)], 50, 0
+            memory,
+            lambda: [table(few_words, 37)],
+            tokens=100,
+            associations=100,
+            unseen=lambda unseen=unseen: [table(unseen, 37)],
+            sample=50,
+            prompts=0,
         )
         assert (found.unseen_positions, found.unseen_abstained, found.confidence_auc) == (0, None, None)
         assert found.recall > 0.9
@@ -105,7 +119,7 @@ def test_a_prompt_that_stops_inside_a_token_is_healed() -> None:
     memory.memorize("a", tokenizer.encode([text])[0])
     prompts = [text[:34], text[:35], text[:33]]  # "... quick ", "... quick b", "... quick"
     assert prompts[0].endswith("quick ")
-    answers = recall_text(memory, memory.cleanup, tokenizer, prompts, 10, 8, 0.99)
+    answers = Session(memory, tokenizer).recall(prompts, RecallOptions(max_tokens=10))
     for prompt, answer in zip(prompts, answers, strict=True):
         assert answer.text
         assert text.startswith(prompt + answer.text)
@@ -116,6 +130,6 @@ def test_healing_never_contradicts_the_prompt() -> None:
     tokenizer = merging_tokenizer()
     memory = Memory(TextConfig(num_banks=8, vocab_size=257), tokenizer)
     memory.memorize("a", tokenizer.encode(["the quick fox, and then the quick badger, and nothing else"])[0])
-    (answer,) = recall_text(memory, memory.cleanup, tokenizer, ["fox, and then the quick z"], 10, 8, 0.99)
+    (answer,) = Session(memory, tokenizer).recall(["fox, and then the quick z"], RecallOptions(max_tokens=10))
     assert answer.text == ""
-    assert answer.continuation.stop == "abstained"
+    assert answer.stop == "abstained"

@@ -1,19 +1,19 @@
 """Bodies: what clients send, as OpenAI's completions API spells it, checked.
 
-Covers: fields, their ranges, what is refused. Does not cover: answers (spelling.py), tokens (answerer.py).
+Covers: fields, their ranges, what is refused. Does not cover: answers (spelling.py), tokens (completing.py).
 
 Recall is deterministic: `temperature`, `top_p`, `seed`, `best_of` and `user` are taken and change nothing; penalties,
 `logit_bias` and `suffix` would change what is asked, so they are refused.
 """
 
-from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
 
-from memo_dist.http.asks import Ask
-from memo_dist.recalling.paths import DEFAULT_BEAM
-from memo_dist.recalling.recall import DEFAULT_CONFIDENCE
+from memo_dist.http.errors import BodyError
+from memo_dist.http.limits import Limits
+from memo_dist.http.openai.choices import PromptAsk
+from memo_dist.recalling.options import DEFAULTS, RecallOptions
 
 MOST_RIVALS = 5  # logprobs, as OpenAI has it
 _MOST_CHOICES, _MOST_STOPS, _MOST_BEAM = 16, 4, 64
@@ -28,44 +28,14 @@ TokenId = Annotated[StrictInt, Field(ge=0, lt=1 << 32)]
 Prompt = StrictStr | list[TokenId] | list[StrictStr] | list[list[TokenId]]
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What one request may ask.
-
-    Attributes:
-        body_bytes: of a request.
-        prompts: of a request.
-        prompt_tokens: of a prompt.
-        max_tokens: of a continuation.
-        request_tokens: of all continuations of a request.
-        waiting: requests under way at a time; more are told to come again.
-        body_seconds: for a client to send a body. send_seconds: for a client to take a piece of an answer.
-        answer_seconds: until an answer is given up.
-    """
-
-    body_bytes: int = 1 << 20
-    prompts: int = 128
-    prompt_tokens: int = 8192
-    max_tokens: int = 2048
-    waiting: int = 512
-    body_seconds: float = 30.0
-    send_seconds: float = 30.0
-    answer_seconds: float = 120.0
-    request_tokens: int = 1 << 16
-
-
-class BodyError(ValueError):
-    """A request asks for more than this service gives; the message is for the client."""
-
-
 class StreamOptions(BaseModel):
     include_usage: bool = False
 
 
 class CompletionBody(BaseModel):
-    """POST /v1/completions. `min_confidence` and `beam` are ours."""
+    """POST /v1/completions. `min_confidence`, `beam` and `from_start` are ours."""
 
-    model_config = ConfigDict(extra="allow")  # clients send fields that we need not know
+    model_config = ConfigDict(extra="allow")  # clients send fields that a memory has no use for
 
     model: StrictStr
     prompt: Prompt
@@ -76,8 +46,9 @@ class CompletionBody(BaseModel):
     echo: bool | None = False
     stream: bool | None = False
     stream_options: StreamOptions | None = None
-    min_confidence: Annotated[float, Field(ge=0, le=1)] = DEFAULT_CONFIDENCE
-    beam: Annotated[StrictInt, Field(ge=1, le=_MOST_BEAM)] = DEFAULT_BEAM
+    min_confidence: Annotated[float, Field(ge=0, le=1)] = DEFAULTS.min_confidence
+    beam: Annotated[StrictInt, Field(ge=1, le=_MOST_BEAM)] = DEFAULTS.beam
+    from_start: StrictBool = DEFAULTS.from_start
 
     @model_validator(mode="after")
     def _refuse(self) -> "CompletionBody":
@@ -91,8 +62,8 @@ class CompletionBody(BaseModel):
         stops = [self.stop] if isinstance(self.stop, str) else self.stop or []
         return [one for one in stops if one]  # an empty one would stop everything before its first token
 
-    def asks(self, limits: Limits) -> list[Ask]:
-        """One ask a prompt.
+    def asks(self, limits: Limits) -> list[PromptAsk]:
+        """One ask for each prompt.
 
         Raises:
             BodyError: more is asked than the limits allow.
@@ -110,17 +81,14 @@ class CompletionBody(BaseModel):
                 f"this service gives {limits.request_tokens:,} a request: send several"
             )
         scored, echoed = self.logprobs is not None, bool(self.echo)
-        words = (wanted, self.n or 1, self.min_confidence, self.beam, scored, echoed)
-        return [Ask(prompt, *words) for prompt in prompts]
-
-
-class TraceBody(BaseModel):
-    """POST /v1/trace."""
-
-    text: StrictStr
-    least: StrictInt = 16
-    min_confidence: Annotated[float, Field(ge=0, le=1)] = DEFAULT_CONFIDENCE
-    model: StrictStr | None = None
+        options = RecallOptions(
+            max_tokens=wanted,
+            min_confidence=self.min_confidence,
+            beam=self.beam,
+            from_start=self.from_start,
+            count=self.n or 1,
+        )
+        return [PromptAsk(prompt=prompt, options=options, scored=scored, echoed=echoed) for prompt in prompts]
 
 
 def _several(prompt: Any) -> list[Any]:

@@ -1,6 +1,6 @@
 """Spelling: answers as OpenAI's completions API says them, whole or as a stream of events.
 
-Covers: choices, log-probabilities, stop texts, usage. Does not cover: HTTP (front.py).
+Covers: choices, log-probabilities, stop texts, usage. Does not cover: HTTP (endpoints/completions.py).
 
 Beside OpenAI's fields every choice has `memo`: why recall stopped, and how sure it was of each token.
 """
@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from memo_dist.http.asks import Answer, Choice, SpelledToken
-from memo_dist.http.bodies import CompletionBody
+from memo_dist.http.openai.bodies import CompletionBody
+from memo_dist.http.openai.choices import Answer, Choice, SpelledToken
 
 _FINISH = {"length": "length", "end_of_document": "stop", "abstained": "stop", "stop_text": "stop"}
 
@@ -59,7 +59,7 @@ class Completion:
         choices = []
         for one in self.told:
             text, logs = self._pieces(one, [*one.prompt, *one.tokens], 0)
-            choices.append(self._choice(one, text, logs, _FINISH[one.stop], one.extra))
+            choices.append(self._choice(one, text, logs, ended=True))
         return {**self._common, "choices": choices, "usage": self.usage}
 
     def events(self) -> Iterator[str]:
@@ -69,8 +69,8 @@ class Completion:
             for some in ([one.prompt] if one.prompt else []) + [[token] for token in one.tokens]:
                 text, logs = self._pieces(one, some, offset)
                 offset += len(text)
-                yield self._event(choices=[self._choice(one, text, logs, None, None)])
-            yield self._event(choices=[self._choice(one, "", None, _FINISH[one.stop], one.extra)])
+                yield self._event(choices=[self._choice(one, text, logs)])
+            yield self._event(choices=[self._choice(one, "", None, ended=True)])
         if self._body.stream_options and self._body.stream_options.include_usage:
             yield self._event(choices=[], usage=self.usage)
         yield "data: [DONE]\n\n"
@@ -78,11 +78,9 @@ class Completion:
     def _event(self, **fields: Any) -> str:
         return f"data: {json.dumps({**self._common, **fields})}\n\n"
 
-    def _choice(
-        self, one: Told, text: str, logs: dict[str, Any] | None, finish: str | None, extra: dict[str, Any] | None
-    ) -> dict[str, Any]:
-        said = {"index": one.index, "text": text, "logprobs": logs, "finish_reason": finish}
-        return {**said, "memo": extra} if extra else said
+    def _choice(self, one: Told, text: str, logs: dict[str, Any] | None, *, ended: bool = False) -> dict[str, Any]:
+        said = {"index": one.index, "text": text, "logprobs": logs, "finish_reason": None}
+        return {**said, "finish_reason": _FINISH[one.stop], "memo": one.extra} if ended else said
 
     def _pieces(self, one: Told, tokens: list[SpelledToken], offset: int) -> tuple[str, dict[str, Any] | None]:
         text = "".join(token.text for token in tokens)
@@ -102,15 +100,15 @@ class Completion:
 
 
 def _told(body: CompletionBody, answers: list[Answer]) -> Iterator[Told]:
-    """`n` choices a prompt, numbered through; where the memory knows fewer, the others are empty."""
+    """`n` choices for each prompt, numbered through; where the memory knows fewer, the others are empty."""
     count = body.n or 1
     for number, answer in enumerate(answers):
-        nothing = Choice([], [], [], "abstained", 0.0)
+        nothing = Choice(tokens=[], confidences=[], windows=[], stop="abstained", stop_confidence=0.0)
         choices = [*answer.choices, *[nothing] * (count - len(answer.choices))]
         for place, choice in enumerate(choices):
             tokens, stopped = _cut(choice.tokens, body.stops())
             stop = "stop_text" if stopped else choice.stop
-            yield Told(number * count + place, answer.prompt, tokens, stop, choice)
+            yield Told(index=number * count + place, prompt=answer.prompt, tokens=tokens, stop=stop, choice=choice)
 
 
 def _cut(tokens: list[SpelledToken], stops: list[str]) -> tuple[list[SpelledToken], bool]:
