@@ -14,7 +14,8 @@ from ray.exceptions import GetTimeoutError
 
 from cluster.actor import ShardActor, ShardSpec
 from cluster.ray_session import NoRoomError
-from memo_dist.planning.memory_plan import SHARED_BYTES, MemoryPlan
+from memo_dist.planning.memory_plan import MemoryPlan
+from memo_dist.planning.processes import SHARED_BYTES
 
 _START_SECONDS = 180
 

@@ -172,7 +172,14 @@ def plan_for(
     """What a run will take."""
     budget = memory_budget(options.memory_budget)
     cpus, unit = local_cpus(), corpus.largest_unit
-    return fit_plan(config, choice.tokens, choice.documents, options.shards, cpus, unit, budget, repetition)
+    return fit_plan(
+        config,
+        TextSize(choice.tokens, choice.documents, repetition),
+        shards=options.shards,
+        cpus=cpus,
+        unit_bytes=unit,
+        budget=budget,
+    )
 
 
 def choose_config(choice: TokenizerChoice, options: BuildOptions, repetition: Repetition | None = None) -> MemoryConfig:

@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 
 from cluster.recall_actor import RecallActor
 from console.app import main
-from memo_dist import Memory, MemoryConfig, RecallOptions, Session, Tokenizer
+from memo_dist import Memory, RecallOptions, Session, TextConfig, Tokenizer
 from memo_dist.errors import PromptError
 from memo_dist.files.opened import open_memory
 from memo_dist.http.answerer import Answerer
@@ -77,7 +77,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     words = ["".join(rng.choice(list("abcdefghijklmnop"), rng.integers(2, 9))) for _ in range(120)]
     texts = [" ".join(rng.choice(words, 260)) for _ in range(8)]
     tokenizer = merging_tokenizer(texts)
-    memory = Memory(MemoryConfig.text(num_banks=40, vocab_size=tokenizer.vocab_size, inner_dim=128), tokenizer)
+    memory = Memory(TextConfig(num_banks=40, vocab_size=tokenizer.vocab_size, inner_dim=128), tokenizer)
     ids = [tokenizer.encode([text])[0].tolist() for text in texts]
     for place, tokens in enumerate(ids):
         memory.memorize(f"d{place}", tokens)

@@ -16,6 +16,7 @@ from cluster.reader import ClusterReader
 from memo_dist import Memory, PaperConfig
 from memo_dist.experiments.random_tokens import random_batch, sequence_segments, sequences_with_decoys
 from memo_dist.files.opened import open_memory
+from memo_dist.models.repetition import TextSize
 from memo_dist.planning.memory_plan import plan_memory
 from pipelines.plan import CorpusOptions
 
@@ -52,7 +53,12 @@ def truth() -> Memory:
 
 
 def started(shards: int, path: Path | None = None) -> list[Placed]:
-    return place_shards(plan_memory(CONFIG, 1000, 10, shards, 0, 0), "", None, path=None if path is None else str(path))
+    return place_shards(
+        plan_memory(CONFIG, TextSize(1000, 10), shards=shards, workers=0, unit_bytes=0),
+        "",
+        None,
+        path=None if path is None else str(path),
+    )
 
 
 @pytest.mark.slow

@@ -102,16 +102,16 @@ def test_a_real_memory_of_random_tokens() -> None:
     places = rng.integers(64, tokens, 4000)
     answers = memory.retrieve([document[p - 64 : p] for p in places])
     measured = (answers.tokens[:, 0] == document[places]).mean()
-    law = predicted_recall(memory.config, memory.num_associations, tokens, 1)
+    law = predicted_recall(memory.config, TextSize(tokens, 1), memory.num_associations)
     assert abs(law - measured) < 0.012
 
 
 def test_beginnings_of_documents_count() -> None:
     config = TextConfig(num_banks=100, vocab_size=32_000)
-    long, short = (predicted_recall(config, 400_000, 133_333, documents) for documents in (1, 2000))
+    long, short = (predicted_recall(config, TextSize(133_333, documents), 400_000) for documents in (1, 2000))
     only_first = first_probability(4000, (1.0,), 256, 32_000)
     two = first_probability(4000, (1.0, 1.0), 256, 32_000)
-    all_short = predicted_recall(config, 400_000, 133_333, 133_333)
+    all_short = predicted_recall(config, TextSize(133_333, 133_333), 400_000)
     assert long > short > all_short == pytest.approx(only_first)
     share = (64 - 16) * 2000 / 133_333
     first = 16 * 2000 / 133_333
@@ -127,9 +127,11 @@ def test_banks_are_the_fewest_that_reach_the_target() -> None:
         config = TextConfig(num_banks=1, vocab_size=1000)
         found = with_banks_for(config, 0.98, TextSize(50_000, 10, repetition), noise=noise)
         associations = repetition.associations(50_000)
-        most = predicted_recall(config, 0.0, 50_000, 10, repetition)
+        most = predicted_recall(config, TextSize(50_000, 10, repetition), 0.0)
 
         def recall(banks: int, held: float = associations, text: Repetition = repetition, f: float = noise) -> float:
-            return predicted_recall(TextConfig(num_banks=banks, vocab_size=1000), held, 50_000, 10, text, f)
+            return predicted_recall(
+                TextConfig(num_banks=banks, vocab_size=1000), TextSize(50_000, 10, text), held, noise=f
+            )
 
         assert recall(found.num_banks) >= 0.98 * most > recall(found.num_banks - 1)

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from memo_dist import Memory, MemoryConfig, RecallOptions, Session, Tokenizer
+from memo_dist import Memory, RecallOptions, Session, TextConfig, Tokenizer
 from memo_dist.errors import ConfigError, PromptError, TokenizerError
 from memo_dist.recalling.confidence import PRIOR, STAYS, confidence, confirmed_by_later, next_prior
 from memo_dist.recalling.options import DEFAULTS, RecallSettings
 
 TEXT = "a sentence that is held by the memory, word by word, and then another one that follows it to the end."
-CONFIG = MemoryConfig.text(num_banks=12, vocab_size=256, inner_dim=128)
+CONFIG = TextConfig(num_banks=12, vocab_size=256, inner_dim=128)
 
 
 @pytest.fixture(scope="module")

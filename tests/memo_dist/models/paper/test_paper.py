@@ -20,6 +20,7 @@ from memo_dist.models import cleanup_for, model_of
 from memo_dist.models.paper.contents import ProjectedContents
 from memo_dist.models.paper.encoder import ProjectedEncoder
 from memo_dist.models.paper.law import with_dim_for
+from memo_dist.models.repetition import TextSize
 from memo_dist.planning.capacity import predicted_recall
 from memo_dist.segments import Segment
 from memo_dist.shard import Shard
@@ -204,7 +205,7 @@ def test_capacity_law_agrees_with_a_real_memory(layers: int, composition: str) -
     memory.shard.memorize_segments(segments)
     cues, following = next(memory.cleanup.encoder.targets([s for _, s in segments]))
     measured = share_recalled(memory, memory.cleanup, cues, following)
-    assert abs(measured - predicted_recall(config, 0, tokens, 1)) < 0.04
+    assert abs(measured - predicted_recall(config, TextSize(tokens, 1), 0)) < 0.04
 
 
 def test_dim_follows_from_the_law_and_too_large_a_corpus_is_refused() -> None:
@@ -218,7 +219,7 @@ def test_dim_follows_from_the_law_and_too_large_a_corpus_is_refused() -> None:
 @pytest.mark.parametrize(("dim", "tokens", "published"), [(1024, 30_720, 0.8005), (2048, 122_880, 0.79)])
 def test_the_law_foretells_published_recall(dim: int, tokens: int, published: float) -> None:
     config = PaperConfig.of(50_254, dim, num_heads=4, num_layers=1)
-    assert abs(predicted_recall(config, 0, tokens, 1) - published) < 0.03
+    assert abs(predicted_recall(config, TextSize(tokens, 1), 0) - published) < 0.03
 
 
 def test_is_best_is_what_ranks_first() -> None:

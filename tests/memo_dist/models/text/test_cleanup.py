@@ -87,9 +87,9 @@ def test_banks_follow_from_the_target() -> None:
     few = with_banks_for(CONFIG, 0.9, TextSize(100_000, 10))
     many = with_banks_for(CONFIG, 0.99, TextSize(100_000, 10))
     assert few.num_banks < many.num_banks
-    assert predicted_recall(many, 300_000, 100_000, 10) >= 0.99
+    assert predicted_recall(many, TextSize(100_000, 10), 300_000) >= 0.99
     one_less = TextConfig(num_banks=many.num_banks - 1, vocab_size=60, inner_dim=128)
-    assert predicted_recall(one_less, 300_000, 100_000, 10) < 0.99
+    assert predicted_recall(one_less, TextSize(100_000, 10), 300_000) < 0.99
 
 
 def test_sizes_are_read_as_people_write_them() -> None:
