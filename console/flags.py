@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
 
 from memo_dist.errors import InputError
+from memo_dist.extras import extra
 from memo_dist.sizes import parse_bytes
 
 
@@ -26,6 +26,8 @@ def read_config(context: typer.Context, value: str | None) -> None:
     """
     if value is None:
         return
+    with extra():
+        import yaml  # only --config needs it
     try:
         with open(value, encoding="utf-8") as handle:
             settings = yaml.safe_load(handle) or {}

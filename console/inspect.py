@@ -1,7 +1,11 @@
 """memo-dist inspect: what a memory holds."""
 
+import sys
+
 from console.flags import AsJson, ConfigFile, MemoryPath
 from console.output import print_json, print_table
+from memo_dist.errors import MissingExtraError
+from memo_dist.files.manifest import Manifest
 from memo_dist.files.opened import open_memory
 from memo_dist.planning.capacity import recall_of
 from memo_dist.sizes import show_bytes
@@ -33,7 +37,7 @@ def inspect_command(memory: MemoryPath, as_json: AsJson = False, settings: Confi
         "parameters_per_token": config.num_parameters / max(manifest.tokens, 1),
         "load": manifest.associations / config.num_parameters,
         "associations_per_bank": a_bank,
-        "predicted_recall": recall_of(manifest),
+        "predicted_recall": predicted_recall(manifest),
         "sources": [entry.to_dict() for entry in manifest.sources],
     }
     if as_json:
@@ -48,3 +52,12 @@ def inspect_command(memory: MemoryPath, as_json: AsJson = False, settings: Confi
     print_table(str(memory), shown)
     journal = enumerate(manifest.sources, start=1)
     print_table("Journal", {f"{number}. {entry.when}": entry.told() for number, entry in journal})
+
+
+def predicted_recall(manifest: Manifest) -> float | None:
+    """By the capacity law; None, with a remark on stderr, where SciPy is not installed."""
+    try:
+        return recall_of(manifest)
+    except MissingExtraError as error:
+        print(f"memo-dist: no predicted_recall: {error}", file=sys.stderr)
+        return None

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-import psutil
 import typer
 
 from console.flags import AsJson, ConfigFile
@@ -17,6 +16,7 @@ from memo_dist.experiments.published import published_capacity
 from memo_dist.experiments.random_tokens import SEQUENCES
 from memo_dist.experiments.report import capacity_table, layers_table, write_table
 from memo_dist.experiments.rows import RowFile
+from memo_dist.extras import require
 from memo_dist.models import MODELS
 from memo_dist.planning.memory_plan import require_experiment
 
@@ -40,6 +40,7 @@ def layers_command(
     settings: ConfigFile = None,
 ) -> None:
     """Recall of random tokens, batch after batch, with and without decoys."""
+    available = _available_bytes()
     if composition not in ("jlt", "product"):
         raise ConfigError(f"--composition is {composition!r}; expected jlt or product")
     runs = [
@@ -52,7 +53,7 @@ def layers_command(
     ]
     for run in runs:
         _require_possible(run)
-        require_experiment(run.config(), psutil.virtual_memory().available)
+        require_experiment(run.config(), available)
     rows = RowFile(_directory(out) / "layers-runs.csv", LayersRow)
     _require_same(rows, {"vocab_size": vocab_size, "composition": composition, "sequences": sequences})
     with ProgressLine("layers", "rows") as line:
@@ -61,7 +62,7 @@ def layers_command(
             line.update(number / len(runs), len(rows.rows))
             if known >= set(range(iterations)):
                 continue
-            for row in run_layers(run, iterations, sequences, known):
+            for row in run_layers(run, iterations=iterations, sequences=sequences, done=known):
                 rows.append(row)
                 line.update((number + (row.iteration + 1) / iterations) / len(runs), len(rows.rows))
     _report(layers_table(rows.rows), out, "layers", _show_layers, as_json)
@@ -79,6 +80,7 @@ def capacity_command(
     settings: ConfigFile = None,
 ) -> None:
     """How many random pairs one matrix holds at 90% recall."""
+    available = _available_bytes()
     wanted = None if heads is None else _numbers(heads, "heads")
     shapes = [
         shape
@@ -94,7 +96,7 @@ def capacity_command(
         for name in _presets(presets)
     ]
     for run in runs:
-        require_experiment(run.config(), psutil.virtual_memory().available)
+        require_experiment(run.config(), available)
     rows = RowFile(_directory(out) / "capacity-runs.csv", CapacityRow)
     _require_same(rows, {"scored": scored})
     with ProgressLine("capacity", "rows") as line:
@@ -162,6 +164,14 @@ def _require_possible(run: LayersRun) -> None:
         raise ConfigError(
             f"--dims {run.inner_dim} --layers {run.num_layers} --presets {run.preset} cannot be run: {error}"
         ) from error
+
+
+def _available_bytes() -> int:
+    """Memory that is free now; refuses to begin hours of work without the libraries that end it."""
+    require("psutil", "scipy", "matplotlib")
+    import psutil
+
+    return int(psutil.virtual_memory().available)
 
 
 def _directory(out: Path) -> Path:

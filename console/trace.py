@@ -15,8 +15,6 @@ from memo_dist.recalling.options import DEFAULTS
 from memo_dist.recalling.page import marked_pieces, page
 from memo_dist.recalling.trace import DEFAULT_LEAST, trace_text
 
-_SHADES = ("#fff3bf", "#ffc078", "#ff8787")  # by the window that matched, shortest first
-
 
 def trace_command(
     memory: MemoryPath,

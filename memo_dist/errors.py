@@ -62,3 +62,16 @@ class CountOverflowError(MemoError, OverflowError):
     """An association was seen more often than the ledger counts; nothing of its part was changed."""
 
     exit_code = 1
+
+
+class MissingExtraError(MemoError, ImportError):
+    """Libraries that only extras of memo-dist install are absent.
+
+    Args:
+        modules: their names.
+        extras: what to install.
+    """
+
+    def __init__(self, modules: list[str], extras: list[str]) -> None:
+        are = "is not installed" if len(modules) == 1 else "are not installed"
+        super().__init__(f"{', '.join(modules)} {are}; run: pip install 'memo-dist[{','.join(extras)}]'")

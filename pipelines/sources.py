@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from memo_dist.errors import InputError
+from memo_dist.extras import missing_extra
 
 TEXT_SUFFIXES = (".txt", ".md", ".rst", ".py")
 TOKEN_IDS = "token ids"  # the format of a parquet file of tokenized documents
@@ -213,7 +214,7 @@ def _from_url(item: str, include: str | None, exclude: str | None) -> list[Sourc
     except InputError:
         raise
     except Exception as error:  # every remote file system raises its own classes
-        raise InputError(f"{item} cannot be listed: {error}") from error
+        raise missing_extra(error) or InputError(f"{item} cannot be listed: {error}") from error
 
 
 def _known(names: list[str], item: str, include: str | None, exclude: str | None) -> list[Source]:

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import pyarrow as pa
-from scipy.stats import rankdata
 
 from memo_dist.config import MemoryConfig
 from memo_dist.measuring.sampling import Positions, context_names, count_following, sample_positions
@@ -162,5 +161,6 @@ def area_under_curve(positives: np.ndarray, negatives: np.ndarray) -> float:
     """P(a positive ranks above a negative), ties counting half: the Mann-Whitney statistic."""
     if not len(positives) or not len(negatives):
         return float("nan")
-    ranks = rankdata(np.concatenate([positives, negatives]))[: len(positives)]
+    _, index, counts = np.unique(np.concatenate([positives, negatives]), return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[index[: len(positives)]]  # the mean rank of equal values, from 1
     return float((ranks.sum() - len(positives) * (len(positives) + 1) / 2) / (len(positives) * len(negatives)))

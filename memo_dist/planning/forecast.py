@@ -24,7 +24,7 @@ from memo_dist.planning.processes import MIN_BUFFER
 from memo_dist.planning.rates import Rates
 
 _UNIT_BYTES, _MIN_UNIT_BYTES, _UNITS = 12 << 20, 128 << 10, 64  # of text, as pipelines.plan cuts it
-_CALL_SECONDS = 0.76e-3  # of the driver, a call of a shard and its answer; benchmarks/scaling.py on two busy cores
+_CALL_SECONDS = 0.76e-3  # of the driver, a call of a shard and its answer; benchmarks/building/scaling.py, 2 busy cores
 _TRAINED = 16 << 20  # bytes of text a tokenizer is trained on
 _TEXT_BYTES = 4  # a token
 _BESIDE = 40  # bytes of a published bank beside its cells: scale and digest

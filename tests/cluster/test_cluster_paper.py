@@ -106,7 +106,10 @@ def test_add_and_forget_change_a_memory_within_rounding(corpus: Path, truth: Mem
 
 
 def test_actors_forget_and_merge(truth: Memory, tmp_path: Path) -> None:
-    batches = [random_batch(sequence_segments(sequences_with_decoys(300, 3, 0, i)[:3], i), f"b {i}") for i in range(2)]
+    batches = [
+        random_batch(sequence_segments(sequences_with_decoys(300, 3, 0, iteration=i)[:3], i), f"b {i}")
+        for i in range(2)
+    ]
     kept = Memory(CONFIG)
     kept.memorize_batch(batches[1])
     placed = started(2)

@@ -1,7 +1,7 @@
 """memo-dist plan: numbers that agree with each other, and errors that name the flag.
 
 Covers: console/plan.py, forecast.py. Does not cover: the law (test_capacity.py); how near a real build comes
-(benchmarks/planner.py).
+(benchmarks/building/planner.py).
 """
 
 import json

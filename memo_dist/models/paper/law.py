@@ -1,6 +1,7 @@
 """The capacity law of the model paper: recall of random tokens, and the matrix that a recall needs.
 
-Covers: predictions. Does not cover: real text, which repeats itself and is recalled far worse (docs/paper.md).
+Covers: predictions. Does not cover: real text, which repeats itself and is recalled far worse
+(docs/explanation/paper.md).
 
 In the one matrix all L layers of all T tokens meet: L keys are read, each with noise L T c / P from P parameters, so
 the signal is L / sqrt(L L T c / P) = sqrt(P / (T c)) whatever L is. c is a product of two: 1 + d_k / d, because keys
@@ -13,10 +14,10 @@ import math
 from dataclasses import replace
 
 import numpy as np
-from scipy.special import log_ndtr
 
 from memo_dist.config import MAX_DIM
 from memo_dist.errors import ConfigError
+from memo_dist.extras import extra
 from memo_dist.models.paper.config import PaperConfig
 
 _DIM_STEP = 64
@@ -50,6 +51,9 @@ def with_dim_for(config: PaperConfig, target_recall: float, tokens: int) -> Pape
 
 def _top_recall(signal: float, vocab_size: int, deviation: float) -> float:
     """P(a score of N(signal, deviation^2) is above V scores of N(0, 1)) = E_z[ Phi(signal + deviation z)^V ]."""
+    with extra():
+        from scipy.special import log_ndtr  # loaded only to predict
+
     z = np.linspace(-8, 8, 3201)
     weights = np.exp(-z * z / 2)
     return float(np.sum(weights * np.exp(vocab_size * log_ndtr(signal + deviation * z))) / np.sum(weights))

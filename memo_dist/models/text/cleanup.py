@@ -20,10 +20,10 @@ the bits that NumPy gives.
 from types import ModuleType
 
 import numpy as np
-from scipy.special import logsumexp
 
 from memo_dist.config import MemoryConfig
 from memo_dist.device.backend import Array, namespace, to_device, to_host
+from memo_dist.log_sum import log_sum_exp
 from memo_dist.models.candidates import BLOCK, SCORES_AT_ONCE, Candidates, best_whole, first_columns, joined
 from memo_dist.models.text.bit_planes import sign_planes
 from memo_dist.models.text.codes import signs, value_words
@@ -50,7 +50,7 @@ class HashedCleanup:
         self.xp = xp
         self.encoder = HashedEncoder(config, xp)
         size = config.vocab_size + 1
-        self._packed = value_words(config.vocab_size, config.inner_dim, config.seed, xp)
+        self._packed = value_words(config.vocab_size, config.inner_dim, config.seed, xp=xp)
         self._padded = xp.zeros((-(-size // BLOCK) * BLOCK, config.inner_dim), np.float32)
         self._padded[:size] = signs(self._packed)
         self.codebook = self._padded[:size]
@@ -72,7 +72,7 @@ class HashedCleanup:
         rows = max(1, SCORES_AT_ONCE // len(self.codebook))
         rows -= rows % AT_ONCE if rows > AT_ONCE else 0
         parts = [
-            self._rank(reads[i : i + rows], filled[i : i + rows], min(keep, len(self.codebook)), top_k)
+            self._rank(reads[i : i + rows], filled[i : i + rows], keep=min(keep, len(self.codebook)), top_k=top_k)
             for i in range(0, len(reads), rows)
         ]
         return joined(parts, filled.shape[1], top_k)
@@ -81,7 +81,7 @@ class HashedCleanup:
         """Whether `tokens` are ranked first; see Cleanup."""
         return np.asarray(self.rank(reads, filled).tokens[:, 0] == tokens)
 
-    def _rank(self, reads: np.ndarray, filled: np.ndarray, keep: int, top_k: int) -> Candidates:
+    def _rank(self, reads: np.ndarray, filled: np.ndarray, *, keep: int, top_k: int) -> Candidates:
         here = to_device(reads, self.xp)
         pooled = self._pooled(here, self._precision(here, to_device(filled, self.xp)))
         if self.xp is np and len(pooled) <= _FEW:
@@ -111,7 +111,7 @@ class HashedCleanup:
 
     def _by_tables(self, sought: np.ndarray, keep: int) -> np.ndarray:
         """The same columns; by the product only where tables cannot tell, as among many equal scores."""
-        found, sure = best_codes(sought, self._packed, keep, keep + _SPARE)
+        found, sure = best_codes(sought, self._packed, keep=keep, width=keep + _SPARE)
         listed = np.empty((len(sought), keep), np.int64)
         if sure.any():
             some = found[sure, : (found >= 0).sum(axis=1).max()]
@@ -143,7 +143,7 @@ class HashedCleanup:
         # a partial match stops before the longest filled layer
         partial = np.where(_before_last(filled)[:, None, :], evidence - log_v, -np.inf)
         rivals = np.concatenate([np.zeros((*total.shape, 1)), partial], axis=2)
-        return Candidates(to_host(tokens), total - log_v - logsumexp(rivals, axis=2), scores)
+        return Candidates(to_host(tokens), total - log_v - log_sum_exp(rivals), scores)
 
     def evidence(self, reads: Array, filled: np.ndarray, tokens: Array) -> np.ndarray:
         """(n, k, L): each layer's own log-likelihood ratio that it holds given tokens (n, k); 0 where not filled."""

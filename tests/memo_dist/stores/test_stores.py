@@ -1,7 +1,7 @@
 """Out of core: banks, ledger and pending associations in scratch files give the same bits as in memory.
 
-Covers: shards with a scratch directory, the stores by themselves, a full disk. Does not cover: planning
-(test_plan.py), whole builds under a budget (test_cluster.py).
+Covers: shards with a scratch directory, the pieces of pending associations, a full disk. Does not cover: the stores by
+themselves (contracts/), planning (test_plan.py), whole builds under a budget (test_cluster.py).
 """
 
 import gc
@@ -23,8 +23,7 @@ from memo_dist.models.text.associations import Associations
 from memo_dist.segments import Segment
 from memo_dist.shard import Shard
 from memo_dist.stores import banks as bank_stores
-from memo_dist.stores.banks import FileBanks, HostBanks, ResidentBanks
-from memo_dist.stores.parts import FileParts, HostParts, ResidentParts
+from memo_dist.stores.banks import HostBanks, ResidentBanks
 from memo_dist.stores.pending import FilePending
 
 CONFIG = TextConfig(num_banks=7, vocab_size=50, inner_dim=64)
@@ -104,58 +103,17 @@ def test_forgetting_what_is_not_held_is_refused(tmp_path: Path) -> None:
         shard.flush()
 
 
-@pytest.mark.parametrize("kind", ["resident", "host", "file"])
-def test_every_bank_store_keeps_what_it_is_given(kind: str, tmp_path: Path) -> None:
-    shape = (5, 4, 6)
-    stores = {
-        "resident": lambda: ResidentBanks(shape, "int16"),
-        "host": lambda: HostBanks(shape, "int16"),
-        "file": lambda: FileBanks(tmp_path, shape, "int16"),
-    }
-    store, truth = stores[kind](), np.zeros(shape, np.int16)
-    rng = np.random.default_rng(0)
-    assert np.array_equal(store.read(0, 5), truth)
-    for _ in range(40):
-        index, change = int(rng.integers(5)), rng.integers(-9, 9, shape[1:]).astype(np.int16)
-        if rng.integers(2):
-            store.fill(index, change)
-            truth[index] = change
-        banks = np.flatnonzero(rng.integers(0, 2, 5))
-        groups = [np.sort(g) for g in np.array_split(rng.permutation(banks), int(rng.integers(1, 4))) if len(g)]
-        for group, cells in store.visit(groups, change=False):
-            assert np.array_equal(cells, truth[group])
-        for group, cells in store.visit([range(g[0], g[0] + 1) if len(g) == 1 else g for g in groups]):
-            cells += change
-            truth[group] += change
-        start = int(rng.integers(5))
-        assert np.array_equal(store.read(start, 5), truth[start:])
-
-
 def test_banks_too_large_for_a_device_stay_with_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bank_stores, "room_on_device", lambda xp: 1000)
     assert isinstance(bank_stores.bank_store((5, 10, 10), "int16"), ResidentBanks)
     assert isinstance(bank_stores.bank_store((6, 10, 10), "int16"), HostBanks)
 
 
-def test_parts_grow_shrink_and_move(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    ours, others, theirs = FileParts(tmp_path, 4), HostParts(4), ResidentParts(4)
-    for _ in range(60):
-        index, rows = int(rng.integers(4)), int(rng.integers(0, 200))
-        columns = tuple(rng.integers(0, 1000, rows).astype(kind) for kind in (np.uint64, np.uint32, np.uint32))
-        for store in (ours, others, theirs):
-            store.write(index, (columns[0], columns[1], columns[2]))
-        other = int(rng.integers(4))
-        for store in (ours, others):
-            assert store.lengths == theirs.lengths
-            assert all(np.array_equal(a, b) for a, b in zip(store.read(other), theirs.read(other), strict=True))
-
-
 @pytest.mark.parametrize("piece", [1, 7, 10_000])
 def test_pending_comes_back_part_by_part_and_memorized_first(tmp_path: Path, piece: int) -> None:
     rng = np.random.default_rng(0)
     edges = [100, 200, 1000]
-    pending = FilePending(tmp_path, edges, piece, limit=500)
+    pending = FilePending(tmp_path, edges, piece=piece, limit=500)
     given_in: dict[int, list[tuple[int, int]]] = {1: [], -1: []}
     for _ in range(20):
         names, tokens = rng.integers(0, 1200, 30).astype(np.uint64), rng.integers(0, 9, 30).astype(np.uint32)

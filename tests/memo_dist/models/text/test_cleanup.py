@@ -75,12 +75,12 @@ def test_capacity_law_agrees_with_a_real_memory(load: int) -> None:
     places = rng.integers(64, tokens, 1500)
     answers = memory.retrieve([document[p - 64 : p] for p in places])
     measured = (answers.tokens[:, 0] == document[places]).mean()
-    assert abs(measured - first_probability(load, (1.0, 1.0, 1.0), 256, vocab)) < 0.03
+    assert abs(measured - first_probability(load, (1.0, 1.0, 1.0), inner_dim=256, vocab_size=vocab)) < 0.03
 
 
 def test_law_reproduces_the_published_capacity() -> None:
     """Design 2.3: at V = 100k one layer reaches 90% at .0308 associations a parameter."""
-    assert abs(first_probability(0.0308 * 4096**2, (1.0,), 4096, 100_000) - 0.90) < 0.005
+    assert abs(first_probability(0.0308 * 4096**2, (1.0,), inner_dim=4096, vocab_size=100_000) - 0.90) < 0.005
 
 
 def test_banks_follow_from_the_target() -> None:
