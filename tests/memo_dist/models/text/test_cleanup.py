@@ -19,7 +19,7 @@ CONFIG = TextConfig(num_banks=4, vocab_size=60, inner_dim=128)
 
 
 def naive_log_odds(reads: np.ndarray, depth: int, config: MemoryConfig) -> np.ndarray:
-    """The formula of decoding.py for one query, token by token."""
+    """The formula of models/text/cleanup.py for one query, token by token."""
     reference = ReferenceMemory(1, config.vocab_size, config.inner_dim)
     size, d = config.vocab_size + 1, config.inner_dim
     result = []
