@@ -10,10 +10,11 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-from memo_dist.files.published import open_memory, publish
 from memo_dist.files.stored import shard_file, staged_output, write_contents
 
 from memo_dist import Memory, MemoryConfig, PaperConfig, TextConfig
+from memo_dist.files.opened import open_memory
+from memo_dist.files.published_writer import publish
 from memo_dist.files.shard_writer import write_shard
 from memo_dist.models import cleanup_for, model_of
 from memo_dist.models.candidates import Cleanup
