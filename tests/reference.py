@@ -78,8 +78,8 @@ class ReferenceMemory:
 
 
 def reference_key(config: MemoryConfig, before: list[int], layers: list[int]) -> np.ndarray:
-    """The paper's key (docs/explanation/design.md, section 2.1) after a document's tokens `before`, summed over some
-    layers: one layer and one child at a time, in float64. Only the random draws are those of memo_dist."""
+    """The paper's key (docs/explanation/paper.md) after a document's tokens `before`, summed over some layers: one
+    layer and one child at a time, in float64. Only the random draws are those of memo_dist."""
     dim, heads, width = config.inner_dim, config.num_heads, config.bank_shape[0]
     tokens = gaussian(config.seed, 0, "E", shape=(config.vocab_size + 2, dim), variance=1 / dim).astype(float)
     seen = [config.vocab_size + 1] * heads + before

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from cluster.prepare import BuildOptions, prepare
+from cluster.resources import Resources
 from console.app import main
 from memo_dist import Memory, TextConfig
 from memo_dist.errors import ConfigError
@@ -113,10 +114,10 @@ def test_a_sample_is_learnt_from(planned: Any, text_corpus: Path) -> None:
 
 def test_a_build_learns_from_its_sample(text_corpus: Path, tmp_path: Path) -> None:
     """What it learns is in its statement, so that a stopped build plans the same; its banks follow from it."""
-    out, options = tmp_path / "m.memo", BuildOptions(tokenizer="bytes", memory_budget=10**10)
-    prepared = prepare([str(text_corpus)], out, options, None)
+    out, options = tmp_path / "m.memo", BuildOptions(tokenizer="bytes", resources=Resources(memory_budget=10**10))
+    prepared = prepare([str(text_corpus)], out, options=options)
     assert prepared.choice.sample == ()  # it has told what it can
-    assert repetition_of(json.loads(json.dumps(prepared.statement))) == prepared.repetition
+    assert repetition_of(json.loads(json.dumps(prepared.statement.to_dict()))) == prepared.repetition
     memory = Memory(prepared.plan.config)
     for path in sorted(text_corpus.iterdir()):
         memory.memorize(path.name, np.frombuffer(path.read_bytes(), np.uint8))

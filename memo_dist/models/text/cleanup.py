@@ -1,6 +1,7 @@
 """Cleanup for the preset text: vectors read from the memory -> token ids, layer scores, log-odds.
 
-Covers: which token a set of reads supports, and how surely. Does not cover: reading (cmm.py), continuation (recall.py).
+Covers: which token a set of reads supports, and how surely. Does not cover: reading (banks.py),
+continuation (recalling/recall.py).
 
 For layer l, read r_l and token v, the score z_l(v) = r_l O[v]^T / d^2 is 1 + noise if (window, v) is held, noise
 otherwise. The noise is Gaussian with a variance that the read itself tells: the values are random signs, so

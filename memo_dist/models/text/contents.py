@@ -78,6 +78,7 @@ class HashedContents:
 
     def read_banks(self, start: int, stop: int) -> Array:
         """See Contents."""
+        self.flush()
         return self.matrices.store.read(start, stop)
 
     @property
@@ -155,7 +156,7 @@ class HashedContents:
         for row, bank in enumerate(self.banks):
             low, high = (bank_edge(edge, self.config.num_banks) for edge in (bank, bank + 1))
             held = self.ledger.between(low, high)
-            digests[row, 0] = array_digest(self.read_banks(row, row + 1))
+            digests[row, 0] = array_digest(self.matrices.store.read(row, row + 1))
             digests[row, 1] = array_digest(held.names, held.tokens, held.counts)
         return digests
 

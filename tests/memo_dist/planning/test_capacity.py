@@ -1,6 +1,6 @@
 """The capacity law against brute force: banks filled with random associations, every token ranked.
 
-Covers: cleanup_law.py and capacity.py. Does not cover: what a text is like (test_repetition.py).
+Covers: models/text/law.py and planning/capacity.py. Does not cover: what a text is like (test_repetition.py).
 """
 
 import numpy as np

@@ -19,7 +19,7 @@ CONFIG = TextConfig(num_banks=4, vocab_size=60, inner_dim=128)
 
 
 def naive_log_odds(reads: np.ndarray, depth: int, config: MemoryConfig) -> np.ndarray:
-    """The formula of decoding.py for one query, token by token."""
+    """The formula of models/text/cleanup.py for one query, token by token."""
     reference = ReferenceMemory(1, config.vocab_size, config.inner_dim)
     size, d = config.vocab_size + 1, config.inner_dim
     result = []
@@ -49,6 +49,7 @@ def test_log_odds_equal_the_formula(depth: int) -> None:
         assert found.tokens[row, 0] == order[0]
 
 
+@pytest.mark.slow
 def test_shortlist_finds_what_a_full_search_finds() -> None:
     rng = np.random.default_rng(0)
     memory = Memory(TextConfig(num_banks=20, vocab_size=3000))
