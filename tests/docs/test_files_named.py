@@ -32,8 +32,8 @@ RESULT = re.compile(r"(?:docs/)?results/[\w-]+\.(?:json|csv|png|svg)\b")
 MODULE = re.compile(rf"(?<![\w./-])((?:{'|'.join(PACKAGES)})(?:\.[A-Za-z]\w*)+)(?![\w/])")
 DECISION = re.compile(r"\b[Dd]ecisions?[ /]\[?(\d{4})\b")
 
-# Names of files that are gone, or never came, in the log: history is not rewritten. A name that exists again, or that the
-# log names no more, is taken off this list.
+# Names in the log of files that are gone, or never came: history is not rewritten. A name that exists again, or that
+# the log names no more, is taken off this list.
 GONE = {"docs/log.md": {"merging.py", "tests/test_gpu.py", "docs/results/gpu.json"}}
 NOT_OURS = {
     "argparse.py",  # the standard library's; the examples recall it
