@@ -106,13 +106,9 @@ class Run:
     def _attempt(self) -> Manifest:
         held, applied = self._checkpoint_before()
         self.state.begin(held)
+        done = f"{held.units_done} of {self.state.progress.units}"
         _log.info(
-            "%s of %s, attempt %d: %d of %d units are done",
-            self.task.action,
-            self.workspace.out,
-            self.state.attempts,
-            held.units_done,
-            self.state.progress.units,
+            "%s of %s, attempt %d: %s units are done", self.task.action, self.workspace.out, self.state.attempts, done
         )
         placed = self._place()
         try:
