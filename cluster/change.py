@@ -36,8 +36,7 @@ from memo_dist.files.manifest import TOKENIZER_FILE, Manifest
 from memo_dist.files.stored import StoredMemory
 from memo_dist.planning.memory_plan import require_budget
 from pipelines.batching import Selection, delayed_records
-from pipelines.plan import CorpusOptions, CorpusPlan, for_operation, plan_corpus
-from pipelines.token_ids import plan_token_ids
+from pipelines.plan import CorpusOptions, CorpusPlan, for_operation, plan_corpus, plan_token_ids
 from pipelines.tokenizing import TokenizerChoice, choose_tokenizer
 
 _READ_AT_ONCE = 8  # units whose records are under way
@@ -177,10 +176,16 @@ def _measure(
     """The corpus in units, and how much it holds; `alias` is the document that a single file of text stands for."""
     if options.token_ids:
         corpus, found = plan_token_ids(inputs, options.corpus)
-        choice = TokenizerChoice(None, found.vocab_size, 0, found.tokens, found.documents)
+        choice = TokenizerChoice(
+            tokenizer=None,
+            vocab_size=found.vocab_size,
+            trained_bytes=0,
+            tokens=found.tokens,
+            documents=found.documents,
+        )
     else:
         corpus = plan_corpus(inputs, options.corpus)
-        if alias is not None and corpus.files == 1 and corpus.units[0].spans[0].source.format == "text":
+        if alias is not None and corpus.is_one_document:
             corpus = _renamed(corpus, alias)
         choice = choose_tokenizer(corpus, str(memory / TOKENIZER_FILE))
     return for_operation(corpus, operation), choice
@@ -210,11 +215,11 @@ def _prepared(
             f"the highest token id is {choice.vocab_size - 1}; {memory} has a vocabulary of {base.config.vocab_size}"
         )
     whole = TokenizerChoice(
-        choice.tokenizer,
-        base.config.vocab_size,
-        0,
-        base.tokens + (choice.tokens if action == "add" else 0),
-        base.documents + choice.documents,
+        tokenizer=choice.tokenizer,
+        vocab_size=base.config.vocab_size,
+        trained_bytes=0,
+        tokens=base.tokens + (choice.tokens if action == "add" else 0),
+        documents=base.documents + choice.documents,
     )
     statement: dict[str, Any] = {
         "action": action,
@@ -236,7 +241,7 @@ def _records(prepared: Prepared, base: Manifest) -> DocumentRegistry:
     """What the inputs hold of which documents, from one pass over them."""
     registry = DocumentRegistry()
     tokenizer = ray.put(prepared.choice.tokenizer)
-    graphs = delayed_records(prepared.corpus.units, prepared.corpus.options, tokenizer, base.config)
+    graphs = delayed_records(prepared.corpus.units, prepared.corpus.options, tokenizer=tokenizer, config=base.config)
     while window := list(islice(graphs, _READ_AT_ONCE)):
         for rows in compute(*window, scheduler=ray_dask_get):
             for key, record in DocumentRegistry.from_array(rows).items():

@@ -19,9 +19,8 @@ from memo_dist.planning.capacity import with_banks_for, with_dim_for
 from memo_dist.planning.memory_plan import MemoryPlan, fit_plan
 from memo_dist.planning.repetition import SAMPLE_TOKENS, Repetition, measure_repetition, repetition_of
 from memo_dist.tokenizer import Tokenizer
-from pipelines.plan import CorpusOptions, CorpusPlan, plan_corpus
+from pipelines.plan import CorpusOptions, CorpusPlan, plan_corpus, plan_token_ids
 from pipelines.sources import source_stamp
-from pipelines.token_ids import plan_token_ids
 from pipelines.tokenizing import TokenizerChoice, choose_tokenizer
 
 _MAY_CHANGE = (
@@ -105,7 +104,13 @@ def prepare(inputs: list[str], out: Path, options: BuildOptions, stopped: dict[s
     if stopped is not None:
         require_same(found, {name: stopped.get(name) for name in found}, out)
         config = MemoryConfig.from_dict(stopped["config"])
-        choice = TokenizerChoice(choice.tokenizer, config.vocab_size, 0, stopped["tokens"], stopped["documents"])
+        choice = TokenizerChoice(
+            tokenizer=choice.tokenizer,
+            vocab_size=config.vocab_size,
+            trained_bytes=0,
+            tokens=stopped["tokens"],
+            documents=stopped["documents"],
+        )
         repetition = repetition_of(stopped)
     else:
         repetition = _repetition(choice, options)
@@ -148,13 +153,17 @@ def _measure(inputs: list[str], options: BuildOptions, workspace: Path | None) -
                 f"--vocab-size is {size}, but the highest token id is {found.vocab_size - 1}; give at least "
                 f"{found.vocab_size}, or leave it out"
             )
-        return corpus, TokenizerChoice(None, size, 0, found.tokens, found.documents)
+        return corpus, TokenizerChoice(
+            tokenizer=None, vocab_size=size, trained_bytes=0, tokens=found.tokens, documents=found.documents
+        )
     if options.vocab_size is not None:
         raise ConfigError("--vocab-size belongs to --token-ids; text has as many tokens as its tokenizer")
     corpus = plan_corpus(inputs, options.corpus)
     if workspace is not None:
         tokenizer = Tokenizer.from_file(workspace / TOKENIZER_FILE)
-        return corpus, TokenizerChoice(tokenizer, tokenizer.vocab_size, 0, 0, 0)
+        return corpus, TokenizerChoice(
+            tokenizer=tokenizer, vocab_size=tokenizer.vocab_size, trained_bytes=0, tokens=0, documents=0
+        )
     return corpus, choose_tokenizer(corpus, options.tokenizer)
 
 

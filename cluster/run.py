@@ -147,7 +147,13 @@ class Run:
             corpus, plan = self.prepared.corpus, self.prepared.plan
             left = [unit for unit in corpus.units if unit.batch_id not in applied]
             selection = ray.put(self.task.selection)
-            graphs = delayed_batches(left, corpus.options, tokenizer, plan.config.context_length, selection)
+            graphs = delayed_batches(
+                left,
+                corpus.options,
+                tokenizer=tokenizer,
+                context_length=plan.config.context_length,
+                selection=selection,
+            )
             feed = Feed(graphs, placed, _window(corpus, plan), self.task.sign)
             feed.fill()
             self._wait_until_ready(placed)

@@ -83,7 +83,9 @@ def build_command(
     if bool(inputs) == bool(token_ids):
         raise ConfigError("give either INPUT or --token-ids, one of the two")
     options = BuildOptions(
-        corpus=CorpusOptions(include, exclude, errors, text_key, id_key, limit),
+        corpus=CorpusOptions(
+            include=include, exclude=exclude, errors=errors, text_key=text_key, id_key=id_key, limit=limit
+        ),
         preset=preset,
         composition=composition,
         tokenizer=tokenizer,
@@ -140,9 +142,9 @@ def _plan_rows(corpus: "CorpusPlan", plan: MemoryPlan) -> dict[str, str]:
     else:
         shape = f"{config.num_banks:,} banks of {config.inner_dim} x {config.inner_dim} int16 cells"
         recall = f"{plan.recall:.3f} of what the text allows, by the capacity law"
-    unit = "token ids" if corpus.units[0].spans[0].source.format == "token ids" else "text"
     return {
-        "corpus": f"{corpus.files:,} files, {show_bytes(corpus.text_bytes)} of {unit}, {len(corpus.units):,} units",
+        "corpus": f"{corpus.files:,} files, {show_bytes(corpus.text_bytes)} of {corpus.content}, "
+        f"{len(corpus.units):,} units",
         "tokens": f"about {plan.tokens:,} of a vocabulary of {config.vocab_size:,}",
         "memory": shape,
         "parameters": f"{config.num_parameters:,}, {plan.parameters_per_token:.0f} a token",

@@ -64,7 +64,7 @@ def add_command(
     from pipelines.plan import CorpusOptions
 
     options = ChangeOptions(
-        CorpusOptions(include, exclude, errors, text_key, id_key, limit),
+        CorpusOptions(include=include, exclude=exclude, errors=errors, text_key=text_key, id_key=id_key, limit=limit),
         bool(token_ids),
         (),
         shards,
@@ -107,7 +107,7 @@ def forget_command(
 
     from_journal = document and not inputs and not token_ids
     options = ChangeOptions(
-        CorpusOptions(include, exclude, errors, text_key, id_key, limit),
+        CorpusOptions(include=include, exclude=exclude, errors=errors, text_key=text_key, id_key=id_key, limit=limit),
         bool(token_ids),
         tuple(document or ()),
         shards,

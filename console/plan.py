@@ -132,7 +132,7 @@ def _text(
     from pipelines.plan import CorpusOptions, plan_corpus
     from pipelines.tokenizing import choose_tokenizer
 
-    choice = choose_tokenizer(plan_corpus(sample, CorpusOptions(include, exclude, errors)))
+    choice = choose_tokenizer(plan_corpus(sample, CorpusOptions(include=include, exclude=exclude, errors=errors)))
     found = {"tokens": choice.tokens, "documents": choice.documents, "vocab_size": choice.vocab_size}
     return measure_repetition(list(choice.sample), MemoryConfig.text(1, choice.vocab_size, **shape)), found
 
