@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CORPUS = $(shell $(PYTHON) -c "import sysconfig; print(sysconfig.get_path('stdlib'))")
 
-.PHONY: setup demo test test-quick lint lock clean
+.PHONY: setup demo test test-quick lint docs lock clean
 
 setup: .venv/.done
 
@@ -14,9 +14,9 @@ setup: .venv/.done
 	touch $@
 
 demo: setup
-	$(BIN)/python examples/standard_library.py $(CORPUS)
+	$(BIN)/python examples/02_build_and_recall.py $(CORPUS)
 
-test: setup lint
+test: setup lint docs
 	$(BIN)/python -m pytest
 
 test-quick: setup
@@ -28,12 +28,15 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/mypy benchmarks examples
 
+docs: setup
+	$(BIN)/python -m mkdocs build --strict --quiet
+
 # Pins every version by number and hash; names no address.
 lock:
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet uv
 	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-		--no-header --no-emit-index-url --extra dev pyproject.toml -o requirements.lock
+		--no-header --no-emit-index-url --extra all --extra dev pyproject.toml -o requirements.lock
 	rm -rf .venv-lock
 
 clean:

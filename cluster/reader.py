@@ -17,7 +17,7 @@ from cluster.placement import Placed, place_shards, wait_until_ready
 from cluster.ray_session import local_cpus, ray_session
 from memo_dist.config import MemoryConfig
 from memo_dist.files.manifest import Manifest
-from memo_dist.models.contents import portion
+from memo_dist.models import model_of
 from memo_dist.planning.memory_plan import plan_memory
 
 
@@ -37,7 +37,7 @@ class ClusterReader:
         """Answer cues; see encoding.protocol.Reader. Shards are added in order, so float32 sums repeat to the bit."""
         asked = []
         for placed in self._shards:
-            rows, part = portion(self.config, cues, placed.banks)
+            rows, part = model_of(self.config).portion(self.config, cues, placed.banks)
             if len(rows):
                 asked.append((rows, placed.actor.retrieve.remote(part)))
         result = np.zeros((len(cues), self.config.inner_dim), self.config.vector_type)

@@ -4,21 +4,15 @@ Covers: one chunk of prompts -> rows of a table, reasons where one cannot be ask
 (recall_job.py).
 """
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict
 
-import numpy as np
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
-from memo_dist.errors import PromptError
-from memo_dist.files.published import open_memory
-from memo_dist.models import cleanup_for
-from memo_dist.recalling.paths import DEFAULT_BEAM, check_prompt
-from memo_dist.recalling.prompting import recall_text
-from memo_dist.recalling.prompts import Prompt, ids_of
-from memo_dist.recalling.recall import DEFAULT_CONFIDENCE, Continuation, recall
+from memo_dist.files.opened import open_memory
+from memo_dist.recalling.options import RecallOptions
+from memo_dist.recalling.prompts import PromptRow
+from memo_dist.recalling.session import Session
 
 SCHEMA = pa.schema(
     [
@@ -36,17 +30,6 @@ SCHEMA = pa.schema(
 )
 
 
-@dataclass(frozen=True)
-class RecallOptions:
-    """What the command line gives."""
-
-    max_tokens: int = 50
-    min_confidence: float = DEFAULT_CONFIDENCE
-    beam: int = DEFAULT_BEAM
-    at_start: bool = False
-    top_k: int = 0
-
-
 class RecallActor:
     """Answers chunks of prompts from a memory directory that it opens itself.
 
@@ -56,45 +39,15 @@ class RecallActor:
 
     def __init__(self, path: str, options: RecallOptions) -> None:
         threadpool_limits(1)
-        self._memory, self._options = open_memory(path), options
-        self._tokenizer, self._cleanup = self._memory.tokenizer, cleanup_for(self._memory.config)
+        memory = open_memory(path)
+        self._session, self._options = Session(memory, memory.tokenizer), options
 
-    def answer(self, prompts: list[Prompt]) -> pa.Table:
-        """One row a prompt, in order; one that cannot be asked has its reason in `error`."""
-        rows: list[dict[str, Any]] = [{"id": prompt.id} for prompt in prompts]
-        askable = []
-        for row, prompt in zip(rows, prompts, strict=True):
-            try:
-                askable.append((row, self._checked(prompt)))
-            except PromptError as error:
-                row |= {"stop": "refused", "error": str(error)}
-        texts = [(row, asked) for row, asked in askable if isinstance(asked, str)]
-        for (row, _), (text, found) in zip(texts, self._texts([asked for _, asked in texts]), strict=True):
-            row |= {"text": text, **asdict(found)}
-        ids = [(row, asked) for row, asked in askable if not isinstance(asked, str)]
-        for (row, _), found in zip(ids, self._ids([asked for _, asked in ids]), strict=True):
-            row |= asdict(found)
+    def answer(self, prompts: list[PromptRow]) -> pa.Table:
+        """One row for each prompt, in order; one that cannot be asked has its reason in `error`, and no answer."""
+        names = [f"prompt {prompt.id}" for prompt in prompts]
+        questions = self._session.questions([prompt.asked for prompt in prompts], self._options, names)
+        rows: list[dict[str, object]] = []
+        for prompt, (found, *_) in zip(prompts, self._session.answer(questions, self._options), strict=True):
+            told = asdict(found) if found.error is None else {"stop": found.stop, "error": found.error}
+            rows.append({"id": prompt.id, **told})
         return pa.Table.from_pylist(rows, SCHEMA)
-
-    def _checked(self, prompt: Prompt) -> "str | np.ndarray":
-        asked: str | np.ndarray = prompt.asked if isinstance(prompt.asked, str) else ids_of(prompt.asked, False)
-        if self._tokenizer is None:
-            asked = ids_of(prompt.asked, True)
-        ids = asked if not isinstance(asked, str) else self._encoded(asked)
-        check_prompt(ids, self._memory.config, self._options.at_start, f"prompt {prompt.id}")
-        return asked
-
-    def _encoded(self, text: str) -> np.ndarray:
-        assert self._tokenizer is not None
-        return self._tokenizer.encode([text])[0]
-
-    def _texts(self, texts: list[str]) -> Iterator[tuple[str, Continuation]]:
-        if texts and self._tokenizer is not None:
-            found = recall_text(self._memory, self._cleanup, self._tokenizer, texts, **self._words())
-            yield from ((one.text, one.continuation) for one in found)
-
-    def _ids(self, ids: list[np.ndarray]) -> list[Continuation]:
-        return recall(self._memory, self._cleanup, ids, **self._words()) if ids else []
-
-    def _words(self) -> dict[str, Any]:
-        return asdict(self._options)

@@ -23,14 +23,16 @@ import pyarrow.parquet as pq
 import ray
 from ray.exceptions import RayActorError
 
-from cluster.ray_session import ClusterError, local_cpus, ray_session
-from cluster.recall_actor import SCHEMA, RecallActor, RecallOptions
-from cluster.workspace import require_same
-from memo_dist.files.durable import sync_directory, write_text, writing
+from cluster.ray_session import local_cpus, ray_session
+from cluster.recall_actor import SCHEMA, RecallActor
+from cluster.statement import require_same
+from memo_dist.durable import sync_directory, write_text, writing
+from memo_dist.errors import ClusterError
 from memo_dist.files.manifest import Manifest
-from memo_dist.files.published import open_memory
-from memo_dist.files.stored import refuse_existing
-from memo_dist.recalling.prompts import Prompt, read_prompts
+from memo_dist.files.opened import open_memory
+from memo_dist.files.staging import refuse_existing
+from memo_dist.recalling.options import RecallOptions
+from memo_dist.recalling.prompts import PromptRow, read_prompts
 
 CHUNK = 512  # prompts of a part
 _STATEMENT = "recall.json"
@@ -39,8 +41,8 @@ _LOSSES = 3  # lost actors without a part in between, after which a job gives up
 
 @dataclass(frozen=True)
 class JobSummary:
-    """What a job did; `refused` prompts could not be asked, and say why in the column `error`. `parts_before` were
-    there already."""
+    """What a job did: `refused` counts the prompts that could not be asked, of which the column `error` says why;
+    `parts_before` counts the parts that an earlier run of the job had written."""
 
     out: str
     prompts: int
@@ -54,15 +56,16 @@ def recall_file(
     memory: Path,
     prompts: Path,
     out: Path,
+    *,
     options: RecallOptions,
     actors: int | None = None,
     address: str | None = None,
     on_progress: Callable[[int], None] = lambda prompts: None,
 ) -> JobSummary:
-    """Answer a file of prompts; goes on where a stopped job of the same left off.
+    """Answer a file of prompts; a stopped job of the same output, memory, prompts and options is finished.
 
     Args:
-        actors: None: one a processor.
+        actors: how many answer; None: one for each processor.
         on_progress: called with the number of prompts answered so far.
 
     Raises:
@@ -79,17 +82,17 @@ def recall_file(
         place.mkdir(parents=True, exist_ok=True)
     if (place / _STATEMENT).exists():
         before = json.loads((place / _STATEMENT).read_text(encoding="utf-8"))
-        require_same(statement, before, out, "recall job", place)
+        require_same(statement, before, out, what_stopped="recall job", place=place)
     with writing(place):
         write_text(place / _STATEMENT, json.dumps(statement, indent=1))
     parts_before = len(list(place.glob("part-*.parquet")))
-    job = _Job(memory, place, options, actors or local_cpus(), on_progress)
+    job = _Job(memory, place, options=options, count=actors or local_cpus(), on_progress=on_progress)
     with ray_session(address, local_cpus()):
         try:
             parts = job.run(_chunks(prompts))
         finally:
             job.release()
-    return _finished(place, out, parts, parts_before)
+    return _finished(place, out, parts=parts, before=parts_before)
 
 
 def _statement(memory: Path, prompts: Path, options: RecallOptions) -> dict[str, Any]:
@@ -102,25 +105,25 @@ def _statement(memory: Path, prompts: Path, options: RecallOptions) -> dict[str,
     return {"memory": Manifest.read(memory).digest, **asked, "options": asdict(options)}
 
 
-def _chunks(prompts: Path) -> Iterator[list[Prompt]]:
+def _chunks(prompts: Path) -> Iterator[list[PromptRow]]:
     rows = read_prompts(prompts)
     while chunk := list(itertools.islice(rows, CHUNK)):
         yield chunk
 
 
 class _Job:
-    """Chunks to actors and answers to parts, two chunks an actor under way."""
+    """Chunks to actors and answers to parts, two chunks for each actor under way."""
 
     def __init__(
-        self, memory: Path, place: Path, options: RecallOptions, count: int, on_progress: Callable[[int], None]
+        self, memory: Path, place: Path, *, options: RecallOptions, count: int, on_progress: Callable[[int], None]
     ) -> None:
         self._memory, self._place, self._options = str(memory.absolute()), place, options
         self._count, self._on_progress = count, on_progress
         self._actors: list[Any] = []
-        self._waiting: dict[Any, tuple[int, list[Prompt], int]] = {}  # answer -> part, its prompts, actor
+        self._waiting: dict[Any, tuple[int, list[PromptRow], int]] = {}  # answer -> part, its prompts, actor
         self._answered = self._losses = 0
 
-    def run(self, chunks: Iterator[list[Prompt]]) -> int:
+    def run(self, chunks: Iterator[list[PromptRow]]) -> int:
         """Write every part that is not there; returns how many there are."""
         remote: Any = ray.remote(RecallActor).options(num_cpus=1, scheduling_strategy="SPREAD")
         self._actors = [remote.remote(self._memory, self._options) for _ in range(self._count)]
@@ -143,7 +146,7 @@ class _Job:
         for actor in self._actors:
             ray.kill(actor)
 
-    def _ask(self, index: int, chunk: list[Prompt], actor: int) -> None:
+    def _ask(self, index: int, chunk: list[PromptRow], actor: int) -> None:
         self._waiting[self._actors[actor].answer.remote(chunk)] = (index, chunk, actor)
 
     def _take(self, remote: Any) -> None:
@@ -185,7 +188,7 @@ def _write_part(table: pa.Table, path: Path) -> None:
         sync_directory(path.parent)
 
 
-def _finished(place: Path, out: Path, parts: int, before: int) -> JobSummary:
+def _finished(place: Path, out: Path, *, parts: int, before: int) -> JobSummary:
     """Put the parts together, a row group each, and publish the file by a rename."""
     temporary, rows = place / "whole.tmp", 0
     stops: dict[str, int] = {}
@@ -203,4 +206,11 @@ def _finished(place: Path, out: Path, parts: int, before: int) -> JobSummary:
         temporary.rename(out)
         sync_directory(out.parent)
         shutil.rmtree(place)
-    return JobSummary(str(out), rows, stops.get("refused", 0), dict(sorted(stops.items())), parts, before)
+    return JobSummary(
+        out=str(out),
+        prompts=rows,
+        refused=stops.get("refused", 0),
+        stops=dict(sorted(stops.items())),
+        parts=parts,
+        parts_before=before,
+    )

@@ -28,6 +28,7 @@ from console import (
 from console.flags import Invocation
 from console.output import print_json
 from memo_dist.errors import MemoError
+from memo_dist.extras import missing_extra
 
 
 def make_app() -> typer.Typer:
@@ -82,6 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _report(error: Exception, as_json: bool) -> int:
+    error = missing_extra(error) or error  # commands import the libraries of an extra when they run
     code, message = 1, f"unexpected {type(error).__name__}: {error}"
     if isinstance(error, MemoError):
         said: list[str] = [str(error), *getattr(error, "__notes__", [])]

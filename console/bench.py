@@ -44,10 +44,10 @@ def bench_command(
 
 def measure(wanted: int, device: str, with_build: bool, work: Path, line: ProgressLine) -> tuple[Rates, dict[str, Any]]:
     """All rates, and what else says on what they were measured."""
-    from memo_dist.config import MemoryConfig
     from memo_dist.device.backend import array_module
     from memo_dist.measuring.bench import gemm_gflops, measure_core, measure_memory
     from memo_dist.measuring.together import run_together
+    from memo_dist.models.text.config import TextConfig
     from memo_dist.planning.repetition import SAMPLE_TOKENS, measure_repetition
     from pipelines.batching import stream_batches
     from pipelines.tokenizing import choose_tokenizer
@@ -61,11 +61,13 @@ def measure(wanted: int, device: str, with_build: bool, work: Path, line: Progre
     line.update(0.1, 1)
     at = time.perf_counter()
     choice = choose_tokenizer(corpus)
-    measure_repetition(list(choice.sample), MemoryConfig.text(1, choice.vocab_size), SAMPLE_TOKENS)
+    measure_repetition(list(choice.sample), TextConfig(num_banks=1, vocab_size=choice.vocab_size), SAMPLE_TOKENS)
     training = time.perf_counter() - at
     line.update(0.2, 2)
     assert choice.tokenizer is not None
-    config = MemoryConfig.text(max(cores, choice.tokens * _PARAMETERS_PER_TOKEN // 256**2), choice.vocab_size)
+    config = TextConfig(
+        num_banks=max(cores, choice.tokens * _PARAMETERS_PER_TOKEN // 256**2), vocab_size=choice.vocab_size
+    )
     readers = len(os.sched_getaffinity(0))
     shares = [(corpus.units[i::readers], corpus.options, choice.tokenizer.definition) for i in range(readers)]
     _, tokenized = run_together(tokenize_stages, shares)

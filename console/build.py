@@ -6,32 +6,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.flags import (
-    Address,
-    AsJson,
-    Budget,
-    ConfigFile,
-    Device,
-    Errors,
-    Exclude,
-    IdKey,
-    Include,
-    Limit,
-    OptionalInputs,
-    Scratch,
-    Shards,
-    TextKey,
-    budget_of,
-)
+from console.flags import AsJson, ConfigFile, OptionalInputs, corpus_flags, resource_flags
 from console.output import ProgressLine, print_json, print_table
+from memo_dist.models import model_named, model_of
 from memo_dist.planning.memory_plan import MemoryPlan
-from memo_dist.sizes import parse_seconds, show_bytes
+from memo_dist.sizes import show_bytes
 
 if TYPE_CHECKING:
-    from pipelines.plan import CorpusPlan
+    from cluster.resources import Resources
+    from pipelines.plan import CorpusOptions, CorpusPlan
 
 
+@resource_flags()
+@corpus_flags()
 def build_command(
+    *,
     out: Annotated[Path, typer.Option(help="The new memory directory, M.memo.")],
     inputs: OptionalInputs = None,
     token_ids: Annotated[
@@ -39,7 +28,7 @@ def build_command(
         typer.Option(help="Instead of INPUT: .parquet with lists of token ids in 'tokens' or 'input_ids'."),
     ] = None,
     vocab_size: Annotated[
-        int | None, typer.Option(help="How many token ids there are; else the highest of --token-ids and one.")
+        int | None, typer.Option(help="Size of the vocabulary of --token-ids; the highest id and one unless given.")
     ] = None,
     preset: Annotated[str, typer.Option(help="text, or paper: the published memory, for small corpora.")] = "text",
     composition: Annotated[str, typer.Option(help="Preset paper: jlt or product.")] = "jlt",
@@ -55,37 +44,22 @@ def build_command(
     layers: Annotated[int, typer.Option(help="Layers of windows.")] = 3,
     banks: Annotated[int | None, typer.Option(help="Number of banks; else from --target-recall.")] = None,
     seed: Annotated[int, typer.Option(help="Names the family of codes.")] = 0,
-    shards: Shards = None,
-    device: Device = "auto",
-    address: Address = None,
-    memory_budget: Budget = None,
-    scratch: Scratch = None,
-    checkpoint_every: Annotated[
-        str,
-        typer.Option(help="Work that may be lost, such as 60s or 10m; a stopped build goes on by the same command."),
-    ] = "60s",
-    text_key: TextKey = "text",
-    id_key: IdKey = "id",
-    include: Include = None,
-    exclude: Exclude = None,
-    errors: Errors = "strict",
-    limit: Limit = None,
+    resources: "Resources",
+    corpus: "CorpusOptions",
     as_json: AsJson = False,
     settings: ConfigFile = None,
 ) -> None:
     """Memorize a corpus: print the plan, then progress, then what was memorized."""
     from cluster.build import build
     from cluster.prepare import BuildOptions
-    from cluster.run import Progress
+    from cluster.state import Progress
     from memo_dist.errors import ConfigError
-    from pipelines.plan import CorpusOptions
 
     if bool(inputs) == bool(token_ids):
         raise ConfigError("give either INPUT or --token-ids, one of the two")
     options = BuildOptions(
-        corpus=CorpusOptions(
-            include=include, exclude=exclude, errors=errors, text_key=text_key, id_key=id_key, limit=limit
-        ),
+        resources=resources,
+        corpus=corpus,
         preset=preset,
         composition=composition,
         tokenizer=tokenizer,
@@ -97,22 +71,16 @@ def build_command(
         num_layers=layers,
         num_banks=banks,
         seed=seed,
-        shards=shards,
-        device=device,
-        address=address,
-        memory_budget=budget_of(memory_budget),
-        scratch=scratch,
-        checkpoint_every=parse_seconds(checkpoint_every),
     )
     with ProgressLine("memorizing") as line:
 
-        def on_plan(corpus: "CorpusPlan", plan: MemoryPlan) -> None:
-            print_table("Plan", _plan_rows(corpus, plan), error=True)
+        def on_plan(units: "CorpusPlan", plan: MemoryPlan) -> None:
+            print_table("Plan", _plan_rows(units, plan), error=True)
 
         def on_progress(progress: Progress) -> None:
             line.update(progress.units_done / progress.units, progress.tokens)
 
-        summary = build(inputs or token_ids or [], out, options, on_plan, on_progress)
+        summary = build(inputs or token_ids or [], out, options, on_plan=on_plan, on_progress=on_progress)
     if as_json:
         print_json(asdict(summary))
         return
@@ -121,7 +89,7 @@ def build_command(
         "memory": f"{summary.out} ({show_bytes(summary.bytes_on_disk)})",
         "documents": f"{summary.documents:,}",
         "tokens": f"{summary.tokens:,}",
-        "associations": f"{summary.associations:,}{' distinct' if preset == 'text' else ''}",
+        "associations": f"{summary.associations:,}{' distinct' if model_named(preset).distinct else ''}",
         "digest": summary.digest,
         "attempt": f"{summary.checkpoints} checkpoints, {summary.losses} processes or nodes lost, "
         f"{summary.units_before:,} units done before",
@@ -136,19 +104,14 @@ def build_command(
 
 def _plan_rows(corpus: "CorpusPlan", plan: MemoryPlan) -> dict[str, str]:
     config = plan.config
-    if config.preset == "paper":
-        shape = f"one matrix of {config.key_dim:,} x {config.inner_dim:,} float32 cells, {config.num_heads} heads"
-        recall = f"{plan.recall:.3f} of random tokens, by the capacity law; of real text about a fifth (docs/paper.md)"
-    else:
-        shape = f"{config.num_banks:,} banks of {config.inner_dim} x {config.inner_dim} int16 cells"
-        recall = f"{plan.recall:.3f} of what the text allows, by the capacity law"
+    model = model_of(config)
     return {
         "corpus": f"{corpus.files:,} files, {show_bytes(corpus.text_bytes)} of {corpus.content}, "
         f"{len(corpus.units):,} units",
         "tokens": f"about {plan.tokens:,} of a vocabulary of {config.vocab_size:,}",
-        "memory": shape,
+        "memory": model.shape_told(config),
         "parameters": f"{config.num_parameters:,}, {plan.parameters_per_token:.0f} a token",
-        "recall": recall,
+        "recall": model.recall_told(plan.recall),
         "disk": show_bytes(plan.disk_bytes)
         + (f", and meanwhile {show_bytes(plan.scratch_bytes)} for banks on disk" if plan.out_of_core else ""),
         "peak memory": (

@@ -25,7 +25,7 @@ from console.output import print_json, print_table
 from console.recall import reader_for
 from memo_dist.errors import ConfigError, InputError
 from memo_dist.files.batch_file import read_batches, temporary_directory, write_batches
-from memo_dist.files.published import open_memory
+from memo_dist.files.opened import open_memory
 from memo_dist.measuring.evaluation import evaluate
 
 
@@ -80,7 +80,13 @@ def evaluate_command(
             memorized = kept(corpus, folder / "memorized.arrow")
             other = None if new is None else kept(new, folder / "unseen.arrow")
             result = evaluate(
-                reader, memorized, stored.manifest.tokens, stored.manifest.associations, other, sample, prompts
+                reader,
+                memorized,
+                tokens=stored.manifest.tokens,
+                associations=stored.manifest.associations,
+                unseen=other,
+                sample=sample,
+                prompts=prompts,
             )
     if as_json:
         print_json(result.to_dict())

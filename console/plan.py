@@ -10,8 +10,9 @@ import typer
 from console.flags import AsJson, ConfigFile, Errors, Exclude, Include
 from console.output import print_json, print_table
 from memo_dist.errors import ConfigError
+from memo_dist.models.repetition import Repetition, unrepeated
 from memo_dist.planning.rates import Rates, read_rates
-from memo_dist.planning.repetition import TYPICAL, Repetition, unrepeated
+from memo_dist.planning.repetition import TYPICAL
 from memo_dist.sizes import show_bytes, show_seconds
 
 _DOCUMENT = 1000  # tokens, where nothing is known
@@ -45,7 +46,7 @@ def plan_command(
     settings: ConfigFile = None,
 ) -> None:
     """Plan: banks, bytes, shards and, with rates, time for a text of a given size; nothing is built."""
-    from memo_dist.config import MemoryConfig
+    from memo_dist.models.text.config import TextConfig
     from memo_dist.planning.forecast import Machines, forecast
 
     shape: dict[str, Any] = {"inner_dim": dim, "num_heads": heads, "num_layers": layers}
@@ -58,7 +59,7 @@ def plan_command(
         raise ConfigError(f"--documents is {many}; expected from 1 to as many as there are tokens, {count:,}")
     size = vocab_size if vocab_size is not None else found["vocab_size"] if found else 32_000
     machines = Machines(nodes, _cores(cores, measured), gpus)
-    config = MemoryConfig.text(1 if banks is None else banks, size, **shape)
+    config = TextConfig(num_banks=1 if banks is None else banks, vocab_size=size, **shape)
     told = forecast(config, target_recall, count, many, text, machines, measured, banks is not None)
     plan = told.plan
     missed = banks is None and plan.recall < target_recall - _NEAR
@@ -127,14 +128,15 @@ def _text(
     sample: list[str], include: str | None, exclude: str | None, errors: str, shape: dict[str, Any]
 ) -> tuple[Repetition, dict[str, int]]:
     """How a sample repeats itself, and its tokens, documents and vocabulary."""
-    from memo_dist.config import MemoryConfig
+    from memo_dist.models.text.config import TextConfig
     from memo_dist.planning.repetition import measure_repetition
     from pipelines.plan import CorpusOptions, plan_corpus
     from pipelines.tokenizing import choose_tokenizer
 
     choice = choose_tokenizer(plan_corpus(sample, CorpusOptions(include=include, exclude=exclude, errors=errors)))
     found = {"tokens": choice.tokens, "documents": choice.documents, "vocab_size": choice.vocab_size}
-    return measure_repetition(list(choice.sample), MemoryConfig.text(1, choice.vocab_size, **shape)), found
+    config = TextConfig(num_banks=1, vocab_size=choice.vocab_size, **shape)
+    return measure_repetition(list(choice.sample), config), found
 
 
 def _kind(sample: list[str] | None, text: Repetition) -> str:

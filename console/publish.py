@@ -6,9 +6,11 @@ from typing import Annotated
 import typer
 
 from console.flags import AsJson, ConfigFile, MemoryPath
+from console.inspect import predicted_recall
 from console.output import ProgressLine, print_json, print_table
-from memo_dist.files.published import PUBLISHED_BITS, PublishedMemory, publish
-from memo_dist.planning.capacity import recall_of
+from memo_dist.files.opened import open_memory
+from memo_dist.files.published_writer import publish
+from memo_dist.models.text.bit_planes import PUBLISHED_BITS
 from memo_dist.sizes import show_bytes
 
 
@@ -25,8 +27,8 @@ def publish_command(
         def on_bank(done: int, banks: int) -> None:
             line.update(done / banks, done)
 
-        manifest = publish(Path(memory), out, bits, on_bank)
-    with PublishedMemory(out) as published:
+        manifest = publish(Path(memory), out, bits, on_bank=on_bank)
+    with open_memory(out) as published:
         size = published.bytes_on_disk
     facts = {
         "memory": str(out),
@@ -34,7 +36,7 @@ def publish_command(
         "digest": manifest.digest,
         "bytes_on_disk": size,
         "bytes_per_token": size / max(manifest.tokens, 1),
-        "predicted_recall": recall_of(manifest),
+        "predicted_recall": predicted_recall(manifest),
     }
     if as_json:
         print_json(facts)

@@ -11,15 +11,13 @@ from rich.markup import escape
 
 from console.flags import Address, AsJson, ConfigFile, MemoryPath
 from console.output import ProgressLine, print_json, print_text
-from memo_dist.errors import ConfigError, InputError
-from memo_dist.files.published import PublishedMemory, open_memory
-from memo_dist.files.stored import StoredMemory
-from memo_dist.models import cleanup_for
-from memo_dist.recalling.paths import DEFAULT_BEAM
+from memo_dist.errors import ConfigError, InputError, PromptError
+from memo_dist.files.opened import OpenMemory, open_memory
+from memo_dist.recalling.options import DEFAULTS, RecallOptions
 from memo_dist.recalling.probabilities import log_probabilities
-from memo_dist.recalling.prompting import TextContinuation, recall_text
-from memo_dist.recalling.prompts import ids_of, read_prompts
-from memo_dist.recalling.recall import DEFAULT_CONFIDENCE, recall
+from memo_dist.recalling.prompts import read_prompts
+from memo_dist.recalling.recall import Continuation
+from memo_dist.recalling.session import Session
 from memo_dist.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -39,54 +37,48 @@ def recall_command(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="A .parquet file for the answers to --prompts; a stopped job goes on by the same words."),
+        typer.Option(help="A .parquet file for the answers to --prompts; the same command goes on with a stopped job."),
     ] = None,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Longest continuation.")] = 50,
-    min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Abstain below this.")] = DEFAULT_CONFIDENCE,
-    beam: Annotated[int, typer.Option(min=1, help="Rival continuations to follow; 1 is greedy.")] = DEFAULT_BEAM,
-    top_k: Annotated[int, typer.Option(min=0, help="Alternatives of each step to report, with their scores.")] = 0,
-    from_start: Annotated[bool, typer.Option(help="The prompts begin documents, so they may be short.")] = False,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Longest continuation, in tokens.")] = DEFAULTS.max_tokens,
+    min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Abstain below this.")] = DEFAULTS.min_confidence,
+    beam: Annotated[int, typer.Option(min=1, help="Rival continuations to follow; 1 is greedy.")] = DEFAULTS.beam,
+    top_k: Annotated[
+        int, typer.Option(min=0, help="Alternatives of each step to report, with their scores.")
+    ] = DEFAULTS.top_k,
+    from_start: Annotated[
+        bool, typer.Option(help="The prompts begin documents, so they may be short.")
+    ] = DEFAULTS.from_start,
     shards: Annotated[
         int | None,
-        typer.Option(min=1, help="So many Ray actors, that hold the memory or, with --out, answer."),
+        typer.Option(min=1, help="Ray actors that hold the memory or, with --out, answer."),
     ] = None,
     address: Address = None,
     as_json: AsJson = False,
     settings: ConfigFile = None,
 ) -> None:
     """Continue prompts verbatim; abstain where the memory does not hold them."""
+    options = RecallOptions(
+        max_tokens=max_tokens, min_confidence=min_confidence, beam=beam, from_start=from_start, top_k=top_k
+    )
     if out is not None:
-        _run_job(
-            Path(memory),
-            prompt,
-            prompts,
-            out,
-            (max_tokens, min_confidence, beam, from_start, top_k),
-            shards,
-            address,
-            as_json,
-        )
+        if prompt or prompts is None:
+            raise InputError("--out takes its prompts from --prompts FILE, and no --prompt")
+        _run_job(Path(memory), prompts, out, options=options, actors=shards, address=address, as_json=as_json)
         return
     for text in prompt or []:
         _require_text(text)
-    asked = [*(prompt or []), *(one.asked for one in (read_prompts(prompts) if prompts else ()))]
+    asked = [*(prompt or []), *(row.asked for row in (read_prompts(prompts) if prompts else ()))]
     if not asked:
         raise InputError("no prompt was given; use --prompt TEXT or --prompts FILE")
-    words = (max_tokens, beam, min_confidence, from_start, top_k)
     with open_memory(memory) as stored:
         tokenizer = stored.tokenizer
-        ids = [ids_of(item, tokenizer is None) for item in asked]
-        texts = [item for item in asked if isinstance(item, str)]
-        cleanup = cleanup_for(stored.config)
+        if tokenizer is not None and len({isinstance(item, str) for item in asked}) > 1:
+            raise InputError("some prompts are text and some token ids; ask them in two runs")
         with reader_for(stored, address, shards) as reader:
-            if tokenizer is None or not texts:
-                found = recall(reader, cleanup, ids, *words)
-                results = [{"prompt": i.tolist(), **asdict(c)} for i, c in zip(ids, found, strict=True)]
-            elif len(texts) < len(asked):
-                raise InputError("some prompts are text and some token ids; ask them in two runs")
-            else:
-                answers = recall_text(reader, cleanup, tokenizer, texts, *words)
-                results = [_result(answer) for answer in answers]
+            try:
+                results = [_result(found) for found in Session(reader, tokenizer).recall(asked, options)]
+            except PromptError as error:
+                raise PromptError(str(error).replace("(from_start)", "(--from-start)")) from error
     if as_json:
         print_json({"results": results})
         return
@@ -106,26 +98,29 @@ def _require_text(prompt: str) -> None:
 
 def _run_job(
     memory: Path,
-    prompt: list[str] | None,
-    prompts: Path | None,
+    prompts: Path,
     out: Path,
-    words: tuple[int, float, int, bool, int],
+    *,
+    options: RecallOptions,
     actors: int | None,
     address: str | None,
     as_json: bool,
 ) -> None:
     """Answer a file into a file, by many actors."""
-    from cluster.recall_actor import RecallOptions
     from cluster.recall_job import recall_file
 
-    if prompt or prompts is None:
-        raise InputError("--out takes its prompts from --prompts FILE, and no --prompt")
     if out.suffix != ".parquet":
         raise InputError(f"--out {out}: answers are written as parquet; give a name that ends in .parquet")
     with ProgressLine("recalling", "prompts") as line:
         total = sum(1 for _ in read_prompts(prompts))  # also finds bad rows before the work
         summary = recall_file(
-            memory, prompts, out, RecallOptions(*words), actors, address, lambda n: line.update(n / total, n)
+            memory,
+            prompts,
+            out,
+            options=options,
+            actors=actors,
+            address=address,
+            on_progress=lambda n: line.update(n / total, n),
         )
     if as_json:
         print_json(asdict(summary))
@@ -135,12 +130,12 @@ def _run_job(
 
 
 def reader_for(
-    stored: StoredMemory | PublishedMemory, address: str | None, shards: int | None
-) -> "AbstractContextManager[StoredMemory | PublishedMemory | ClusterReader]":
+    stored: OpenMemory, address: str | None, shards: int | None
+) -> "AbstractContextManager[OpenMemory | ClusterReader]":
     """The memory itself, read bank by bank from its files, or shard actors if the user asks for them."""
     if address is None and shards is None:
         return stored
-    if isinstance(stored, PublishedMemory):
+    if stored.is_published:
         raise ConfigError(
             f"{stored.path} is published: its files are mapped, not loaded; leave out --shards and --address"
         )
@@ -149,9 +144,10 @@ def reader_for(
     return cluster_reader(stored.path, address, shards)
 
 
-def _result(answer: TextContinuation) -> dict[str, Any]:
-    found = asdict(answer.continuation)
-    return {"prompt": answer.prompt, "text": answer.text, "healed": answer.healed, **found}
+def _result(found: Continuation) -> dict[str, Any]:
+    """A continuation as --json tells it: `text` and `healed` only of prompts that are text."""
+    left_out = {"error"} if found.text is not None else {"error", "text", "healed"}
+    return {name: value for name, value in asdict(found).items() if name not in left_out}
 
 
 def _show(result: dict[str, Any]) -> None:

@@ -4,12 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-import psutil
 import typer
 
 from console.flags import AsJson, ConfigFile
 from console.output import ProgressLine, print_json, print_rows
-from memo_dist.config import PRESETS
+from memo_dist.durable import writing
 from memo_dist.errors import ConfigError, InputError
 from memo_dist.experiments.capacity import CapacityRow, CapacityRun, run_capacity
 from memo_dist.experiments.layers import VOCABULARY, LayersRow, LayersRun, run_layers
@@ -17,7 +16,8 @@ from memo_dist.experiments.published import published_capacity
 from memo_dist.experiments.random_tokens import SEQUENCES
 from memo_dist.experiments.report import capacity_table, layers_table, write_table
 from memo_dist.experiments.rows import RowFile
-from memo_dist.files.durable import writing
+from memo_dist.extras import require
+from memo_dist.models import MODELS
 from memo_dist.planning.memory_plan import require_experiment
 
 Out = Annotated[Path, typer.Option(help="Directory for tables and plots; a stopped run goes on from what is there.")]
@@ -40,19 +40,20 @@ def layers_command(
     settings: ConfigFile = None,
 ) -> None:
     """Recall of random tokens, batch after batch, with and without decoys."""
+    available = _available_bytes()
     if composition not in ("jlt", "product"):
         raise ConfigError(f"--composition is {composition!r}; expected jlt or product")
     runs = [
-        LayersRun(preset, dim, layer, decoy, seed, vocab_size, composition)
+        LayersRun(name, dim, layer, decoy, seed, vocab_size, composition)
         for seed in range(seeds)
         for dim in _numbers(dims, "dims")
         for decoy in _numbers(decoys, "decoys", least=0)
         for layer in _numbers(layers, "layers")
-        for preset in _presets(presets)
+        for name in _presets(presets)
     ]
     for run in runs:
         _require_possible(run)
-        require_experiment(run.config(), psutil.virtual_memory().available)
+        require_experiment(run.config(), available)
     rows = RowFile(_directory(out) / "layers-runs.csv", LayersRow)
     _require_same(rows, {"vocab_size": vocab_size, "composition": composition, "sequences": sequences})
     with ProgressLine("layers", "rows") as line:
@@ -79,6 +80,7 @@ def capacity_command(
     settings: ConfigFile = None,
 ) -> None:
     """How many random pairs one matrix holds at 90% recall."""
+    available = _available_bytes()
     wanted = None if heads is None else _numbers(heads, "heads")
     shapes = [
         shape
@@ -88,13 +90,13 @@ def capacity_command(
     if not shapes:
         raise ConfigError("no published row is that small; raise --most-key-dim, --most-value-dim or leave out --heads")
     runs = [
-        CapacityRun(preset, count, key_dim, value_dim, seed)
+        CapacityRun(name, count, key_dim, value_dim, seed)
         for seed in range(seeds)
         for count, key_dim, value_dim in shapes
-        for preset in _presets(presets)
+        for name in _presets(presets)
     ]
     for run in runs:
-        require_experiment(run.config(), psutil.virtual_memory().available)
+        require_experiment(run.config(), available)
     rows = RowFile(_directory(out) / "capacity-runs.csv", CapacityRow)
     _require_same(rows, {"scored": scored})
     with ProgressLine("capacity", "rows") as line:
@@ -164,6 +166,14 @@ def _require_possible(run: LayersRun) -> None:
         ) from error
 
 
+def _available_bytes() -> int:
+    """Memory that is free now; refuses to begin hours of work without the libraries that end it."""
+    require("psutil", "scipy", "matplotlib")
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
 def _directory(out: Path) -> Path:
     if out.exists() and not out.is_dir():
         raise ConfigError(f"--out {out} is a file; expected a directory, there or to be made")
@@ -184,8 +194,8 @@ def _numbers(text: str, name: str, least: int = 1) -> list[int]:
 
 def _presets(text: str) -> list[str]:
     names = [name.strip() for name in str(text).split(",")]
-    if set(names) - set(PRESETS):
-        raise ConfigError(f"--presets is {text!r}; expected {' or '.join(PRESETS)}, or both with a comma")
+    if set(names) - set(MODELS):
+        raise ConfigError(f"--presets is {text!r}; expected {' or '.join(MODELS)}, or both with a comma")
     return names
 
 

@@ -18,13 +18,17 @@ def serve_command(
     host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
     name: Annotated[str | None, typer.Option(help="The model's name; else the directory's.")] = None,
-    replicas: Annotated[int | None, typer.Option(min=1, help="Processes that answer; else one a processor.")] = None,
-    api_key_file: Annotated[Path | None, typer.Option(help="Keys that are let in, one a line.")] = None,
-    max_body: Annotated[str, typer.Option(help="Largest request.")] = "1MB",
-    max_prompts: Annotated[int, typer.Option(min=1, help="Prompts of a request.")] = 128,
-    max_prompt_tokens: Annotated[int, typer.Option(min=1, help="Longest prompt.")] = 8192,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Longest continuation.")] = 2048,
-    max_request_tokens: Annotated[int, typer.Option(min=1, help="All continuations of a request.")] = 65536,
+    replicas: Annotated[
+        int | None, typer.Option(min=1, help="Processes that answer; else one for each processor.")
+    ] = None,
+    api_key_file: Annotated[
+        Path | None, typer.Option(help="A file of the keys that are let in, one key on each line.")
+    ] = None,
+    max_body: Annotated[str, typer.Option(help="Largest body of a request.")] = "1MB",
+    max_prompts: Annotated[int, typer.Option(min=1, help="Most prompts in one request.")] = 128,
+    max_prompt_tokens: Annotated[int, typer.Option(min=1, help="Longest prompt, in tokens.")] = 8192,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Longest continuation of a prompt, in tokens.")] = 2048,
+    max_request_tokens: Annotated[int, typer.Option(min=1, help="Most tokens that one request may get.")] = 65536,
     max_waiting: Annotated[int, typer.Option(min=1, help="Requests under way before others are sent away.")] = 512,
     address: Address = None,
     as_json: AsJson = False,
@@ -32,10 +36,25 @@ def serve_command(
 ) -> None:
     """Serve a memory over HTTP, as OpenAI's clients speak, until SIGTERM or Ctrl-C."""
     from cluster.serve.service import ServeOptions, serve_memory
-    from memo_dist.http.bodies import Limits
+    from memo_dist.http.limits import Limits
 
-    sizes = (parse_bytes(max_body), max_prompts, max_prompt_tokens, max_tokens, max_waiting)
-    limits = Limits(*sizes, request_tokens=max_request_tokens)
+    limits = Limits(
+        body_bytes=parse_bytes(max_body),
+        prompts=max_prompts,
+        prompt_tokens=max_prompt_tokens,
+        max_tokens=max_tokens,
+        request_tokens=max_request_tokens,
+        waiting=max_waiting,
+    )
+    options = ServeOptions(
+        host=host,
+        port=port,
+        name=name,
+        replicas=replicas,
+        address=address,
+        api_key_file=api_key_file,
+        limits=limits,
+    )
     if api_key_file is None and not host.startswith(_LOOPBACK):
         print(f"memo-dist: warning: {host} can be reached by others and there is no --api-key-file", file=sys.stderr)
 
@@ -47,5 +66,5 @@ def serve_command(
         print(f"serving {model!r} at {url}/v1; Ctrl-C or SIGTERM ends it", file=sys.stderr, flush=True)
 
     print("starting replicas", file=sys.stderr, flush=True)
-    serve_memory(Path(memory), ServeOptions(host, port, name, replicas, address, api_key_file, limits), ready)
+    serve_memory(Path(memory), options, ready)
     print("ended; everything under way was answered", file=sys.stderr)

@@ -3,7 +3,7 @@
 from console.flags import AsJson, ConfigFile, MemoryPath
 from console.output import print_json
 from memo_dist.files.generations import verify_previous
-from memo_dist.files.published import open_memory
+from memo_dist.files.opened import open_memory
 
 
 def verify_command(memory: MemoryPath, as_json: AsJson = False, settings: ConfigFile = None) -> None:
@@ -11,7 +11,7 @@ def verify_command(memory: MemoryPath, as_json: AsJson = False, settings: Config
     with open_memory(memory) as stored:
         stored.verify()
         verify_previous(stored.path)
-        digest, shards = stored.manifest.digest, len(stored.shards)
+        digest, shards = stored.manifest.digest, len(stored.manifest.shards)
     if as_json:
         print_json({"ok": True, "digest": digest, "shards": shards})
     else:

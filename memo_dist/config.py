@@ -1,18 +1,21 @@
-"""MemoryConfig: the numbers that define a memory, frozen and validated.
+"""MemoryConfig: the numbers that define a memory, frozen and validated; what every model's config has.
 
-Covers: shape and seed of a memory, derived windows, equality between memories. Does not cover: how many banks a
-corpus needs (planning/) or where shards live (cluster).
+Covers: size, windows and seed, equality between memories, the fingerprint. Does not cover: what one model adds
+(models/text/config.py, models/paper/config.py), reading a config (models/__init__.py), how many banks a corpus needs
+(planning), where shards live (cluster).
 """
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
-from typing import Any
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
 
 from memo_dist.errors import ConfigError
 
 MAX_DIM = 1 << 15
 MAX_BANKS = 2**31
+MAX_CONTEXT = 4096
 _RANGES = {
     "inner_dim": (16, MAX_DIM),
     "num_heads": (2, 64),
@@ -21,33 +24,29 @@ _RANGES = {
     "vocab_size": (1, 2**31),
     "seed": (0, 2**63),
 }
-MAX_CONTEXT = 4096
-MAX_TEXT_DIM = 4096
-PRESETS = ("text", "paper")
-COMPOSITIONS = ("jlt", "product", "direct")
 
 
-@dataclass(frozen=True)
-class MemoryConfig:
+@dataclass(frozen=True, kw_only=True)
+class MemoryConfig(ABC):
     """The definition of a memory; two memories with equal configs and tokenizers can be merged.
 
     Attributes:
-        num_banks: G. Preset text: how many d x d matrices the memory has. Preset paper: h, the blocks of rows, one a
-            head, of its only matrix.
+        num_banks: G, the pieces that the memory's cells are cut into; a shard owns a range of them.
         vocab_size: V, the number of token ids; the id V itself means "end of document".
-        inner_dim: d, columns of a bank and, for text, its rows; there a multiple of 64, because codes are drawn 64
-            signs at a time.
+        inner_dim: d, columns of a bank.
         num_heads: h, children of a window; layer l (0-based) sees the last h**(l+1) tokens.
         num_layers: L.
         seed: names the family of codes. Memories with different seeds cannot be merged.
-        preset: "text" (hash codes, masked values, distinct associations) or "paper" (Gaussian codes, one matrix).
-        composition: paper only: how a window's encoding is made of its children, "jlt" or "product"; "direct", for one
-            layer, draws each token's part of a key by itself instead of projecting its vector.
-        key_dim: paper only: rows of the matrix, h d_k.
+        preset: the name of the model, a key of `models.MODELS`.
+        cell_type: the NumPy type of a cell. vector_type: of what is read from the memory.
 
     Raises:
         ConfigError: a value is out of range.
     """
+
+    preset: ClassVar[str]
+    cell_type: ClassVar[str]
+    vector_type: ClassVar[str]
 
     num_banks: int
     vocab_size: int
@@ -55,13 +54,8 @@ class MemoryConfig:
     num_heads: int = 4
     num_layers: int = 3
     seed: int = 0
-    preset: str = "text"
-    composition: str | None = None
-    key_dim: int | None = None
 
     def __post_init__(self) -> None:
-        if self.preset not in PRESETS:
-            raise ConfigError(f"preset is {self.preset!r}; expected one of {', '.join(PRESETS)}")
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
@@ -71,74 +65,27 @@ class MemoryConfig:
                 f"num_heads={self.num_heads} and num_layers={self.num_layers} give a context of "
                 f"{self.context_length} tokens; at most {MAX_CONTEXT}: take fewer heads or layers"
             )
-        if self.preset == "text":
-            self._check_text()
-        else:
-            self._check_paper()
+        self._check()
 
-    def _check_text(self) -> None:
-        if self.inner_dim % 64 or self.inner_dim > MAX_TEXT_DIM:
-            raise ConfigError(
-                f"inner_dim is {self.inner_dim}; expected a multiple of 64 up to {MAX_TEXT_DIM}, such as 256"
-            )
-        if self.composition is not None or self.key_dim is not None:
-            raise ConfigError("composition and key_dim belong to the preset 'paper'")
+    @abstractmethod
+    def _check(self) -> None:
+        """Raise ConfigError if a value is outside what the model can have."""
 
-    def _check_paper(self) -> None:
-        if self.composition not in COMPOSITIONS:
-            raise ConfigError(f"composition is {self.composition!r}; expected one of {', '.join(COMPOSITIONS)}")
-        if self.composition == "direct" and self.num_layers > 1:
-            raise ConfigError(f"composition 'direct' has one layer, not {self.num_layers}; take jlt or product")
-        if not isinstance(self.key_dim, int) or not self.num_heads <= self.key_dim or self.key_dim % self.num_heads:
-            raise ConfigError(f"key_dim is {self.key_dim!r}; expected a multiple of num_heads={self.num_heads}")
-        if self.num_banks != self.num_heads:
-            raise ConfigError(
-                f"num_banks is {self.num_banks}; a memory of the preset 'paper' has one block of rows a head, "
-                f"{self.num_heads}"
-            )
+    @property
+    @abstractmethod
+    def bank_shape(self) -> tuple[int, int]:
+        """Rows and columns of one bank."""
 
-    @classmethod
-    def text(cls, num_banks: int, vocab_size: int, **changes: Any) -> "MemoryConfig":
-        """The preset for real text (design section 2.2): hash codes, masked values, distinct associations, banks."""
-        return cls(num_banks=num_banks, vocab_size=vocab_size, **changes)
-
-    @classmethod
-    def paper(
-        cls,
-        vocab_size: int,
-        inner_dim: int,
-        num_heads: int = 4,
-        num_layers: int = 3,
-        composition: str = "jlt",
-        key_dim: int | None = None,
-        seed: int = 0,
-    ) -> "MemoryConfig":
-        """The paper's memory (design section 2.1): one key_dim x d matrix; key_dim is d unless given."""
-        return cls(
-            num_banks=num_heads,
-            vocab_size=vocab_size,
-            inner_dim=inner_dim,
-            num_heads=num_heads,
-            num_layers=num_layers,
-            seed=seed,
-            preset="paper",
-            composition=composition,
-            key_dim=inner_dim if key_dim is None else key_dim,
-        )
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "MemoryConfig":
-        unknown = set(values) - set(cls.__dataclass_fields__)
-        if unknown:
-            raise ConfigError(f"unknown settings {sorted(unknown)}; a newer memo-dist may have written them")
-        try:
-            return cls(**values)
-        except TypeError as error:
-            raise ConfigError(f"incomplete settings: {error}") from error
+    @property
+    def own_settings(self) -> dict[str, Any]:
+        """The settings that this model has and MemoryConfig has not."""
+        common = {field.name for field in fields(MemoryConfig)}
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in common}
 
     def to_dict(self) -> dict[str, Any]:
-        """Every setting that the preset has."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        """Every setting that the model has, and its name."""
+        common = {field.name: getattr(self, field.name) for field in fields(MemoryConfig)}
+        return {**common, "preset": self.preset, **self.own_settings}
 
     @property
     def windows(self) -> tuple[int, ...]:
@@ -156,22 +103,6 @@ class MemoryConfig:
         return self.vocab_size
 
     @property
-    def bank_shape(self) -> tuple[int, int]:
-        """Cells of one bank: (d, d) for text, (key_dim / h, d) for paper."""
-        rows = self.inner_dim if self.key_dim is None else self.key_dim // self.num_heads
-        return rows, self.inner_dim
-
-    @property
-    def cell_type(self) -> str:
-        """The NumPy type of a cell: int16 for text, whose sums are exact; float32 for paper."""
-        return "<i2" if self.preset == "text" else "<f4"
-
-    @property
-    def vector_type(self) -> str:
-        """The NumPy type of what is read from the memory."""
-        return "<i4" if self.preset == "text" else "<f4"
-
-    @property
     def bank_bytes(self) -> int:
         """Bytes of one bank."""
         rows, columns = self.bank_shape
@@ -179,7 +110,7 @@ class MemoryConfig:
 
     @property
     def num_parameters(self) -> int:
-        """Cells of the whole memory: G d^2 for text, key_dim d for paper."""
+        """Cells of the whole memory."""
         return self.num_banks * self.bank_shape[0] * self.bank_shape[1]
 
     @property

@@ -66,8 +66,15 @@ class DocumentRegistry:
     def get(self, key: int) -> DocumentRecord | None:
         return self._records.get(key)
 
-    def add(self, key: int, record: DocumentRecord, sign: int = 1) -> None:
-        """Add (sign = 1) or subtract (sign = -1) a record; a record that becomes empty is dropped."""
+    def add(self, key: int, record: DocumentRecord) -> None:
+        """Add to what is recorded under a key; a record that becomes empty is dropped."""
+        self._change(key, record, 1)
+
+    def subtract(self, key: int, record: DocumentRecord) -> None:
+        """The exact inverse of `add`."""
+        self._change(key, record, -1)
+
+    def _change(self, key: int, record: DocumentRecord, sign: int) -> None:
         old = self._records.get(key, DocumentRecord(0, 0, 0))
         new = DocumentRecord(
             old.tokens + sign * record.tokens,

@@ -1,12 +1,13 @@
 """Memory: the whole thing in one process. Everything else is proved equal to it.
 
 Covers: memorize, forget, merge, recall, digest, save and open. Does not cover: corpora (pipelines), several machines
-(cluster). One Shard owns every bank; the equations are in cmm.py and decoding.py.
+(cluster). One Shard owns every bank; the equations are in models/, recall is in recalling/.
 """
 
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
+from typing import Unpack, cast, overload
 
 import numpy as np
 import pyarrow as pa
@@ -14,16 +15,21 @@ import pyarrow as pa
 from memo_dist.config import MemoryConfig
 from memo_dist.documents import document_key, record_of
 from memo_dist.errors import ConfigError, InputError, NotMemorizedError, TokenizerError
+from memo_dist.files.format import shard_file
+from memo_dist.files.opened import open_memory
 from memo_dist.files.shard_writer import write_shard
-from memo_dist.files.stored import StoredMemory, shard_file, staged_output, write_contents
+from memo_dist.files.staging import staged_output, write_contents
 from memo_dist.models import cleanup_for
 from memo_dist.models.candidates import Candidates, Cleanup
-from memo_dist.recalling.paths import DEFAULT_BEAM, check_prompt
-from memo_dist.recalling.recall import DEFAULT_CONFIDENCE, Continuation, recall
+from memo_dist.models.protocol import ShardRoom
+from memo_dist.recalling.options import RecallOptions, RecallSettings
+from memo_dist.recalling.recall import Continuation
+from memo_dist.recalling.session import Prompt, Session, require_askable
 from memo_dist.segments import Segment
 from memo_dist.shard import Applied, Shard, memory_digest
 from memo_dist.tokenizer import Tokenizer
 
+Prompts = list[Prompt] | list[str] | list[list[int]] | list[np.ndarray]
 _NOTHING = np.zeros(0, np.uint32)
 
 
@@ -31,7 +37,7 @@ class Memory:
     """An associative memory of token sequences.
 
     Example:
-        >>> memory = Memory(MemoryConfig.text(num_banks=1, vocab_size=100))
+        >>> memory = Memory(TextConfig(num_banks=1, vocab_size=100))
         >>> memory.memorize("a", [3, 1, 4, 1, 5, 9, 2, 6])
         >>> memory.recall([[3, 1, 4, 1]], max_tokens=4)[0].tokens
         [5, 9, 2, 6]
@@ -47,7 +53,7 @@ class Memory:
     """
 
     def __init__(
-        self, config: MemoryConfig, tokenizer: Tokenizer | None = None, xp: ModuleType = np, expected: int = 0
+        self, config: MemoryConfig, tokenizer: Tokenizer | None = None, *, xp: ModuleType = np, expected: int = 0
     ) -> None:
         if tokenizer is not None and tokenizer.vocab_size != config.vocab_size:
             raise TokenizerError(
@@ -55,7 +61,12 @@ class Memory:
             )
         self.config = config
         self.tokenizer = tokenizer
-        self.shard = Shard(config, range(config.num_banks), self._tokenizer_hash, expected=expected, xp=xp)
+        self.shard = Shard(
+            config,
+            range(config.num_banks),
+            tokenizer_hash=self._tokenizer_hash,
+            room=ShardRoom(expected=expected, xp=xp),
+        )
 
     @property
     def _tokenizer_hash(self) -> str:
@@ -69,7 +80,7 @@ class Memory:
         """
         if self.shard.registry.get(document_key(document_id)) is not None:
             raise InputError(f"document {document_id!r} is memorized already; forget it first or use another id")
-        self.shard.add_segments([(document_id, self._document(document_id, tokens))])
+        self.shard.memorize_segments([(document_id, self._document(document_id, tokens))])
 
     def memorize_batch(self, batch: pa.Table) -> Applied:
         """Memorize a batch of the Arrow contract; one that was applied before changes nothing."""
@@ -91,7 +102,7 @@ class Memory:
             raise NotMemorizedError(
                 f"document {document_id!r} was not memorized with these {len(segment.tokens)} tokens; nothing changed"
             )
-        self.shard.add_segments([(document_id, segment)], sign=-1)
+        self.shard.forget_segments([(document_id, segment)])
 
     def _document(self, document_id: str, tokens: "list[int] | np.ndarray") -> Segment:
         ids = np.asarray(tokens, np.int64)
@@ -124,22 +135,31 @@ class Memory:
             )
         mine.merge(theirs)
 
+    @overload
+    def recall(self, prompts: Prompt, **settings: Unpack[RecallSettings]) -> Continuation: ...
+    @overload
+    def recall(self, prompts: Prompts, **settings: Unpack[RecallSettings]) -> list[Continuation]: ...
     def recall(
-        self,
-        prompts: "list[str] | list[list[int]] | list[np.ndarray]",
-        max_tokens: int = 50,
-        beam: int = DEFAULT_BEAM,
-        min_confidence: float = DEFAULT_CONFIDENCE,
-        at_start: bool = False,
-        top_k: int = 0,
-    ) -> list[Continuation]:
-        """Continue prompts verbatim; text needs a tokenizer. See recall.recall."""
-        texts = [p for p in prompts if isinstance(p, str)]
-        if texts and self.tokenizer is None:
-            raise TokenizerError("this memory has no tokenizer; give prompts as token ids")
-        encoded = iter(self.tokenizer.encode(texts)) if self.tokenizer and texts else iter(())
-        ids = [next(encoded) if isinstance(p, str) else np.asarray(p) for p in prompts]
-        return recall(self, self.cleanup, ids, max_tokens, beam, min_confidence, at_start, top_k)
+        self, prompts: Prompt | Prompts, **settings: Unpack[RecallSettings]
+    ) -> Continuation | list[Continuation]:
+        """Continue one prompt, or each of a list of prompts, verbatim: texts by text, token ids by token ids.
+
+        Args:
+            prompts: a text, token ids (a list of numbers or an array), or a list of such prompts.
+            settings: see RecallOptions.
+
+        Raises:
+            PromptError: a prompt cannot be asked; it is named. ConfigError: a setting is out of range.
+        """
+        options = RecallOptions(**settings)
+        if isinstance(prompts, list) and not (prompts and isinstance(prompts[0], int | np.integer)):
+            return self.session.recall(cast("list[Prompt]", prompts), options)
+        return self.session.recall([prompts], options)[0]
+
+    @cached_property
+    def session(self) -> Session:
+        """What answers prompts."""
+        return Session(self, self.tokenizer, self.cleanup)
 
     @cached_property
     def cleanup(self) -> Cleanup:
@@ -147,10 +167,10 @@ class Memory:
         return cleanup_for(self.config, self.shard.contents.encoder)
 
     def read(self, cues: np.ndarray) -> np.ndarray:
-        """Answer cues; see encoding.protocol.Reader."""
+        """Answer cues; see models/cues.py."""
         return self.shard.retrieve(cues)
 
-    def retrieve(self, contexts: "list[list[int]] | list[np.ndarray]", at_start: bool = False) -> Candidates:
+    def retrieve(self, contexts: "list[list[int]] | list[np.ndarray]", from_start: bool = False) -> Candidates:
         """One step: the best next token after each context, with scores and log-odds; contexts are token ids.
 
         Raises:
@@ -158,10 +178,9 @@ class Memory:
         """
         asked = [np.asarray(context, np.int64) for context in contexts]
         for index, context in enumerate(asked):
-            check_prompt(context, self.config, at_start, f"context {index + 1}")
-        cleanup = self.cleanup
-        cues = cleanup.encoder.query(asked, at_start)
-        return cleanup.rank(cleanup.encoder.retrieve(self, cues), cues.filled)
+            require_askable(context, self.config, name=f"context {index + 1}", any_length=from_start)
+        lookup = self.session.lookup
+        return lookup.rank(lookup.encoder.query(asked, from_start))
 
     @property
     def num_associations(self) -> int:
@@ -181,7 +200,15 @@ class Memory:
         with staged_output(Path(path)) as staging:
             written = write_shard(self.shard, staging / shard_file(0))
             tokens, documents = registry.num_tokens, len(registry)
-            write_contents(staging, self.config, self.tokenizer, [written], tokens, documents, [])
+            write_contents(
+                staging,
+                self.config,
+                self.tokenizer,
+                shards=[written],
+                tokens=tokens,
+                documents=documents,
+                sources=[],
+            )
 
     @classmethod
     def open(cls, path: str | Path, xp: ModuleType = np) -> "Memory":
@@ -190,8 +217,8 @@ class Memory:
         Raises:
             DamagedMemoryError: a file is missing, altered or foreign; it is named.
         """
-        with StoredMemory(path) as stored:
-            memory = cls(stored.config, stored.tokenizer, xp, stored.manifest.associations)
-            for file in stored.shards:
-                file.load_into(memory.shard)
+        with open_memory(path) as opened:
+            working = opened.require_working()
+            memory = cls(opened.config, opened.tokenizer, xp=xp, expected=opened.manifest.associations)
+            working.load_into(memory.shard)
         return memory

@@ -1,24 +1,24 @@
 """Shard: a contiguous range of banks with everything that belongs to them. The unit that an actor owns.
 
 Covers: taking in batches exactly once and taking them out again, documents' records, retrieval, digests. Does not
-cover: matrices (contents), files (storage.py), Ray (cluster/actor.py), several shards together (memory.py, cluster).
+cover: matrices (models), files (files/), Ray (cluster/actor.py), several shards together (memory.py, cluster).
 
 State is a function of the set of batches, not of their order (for the preset paper, within float32 rounding).
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pyarrow as pa
 
 from memo_dist.batches import BatchInfo, read_batch
 from memo_dist.config import MemoryConfig
-from memo_dist.documents import DocumentRegistry, document_key, record_of
-from memo_dist.errors import NotMemorizedError, TokenizerError
-from memo_dist.models import DEFAULT_BUFFER, contents_for
+from memo_dist.documents import DocumentRecord, DocumentRegistry, document_key, record_of
+from memo_dist.errors import ConfigError, NotMemorizedError, TokenizerError
+from memo_dist.models import model_of
+from memo_dist.models.protocol import ShardRoom
 from memo_dist.models.text.associations import bank_edge
 from memo_dist.models.text.ledger import Entries
 from memo_dist.segments import Segment
@@ -26,7 +26,16 @@ from memo_dist.segments import Segment
 
 @dataclass(frozen=True)
 class Applied:
-    """What a batch added, as the shard that keeps the documents' records counts it. `fresh` is False for a repeat."""
+    """What a batch added to one shard, or took away.
+
+    A batch goes to every shard. Each counts the documents whose records it keeps, so whoever asks several shards sums
+    `tokens` and `documents` over them; the rest says the same in every shard's answer and is taken from one.
+
+    Attributes:
+        fresh: False for a repeat, which changed nothing.
+        tokens, documents: recorded here; documents counts those that begin in the batch.
+        skipped, replaced, empty: of the batch, see BatchInfo.
+    """
 
     batch_id: str
     fresh: bool
@@ -44,43 +53,25 @@ class Shard:
         config: the memory's definition.
         banks: the range owned; `range(config.num_banks)` for a memory in one process.
         tokenizer_hash: what batches must carry; "" takes any.
-        buffer: how many associations to collect before they are merged.
-        max_associations: refuse to hold more (the planned size); None for no limit.
-        expected: associations to size the ledger's parts by.
-        xp: numpy or cupy.
-        scratch: directory for banks and ledger, to be visited in order; None keeps them in memory.
-        device_room: bytes of a GPU that banks may take; more of them stay in host memory. None: what is free, less room
-            to work in.
+        room: what the shard may take, and where it keeps its contents.
     """
 
     def __init__(
-        self,
-        config: MemoryConfig,
-        banks: range,
-        tokenizer_hash: str = "",
-        buffer: int = DEFAULT_BUFFER,
-        max_associations: int | None = None,
-        expected: int = 0,
-        xp: ModuleType = np,
-        scratch: Path | None = None,
-        device_room: float | None = None,
+        self, config: MemoryConfig, banks: range, *, tokenizer_hash: str = "", room: ShardRoom | None = None
     ) -> None:
         self.config, self.banks = config, banks
         self.tokenizer_hash = tokenizer_hash
         self.applied: set[str] = set()
         self.registry = DocumentRegistry()
-        self.low, self.high = (bank_edge(edge, config.num_banks) for edge in (banks.start, banks.stop))
-        self.contents = contents_for(config, banks, buffer, max_associations, expected, xp, scratch, device_room)
+        self.low, self.high = bank_edge(banks.start, config.num_banks), bank_edge(banks.stop, config.num_banks)
+        self.contents = model_of(config).contents(config, banks, room or ShardRoom())
 
     def owns_document(self, key: int) -> bool:
         """Whether this shard keeps the record of the document with this key."""
         return self.low <= key < self.high
 
-    def memorize_batch(self, table: pa.Table, sign: int = 1) -> Applied:
+    def memorize_batch(self, table: pa.Table) -> Applied:
         """Take in a batch of the Arrow contract; one whose batch_id was applied before changes nothing.
-
-        Args:
-            sign: -1 forgets what the batch holds, also only once; that it was memorized is the caller's to know.
 
         Raises:
             TokenizerError: the batch was made with another tokenizer.
@@ -89,13 +80,28 @@ class Shard:
         """
         info = self._info(table)
         if info.batch_id in self.applied:
-            return Applied(info.batch_id, False, 0, 0, 0, 0, 0)
-        counts = self.add_segments(list(read_batch(table, self.config)), sign)
+            return self._answer(info, fresh=False)
+        tokens, begun = self.memorize_segments(list(read_batch(table, self.config)))
         self.applied.add(info.batch_id)
-        return Applied(info.batch_id, True, *counts, info.skipped, info.replaced, info.empty)
+        return self._answer(info, fresh=True, tokens=tokens, documents=begun)
+
+    def forget_contents_of(self, table: pa.Table) -> Applied:
+        """Forget what a batch holds, in whatever batches it was memorized; that it was is the caller's to know.
+
+        The batch has an id of its own, which becomes applied: one that was applied before changes nothing.
+
+        Raises:
+            TokenizerError, InputError: as for `memorize_batch`.
+        """
+        info = self._info(table)
+        if info.batch_id in self.applied:
+            return self._answer(info, fresh=False)
+        tokens, begun = self.forget_segments(list(read_batch(table, self.config)))
+        self.applied.add(info.batch_id)
+        return self._answer(info, fresh=True, tokens=tokens, documents=begun)
 
     def forget_batch(self, table: pa.Table) -> Applied:
-        """Take a batch out again, the inverse of `memorize_batch`.
+        """Take a memorized batch out again, the inverse of `memorize_batch`: its id is no longer applied.
 
         Raises:
             NotMemorizedError: its batch_id was not applied; nothing is changed.
@@ -104,9 +110,21 @@ class Shard:
         info = self._info(table)
         if info.batch_id not in self.applied:
             raise NotMemorizedError(f"batch {info.source} ({info.batch_id}) was not memorized; nothing changed")
-        counts = self.add_segments(list(read_batch(table, self.config)), sign=-1)
+        tokens, begun = self.forget_segments(list(read_batch(table, self.config)))
         self.applied.discard(info.batch_id)
-        return Applied(info.batch_id, True, *counts, info.skipped, info.replaced, info.empty)
+        return self._answer(info, fresh=True, tokens=tokens, documents=begun)
+
+    @staticmethod
+    def _answer(info: BatchInfo, *, fresh: bool, tokens: int = 0, documents: int = 0) -> Applied:
+        return Applied(
+            batch_id=info.batch_id,
+            fresh=fresh,
+            tokens=tokens,
+            documents=documents,
+            skipped=info.skipped,
+            replaced=info.replaced,
+            empty=info.empty,
+        )
 
     def _info(self, table: pa.Table) -> BatchInfo:
         info = BatchInfo.of(table)
@@ -116,21 +134,32 @@ class Shard:
             )
         return info
 
-    def add_segments(self, documents: list[tuple[str, Segment]], sign: int = 1) -> tuple[int, int]:
-        """Memorize (sign = 1) or forget (sign = -1) segments; returns (tokens, documents begun) recorded here."""
-        self.contents.add([segment for _, segment in documents], sign)
+    def memorize_segments(self, documents: list[tuple[str, Segment]]) -> tuple[int, int]:
+        """Memorize (document id, segment) pairs; returns (tokens, documents begun) recorded here."""
+        self.contents.memorize([segment for _, segment in documents])
+        return self._record(documents, self.registry.add)
+
+    def forget_segments(self, documents: list[tuple[str, Segment]]) -> tuple[int, int]:
+        """Forget (document id, segment) pairs that were memorized; returns (tokens, documents begun) recorded here."""
+        self.contents.forget([segment for _, segment in documents])
+        return self._record(documents, self.registry.subtract)
+
+    def _record(
+        self, documents: list[tuple[str, Segment]], change: Callable[[int, DocumentRecord], None]
+    ) -> tuple[int, int]:
         tokens = begun = 0
         for name, segment in documents:
             key = document_key(name)
             if self.owns_document(key):
                 record = record_of(key, segment, self.config.end_of_document)
-                self.registry.add(key, record, sign)
+                change(key, record)
                 tokens, begun = tokens + record.tokens, begun + record.begun
         return tokens, begun
 
     def flush(self) -> None:
         """Do what was deferred."""
-        self.contents.flush()
+        if self.contents.with_ledger is not None:
+            self.contents.with_ledger.flush()
 
     def merge(self, other: "Shard") -> None:
         """Add everything another shard holds; its banks must lie within this one's."""
@@ -140,8 +169,20 @@ class Shard:
         self.applied |= other.applied
 
     def absorb(self, entries: Entries) -> None:
-        """Add what of another memory's ledger falls to these banks, whatever its number of banks; sorted by name."""
-        self.contents.absorb(entries.slice(*_bounds(entries.names, self.low, self.high)))
+        """Add another memory's ledger entries, as far as their names belong to these banks.
+
+        Args:
+            entries: sorted by name; the other memory may have any number of banks.
+
+        Raises:
+            ConfigError: the memory's model keeps no ledger.
+        """
+        contents = self.contents.with_ledger
+        if contents is None:
+            raise ConfigError(
+                f"a memory of the preset {self.config.preset!r} keeps no ledger; merge its matrices instead"
+            )
+        contents.absorb(entries.slice(*_bounds(entries.names, self.low, self.high)))
 
     @property
     def num_associations(self) -> int:
@@ -149,7 +190,7 @@ class Shard:
         return self.contents.num_associations
 
     def retrieve(self, part: np.ndarray) -> np.ndarray:
-        """Answer what `contents.portion` chose for this shard, (m, d)."""
+        """Answer what `Model.portion` chose for this shard, (m, d)."""
         return self.contents.retrieve(part)
 
     def bank_digests(self) -> np.ndarray:

@@ -14,6 +14,7 @@ from pathlib import Path, PurePath, PurePosixPath
 import fsspec
 
 from memo_dist.errors import InputError
+from memo_dist.extras import missing_extra
 from pipelines.formats import describe_endings, format_by_name
 from pipelines.sources import Source
 
@@ -107,7 +108,7 @@ def _from_url(item: str, patterns: _Patterns) -> list[Source]:
     except InputError:
         raise
     except Exception as error:  # every remote file system raises its own classes
-        raise InputError(f"{item} cannot be listed: {error}") from error
+        raise missing_extra(error) or InputError(f"{item} cannot be listed: {error}") from error
 
 
 def _readable(names: list[str], patterns: _Patterns) -> list[Source]:

@@ -17,19 +17,21 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from memo_dist import Memory, MemoryConfig, Tokenizer
+from memo_dist import Memory, PaperConfig, TextConfig, Tokenizer
 from memo_dist.batches import BatchInfo, make_batch
 from memo_dist.documents import document_key
 from memo_dist.files.generations import PREVIOUS_FILE, replace_generation
+from memo_dist.files.journal import BuildEntry
 from memo_dist.files.manifest import MANIFEST_FILE, TOKENIZER_FILE, Manifest
+from memo_dist.files.opened import open_memory
 from memo_dist.files.shard_writer import write_shard
-from memo_dist.files.stored import StoredMemory, staged_output, write_contents
+from memo_dist.files.staging import staged_output, write_contents
 from memo_dist.segments import Segment
 from memo_dist.shard import Shard
 
 CONFIGS = {
-    "text": MemoryConfig.text(6, 256, inner_dim=64),
-    "paper": MemoryConfig.paper(256, 64, num_heads=6, num_layers=1, key_dim=66),
+    "text": TextConfig(num_banks=6, vocab_size=256, inner_dim=64),
+    "paper": PaperConfig.of(256, 64, num_heads=6, num_layers=1, key_dim=66),
 }
 EDGES = [0, 2, 4, 6]
 KINDS = ("text", "paper", "changed")
@@ -79,12 +81,15 @@ def build(kind: str, mark: str, content: int) -> Memory:
 def save(memory: Memory, path: Path, prefix: str = "shard-0") -> None:
     memory.save(path.with_suffix(".whole"))
     parts = []
-    with staged_output(path) as staging, StoredMemory(path.with_suffix(".whole")) as stored:
+    with staged_output(path) as staging, open_memory(path.with_suffix(".whole")) as stored:
         for start, stop in itertools.pairwise(EDGES):
-            shard = Shard(memory.config, range(start, stop), memory.tokenizer.hash)
-            stored.shards[0].load_into(shard)
+            shard = Shard(memory.config, range(start, stop), tokenizer_hash=memory.tokenizer.hash)
+            stored.require_working().files[0].load_into(shard)
             parts.append(write_shard(shard, staging / f"{prefix}{start}.h5"))
-        write_contents(staging, memory.config, memory.tokenizer, parts, 360, 9, [{"action": "build", "inputs": ["a"]}])
+        counts = {"files": 1, "units": 1, "units_done": 1, "skipped": 0, "replaced": 0, "empty": 0}
+        entry = BuildEntry(when="2026-01-01T00:00:00+00:00", inputs=["a"], **counts)
+        tokenizer = memory.tokenizer
+        write_contents(staging, memory.config, tokenizer, shards=parts, tokens=360, documents=9, sources=[entry])
 
 
 def make_originals(root: Path) -> None:

@@ -22,7 +22,7 @@ def mix64(x: int) -> int:
 
 
 class ReferenceMemory:
-    """Equations of docs/design.md, section 2.2, one token at a time."""
+    """Equations of docs/explanation/design.md, section 2.2, one token at a time."""
 
     def __init__(self, banks: int, vocab: int, dim: int = 64, heads: int = 4, layers: int = 3, seed: int = 0) -> None:
         self.banks, self.vocab, self.dim, self.heads, self.layers, self.seed = banks, vocab, dim, heads, layers, seed
@@ -77,14 +77,12 @@ class ReferenceMemory:
         return cells
 
 
-def reference_matrix(config: MemoryConfig, documents: dict[str, list[int]]) -> np.ndarray:
-    """The paper's matrix (docs/design.md, section 2.1), one position and one layer at a time, in float64.
-
-    Only the random draws are those of memo_dist.
-    """
-    dim, heads, width = config.inner_dim, config.num_heads, (config.key_dim or 0) // config.num_heads
+def reference_key(config: MemoryConfig, before: list[int], layers: list[int]) -> np.ndarray:
+    """The paper's key (docs/explanation/paper.md) after a document's tokens `before`, summed over some layers: one
+    layer and one child at a time, in float64. Only the random draws are those of memo_dist."""
+    dim, heads, width = config.inner_dim, config.num_heads, config.bank_shape[0]
     tokens = gaussian(config.seed, 0, "E", (config.vocab_size + 2, dim), 1 / dim).astype(float)
-    end, begin = config.vocab_size, config.vocab_size + 1
+    seen = [config.vocab_size + 1] * heads + before
 
     def encoding(line: list[int], layer: int) -> np.ndarray:
         """x_layer of the last h^layer tokens of a line."""
@@ -100,21 +98,35 @@ def reference_matrix(config: MemoryConfig, documents: dict[str, list[int]]) -> n
             sum(child @ projection.astype(float) for child, projection in zip(children, maps, strict=True))
         )
 
-    matrix = np.zeros((heads * width, dim))
+    key = np.zeros(heads * width)
+    for layer in layers:
+        weights = gaussian(config.seed, layer, "W_V", (dim, width), 1 / width).astype(float)
+        stride = heads**layer
+        children = [seen[: len(seen) - (heads - 1 - j) * stride] for j in range(heads)]
+        if config.composition == "direct":
+            table = gaussian(config.seed, 0, "K", (config.vocab_size + 2, width), 1 / width).astype(float)
+            parts = [table[child[-1]] for child in children]
+        else:
+            parts = [encoding(child, layer) @ weights for child in children]
+        key += np.concatenate(parts) / np.sqrt(heads)
+    return key
+
+
+def reference_matrix(config: MemoryConfig, documents: dict[str, list[int]]) -> np.ndarray:
+    """The paper's matrix, one position at a time, in float64: the sum of keys times the vectors of next tokens."""
+    dim = config.inner_dim
+    tokens = gaussian(config.seed, 0, "E", (config.vocab_size + 2, dim), 1 / dim).astype(float)
+    matrix = np.zeros((config.num_heads * config.bank_shape[0], dim))
     for document in documents.values():
-        line = [*document, end]
+        line = [*document, config.vocab_size]
         for place, target in enumerate(line):
-            for layer in range(config.num_layers):
-                if layer and place < heads ** (layer + 1):
-                    continue
-                seen = [begin] * heads + line[:place]
-                weights = gaussian(config.seed, layer, "W_V", (dim, width), 1 / width).astype(float)
-                stride = heads**layer
-                children = [seen[: len(seen) - (heads - 1 - j) * stride] for j in range(heads)]
-                if config.composition == "direct":
-                    table = gaussian(config.seed, 0, "K", (config.vocab_size + 2, width), 1 / width).astype(float)
-                    parts = [table[child[-1]] for child in children]
-                else:
-                    parts = [encoding(child, layer) @ weights for child in children]
-                matrix += np.outer(np.concatenate(parts) / np.sqrt(heads), tokens[target])
+            full = [n for n in range(config.num_layers) if not n or place >= config.num_heads ** (n + 1)]
+            matrix += np.outer(reference_key(config, line[:place], full), tokens[target])
     return matrix
+
+
+def expanded(planes: np.ndarray) -> np.ndarray:
+    """(bits, d, d / 64) sign planes -> (d, d) int32 of odd integers q."""
+    bits, dim, _ = planes.shape
+    ones = np.unpackbits(planes.view(np.uint8), axis=2, bitorder="little").astype(np.int32)
+    return np.asarray(((1 - 2 * ones) * (1 << np.arange(bits))[:, None, None]).sum(axis=0).T.reshape(dim, dim))

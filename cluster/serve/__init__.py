@@ -1,1 +1,1 @@
-"""The service: `memo-dist serve`. service.py starts and ends it, front.py speaks HTTP, replica.py answers."""
+"""The service: `memo-dist serve`. service.py starts and ends it, replicas.py asks its replicas, replica.py answers."""

@@ -4,14 +4,14 @@ Covers: choosing a namespace, moving arrays, the three operations that the libra
 Does not cover: arithmetic; all other modules write `xp.` and run on both.
 """
 
+from functools import cache
 from types import ModuleType
 from typing import Any
 
 import numpy as np
-from scipy.linalg.blas import sgemm
-from scipy.sparse import csr_matrix
 
 from memo_dist.errors import ConfigError
+from memo_dist.extras import extra
 
 # An array of either library. NumPy's and CuPy's types share no base class, so this is all that can be said statically.
 Array = Any
@@ -99,12 +99,22 @@ def add_product(out: Array, left: Array, right: Array, scale: float = 1.0, trans
         out += scale * ((left.T if transpose else left) @ right)
         return
     # BLAS counts columns first, so it is given the transposes of row-major arrays: out^T += right^T left
-    result = sgemm(scale, right.T, left.T, beta=1.0, c=out.T, trans_b=transpose, overwrite_c=True)
+    result = _sgemm()(scale, right.T, left.T, beta=1.0, c=out.T, trans_b=transpose, overwrite_c=True)
     if not np.shares_memory(result, out):
         raise ValueError("BLAS copied its output: `out` must be C-contiguous float32")
 
 
+@cache
+def _sgemm() -> Any:
+    """BLAS's product; SciPy takes longer to load than a short recall, and only the preset paper multiplies with it."""
+    with extra():
+        from scipy.linalg.blas import sgemm
+    return sgemm
+
+
 def sum_by_group(rows: np.ndarray, group: np.ndarray, count: int) -> np.ndarray:
     """(n, k) float32 rows summed by their group number, (count, k); NumPy only."""
+    with extra():
+        from scipy.sparse import csr_matrix
     n = len(rows)
     return np.asarray(csr_matrix((np.ones(n, np.float32), (group, np.arange(n))), shape=(count, n)) @ rows)

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from memo_dist.config import MemoryConfig
-from memo_dist.experiments.layers import share_recalled, text_config
+from memo_dist.experiments.layers import shaped, share_recalled
 from memo_dist.experiments.random_tokens import pair_segments, random_batch
 from memo_dist.memory import Memory
 
@@ -57,11 +57,16 @@ class CapacityRun:
 
     def config(self) -> MemoryConfig:
         """The run's memory, key_dim * value_dim parameters."""
-        if self.preset == "paper":
-            return MemoryConfig.paper(
-                self.vocab_size, self.value_dim, self.num_heads, 1, "direct", key_dim=self.key_dim, seed=self.seed
-            )
-        return text_config(self.key_dim * self.value_dim, self.vocab_size, self.num_heads, 1, self.seed)
+        return shaped(
+            self.preset,
+            key_dim=self.key_dim,
+            value_dim=self.value_dim,
+            vocab_size=self.vocab_size,
+            num_heads=self.num_heads,
+            num_layers=1,
+            composition="direct",
+            seed=self.seed,
+        )
 
     def made(self, row: CapacityRow) -> bool:
         """Whether a row is this run's."""

@@ -7,8 +7,9 @@ costs V d multiplications, 20 times what memorizing it costs, so a run may score
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from typing import TypedDict, Unpack
 
 import numpy as np
 
@@ -16,8 +17,11 @@ from memo_dist.config import MemoryConfig
 from memo_dist.errors import ConfigError
 from memo_dist.experiments.random_tokens import LENGTH, random_batch, sequence_segments, sequences_with_decoys
 from memo_dist.memory import Memory
+from memo_dist.models import model_named
 from memo_dist.models.candidates import Cleanup
 from memo_dist.models.cues import Cues
+from memo_dist.models.paper.config import PaperConfig
+from memo_dist.models.text.config import TextConfig
 from memo_dist.segments import Segment
 
 VOCABULARY = 50_254
@@ -65,31 +69,74 @@ class LayersRun:
         """The run's memory; the preset text gets as many parameters as the paper's matrix.
 
         Raises:
-            ConfigError: no bank size gives that number of parameters, or the preset is unknown.
+            ConfigError: no bank size gives that number of parameters, or no preset has that name.
         """
-        if self.preset == "paper":
-            return MemoryConfig.paper(
-                self.vocab_size, self.inner_dim, HEADS, self.num_layers, self.composition, seed=self.seed
-            )
-        return text_config(self.inner_dim**2, self.vocab_size, HEADS, self.num_layers, self.seed)
+        return shaped(
+            self.preset,
+            key_dim=self.inner_dim,
+            value_dim=self.inner_dim,
+            vocab_size=self.vocab_size,
+            num_heads=HEADS,
+            num_layers=self.num_layers,
+            composition=self.composition,
+            seed=self.seed,
+        )
 
     def made(self, row: LayersRow) -> bool:
         """Whether a row is one of this run's."""
         return all(getattr(row, name) == value for name, value in asdict(self).items())
 
 
-def text_config(parameters: int, vocab_size: int, heads: int, layers: int, seed: int) -> MemoryConfig:
-    """The preset text with exactly `parameters` cells.
+class Shape(TypedDict):
+    """What both models' configs are made of; d x d cells, or as many, with d = value_dim."""
+
+    key_dim: int
+    value_dim: int
+    vocab_size: int
+    num_heads: int
+    num_layers: int
+    composition: str
+    seed: int
+
+
+def shaped(preset: str, **shape: Unpack[Shape]) -> MemoryConfig:
+    """The memory of a preset with key_dim x value_dim cells.
 
     Raises:
-        ConfigError: no bank size divides that number.
+        ConfigError: no bank size of the preset text divides that number, or there is no such preset.
     """
+    model_named(preset)
+    return _CONFIGS[preset](shape)
+
+
+def _paper_config(shape: Shape) -> MemoryConfig:
+    return PaperConfig.of(
+        shape["vocab_size"],
+        shape["value_dim"],
+        num_heads=shape["num_heads"],
+        num_layers=shape["num_layers"],
+        composition=shape["composition"],
+        key_dim=shape["key_dim"],
+        seed=shape["seed"],
+    )
+
+
+def _text_config(shape: Shape) -> MemoryConfig:
+    parameters = shape["key_dim"] * shape["value_dim"]
     dim = next((d for d in _TEXT_DIMS if parameters % (d * d) == 0), None)
     if dim is None:
         raise ConfigError(f"the preset text cannot have {parameters:,} parameters; expected a multiple of 64 x 64")
-    return MemoryConfig.text(
-        parameters // (dim * dim), vocab_size, inner_dim=dim, num_heads=heads, num_layers=layers, seed=seed
+    return TextConfig(
+        num_banks=parameters // (dim * dim),
+        vocab_size=shape["vocab_size"],
+        inner_dim=dim,
+        num_heads=shape["num_heads"],
+        num_layers=shape["num_layers"],
+        seed=shape["seed"],
     )
+
+
+_CONFIGS: dict[str, Callable[[Shape], MemoryConfig]] = {"paper": _paper_config, "text": _text_config}
 
 
 def run_layers(run: LayersRun, iterations: int, sequences: int, done: frozenset[int]) -> Iterator[LayersRow]:

@@ -3,15 +3,27 @@
 Covers: drawing the tables of report.py. Does not cover: computing them.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from memo_dist.files.durable import writing
+from memo_dist.durable import writing
 
 _DOTS_PER_INCH = 120
-_STYLES = {"paper": "-", "text": "--"}
+
+
+@dataclass(frozen=True)
+class _Style:
+    """How a preset is drawn; the published figures are shown beside one of them."""
+
+    line: str
+    marker: str
+    published: bool
+
+
+_STYLES = {"paper": _Style("-", "o", published=True), "text": _Style("--", "s", published=False)}
 
 
 def plot_layers(table: list[dict[str, Any]], out: Path) -> list[Path]:
@@ -32,14 +44,9 @@ def plot_layers(table: list[dict[str, Any]], out: Path) -> list[Path]:
                 continue
             panel.set_title(f"{dim} x {dim} parameters, {count} decoys", fontsize=9)
             panel.set_xlabel("tokens memorized (thousands)", fontsize=8)
-            for layer, preset in [(a, b) for a in layers for b in _STYLES]:
-                lines = [
-                    line
-                    for line in table
-                    if (line["inner_dim"], line["decoys"], line["num_layers"], line["preset"])
-                    == (dim, count, layer, preset)
-                ]
-                _draw_run(panel, lines, f"C{layers.index(layer)}", preset)
+            for layer, name in [(a, b) for a in layers for b in _STYLES]:
+                lines = _chosen(table, inner_dim=dim, decoys=count, num_layers=layer, preset=name)
+                _draw_run(panel, lines, f"C{layers.index(layer)}", style=_STYLES[name])
         panels[row, 0].set_ylabel("next-token recall, first batch", fontsize=8)
     handles = [
         *(Line2D([], [], color=f"C{i}", label=f"L = {layer}") for i, layer in enumerate(layers)),
@@ -51,12 +58,17 @@ def plot_layers(table: list[dict[str, Any]], out: Path) -> list[Path]:
     return _save(figure, out, "layers")
 
 
-def _draw_run(panel: Any, lines: list[dict[str, Any]], color: str, preset: str) -> None:
+def _chosen(table: list[dict[str, Any]], **values: object) -> list[dict[str, Any]]:
+    """The lines that have these values."""
+    return [line for line in table if all(line[name] == value for name, value in values.items())]
+
+
+def _draw_run(panel: Any, lines: list[dict[str, Any]], color: str, *, style: _Style) -> None:
     thousands = [line["tokens"] / 1000 for line in lines]
     spread = [line["recall_first_sd"] or 0.0 for line in lines]
     recall = [line["recall_first"] for line in lines]
-    panel.errorbar(thousands, recall, spread, color=color, linestyle=_STYLES[preset], linewidth=1.2, capsize=2)
-    if preset == "paper":
+    panel.errorbar(thousands, recall, spread, color=color, linestyle=style.line, linewidth=1.2, capsize=2)
+    if style.published:
         known = [(t, line["published_first"]) for t, line in zip(thousands, lines, strict=True)]
         panel.plot(
             [t for t, value in known if value is not None],
@@ -75,12 +87,12 @@ def plot_capacity(table: list[dict[str, Any]], out: Path) -> list[Path]:
     figure = Figure(figsize=(6, 4.5), layout="constrained")
     panel = figure.subplots()
     published = [(line["parameters"], line["published"]) for line in table if line["published"] is not None]
-    for preset, marker in (("paper", "o"), ("text", "s")):
-        lines = [line for line in table if line["preset"] == preset]
+    for preset, style in _STYLES.items():
+        lines = _chosen(table, preset=preset)
         panel.plot(
             [line["parameters"] for line in lines],
             [max(line["pairs_at_90"], 1) for line in lines],
-            marker,
+            style.marker,
             fillstyle="none",
             label=f"preset {preset}",
         )

@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from memo_dist.durable import writing
 from memo_dist.experiments.capacity import BATCH, CapacityRow
 from memo_dist.experiments.layers import VOCABULARY, LayersRow
 from memo_dist.experiments.published import CAPACITY_KEYS, LAYER_KEYS, published_capacity, published_layers
-from memo_dist.files.durable import writing
 
 
 def layers_table(rows: Sequence[LayersRow]) -> list[dict[str, Any]]:

@@ -9,8 +9,8 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from memo_dist.durable import writing
 from memo_dist.errors import InputError
-from memo_dist.files.durable import writing
 
 Row = TypeVar("Row")
 

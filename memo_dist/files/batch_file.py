@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from memo_dist.durable import writing
 from memo_dist.errors import StorageError
-from memo_dist.files.durable import writing
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Generations: replacing what a memory directory holds by something newer, and taking that back.
 
-Covers: publishing over an existing memory, `undo`. Does not cover: making the new generation (cluster), new memories
-(stored.py).
+Covers: replacing a memory's generation, `undo`. Does not cover: making the new generation (cluster), new memories
+(staging.py).
 
 A memory has a manifest and, from its first change on, the manifest before it, `manifest.previous.json`. Shard files of
 both are kept and never changed; those of older ones are removed once the new manifest is durable. Replacing the
@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from memo_dist.durable import sync_directory, write_text, writing
 from memo_dist.errors import ConfigError, NotMemorizedError
-from memo_dist.files.durable import sync_directory, write_text, writing
 from memo_dist.files.manifest import MANIFEST_FILE, Manifest
-from memo_dist.files.shard_reader import ShardFile
+from memo_dist.files.shard_reader import ShardReader
 
 PREVIOUS_FILE = "manifest.previous.json"
 _NEXT_FILE = "manifest.next.json"
@@ -91,7 +91,7 @@ def require_whole(memory: Path, manifest: Manifest) -> None:
         DamagedMemoryError: one is missing or altered; it is named.
     """
     for record in manifest.shards:
-        file = ShardFile(memory / record.file, record, manifest.config, manifest.tokenizer_hash)
+        file = ShardReader(memory / record.file, record, manifest.config, tokenizer_hash=manifest.tokenizer_hash)
         try:
             file.verify()
         finally:

@@ -1,7 +1,7 @@
 """Manifest: `manifest.json`, the table of contents of a memory directory.
 
-Covers: its fields, reading it with checks, writing it. Does not cover: shard files (storage.py), publishing a
-directory (stored.py). The manifest is written last; a directory without one is not a memory.
+Covers: its fields, reading it with checks, writing it. Does not cover: shard files (shard_writer.py), the directory
+(staging.py, opened.py). The manifest is written last; a directory without one is not a memory.
 """
 
 import hashlib
@@ -11,14 +11,37 @@ from pathlib import Path
 from typing import Any
 
 from memo_dist.config import MemoryConfig
+from memo_dist.durable import write_text, writing
 from memo_dist.errors import ConfigError, DamagedMemoryError
-from memo_dist.files.durable import write_text, writing
-from memo_dist.files.shard_writer import ShardRecord
+from memo_dist.files.journal import Entry, TextEntry, entry_from_dict
+from memo_dist.models import config_from_dict
+from memo_dist.models.repetition import Repetition
 
 MANIFEST_TYPE = "memo-dist memory"
 MANIFEST_VERSION = 2
 MANIFEST_FILE = "manifest.json"
 TOKENIZER_FILE = "tokenizer.json"
+
+
+@dataclass(frozen=True)
+class ShardRecord:
+    """What the manifest says of a shard file.
+
+    Attributes:
+        file: its name. bytes, blake2b: of the whole file.
+        digests: BLAKE2b of its `bank_digests`; with it, and one bank's own digest, a bank is known to be this memory's.
+        records: BLAKE2b of its `documents` and `applied`.
+        associations: held by its banks.
+    """
+
+    file: str
+    first_bank: int
+    stop_bank: int
+    bytes: int
+    blake2b: str
+    digests: str
+    records: str
+    associations: int
 
 
 @dataclass(frozen=True)
@@ -30,7 +53,7 @@ class Manifest:
         tokens, documents: memorized, repeats included; associations: distinct ones.
         shards: in bank order, covering every bank once.
         bits: of a cell, if the memory is published for recall only; 0: it has a ledger and can change.
-        sources: the journal: one entry a build, addition, forgetting or merge: {"action", "when", "inputs", ...}.
+        sources: the journal, oldest entry first.
     """
 
     config: MemoryConfig
@@ -40,8 +63,14 @@ class Manifest:
     documents: int
     associations: int
     shards: list[ShardRecord]
-    sources: list[dict[str, Any]] = field(default_factory=list)
+    sources: list[Entry] = field(default_factory=list)
     bits: int = 0
+
+    @property
+    def repetition(self) -> Repetition | None:
+        """How the memory's text repeats itself, as its first build found it."""
+        texts = (entry for entry in self.sources if isinstance(entry, TextEntry))
+        return next((entry.repetition for entry in texts if entry.repetition is not None), None)
 
     def to_json(self) -> str:
         """JSON text, with a checksum of everything else in it."""
@@ -50,6 +79,7 @@ class Manifest:
             "version": MANIFEST_VERSION,
             **asdict(self),
             "config": self.config.to_dict(),
+            "sources": [entry.to_dict() for entry in self.sources],
         }
         body["checksum"] = _checksum(body)
         return json.dumps(body, indent=1) + "\n"
@@ -92,9 +122,10 @@ class Manifest:
             raise DamagedMemoryError(altered)
         del body["type"], body["version"]
         try:
-            config = MemoryConfig.from_dict(body.pop("config"))
+            config = config_from_dict(body.pop("config"))
             shards = [ShardRecord(**shard) for shard in body.pop("shards")]
-            manifest = cls(config=config, shards=shards, **body)
+            sources = [entry_from_dict(entry) for entry in body.pop("sources")]
+            manifest = cls(config=config, shards=shards, sources=sources, **body)
         except (ConfigError, TypeError, KeyError) as error:
             raise DamagedMemoryError(f"{path} cannot be understood: {error}") from error
         if text != manifest.to_json():  # white space, order, a key twice

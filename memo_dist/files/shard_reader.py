@@ -1,7 +1,7 @@
-"""ShardFile: reading one shard file, bank by bank, each checked.
+"""ShardReader: one shard file, read bank by bank, each checked.
 
 Covers: opening and checking `shard-*.h5`, filling shards from it with bounded memory. Does not cover: writing one
-(storage.py), the directory (stored.py).
+(shard_writer.py), all files of a memory (working.py).
 
 Every dataset has HDF5's own checksum and every bank a BLAKE2b digest; the manifest has the digest of all bank digests,
 of documents and batch ids, and of the whole file. So what is read is known to be this memory's, be it one bank or all.
@@ -18,9 +18,11 @@ import numpy as np
 from memo_dist.config import MemoryConfig
 from memo_dist.digests import array_digest, hex_digest
 from memo_dist.documents import DocumentRegistry
+from memo_dist.durable import file_digest
 from memo_dist.errors import DamagedMemoryError
-from memo_dist.files.durable import file_digest
-from memo_dist.files.shard_writer import ShardRecord, root_attributes
+from memo_dist.files.format import require_attributes, shard_attributes
+from memo_dist.files.manifest import ShardRecord
+from memo_dist.models import model_of
 from memo_dist.models.text.associations import bank_of
 from memo_dist.models.text.ledger import Entries
 from memo_dist.shard import Shard
@@ -28,19 +30,19 @@ from memo_dist.shard import Shard
 _ROWS = 1 << 20  # ledger rows read at a time: 16 MiB
 
 
-class ShardFile:
+class ShardReader:
     """Reads one shard file.
 
     Args:
         path: the file.
         record: what the manifest says of it.
-        config: the memory's definition.
+        config: the memory's definition. tokenizer_hash: of its tokenizer; "" for none.
 
     Raises:
         DamagedMemoryError: the file is missing, foreign, truncated or altered; it is named. So do all methods.
     """
 
-    def __init__(self, path: Path, record: ShardRecord, config: MemoryConfig, tokenizer_hash: str) -> None:
+    def __init__(self, path: Path, record: ShardRecord, config: MemoryConfig, *, tokenizer_hash: str) -> None:
         self.path, self.config, self.record = path, config, record
         self.banks = range(record.first_bank, record.stop_bank)
         if not path.is_file():
@@ -52,10 +54,7 @@ class ShardFile:
             )
         with naming_damage(path):
             self._file = h5py.File(path, "r")
-            for name, value in root_attributes(config, tokenizer_hash, self.banks).items():
-                found = self._file.attrs[name]
-                if found != value:
-                    raise DamagedMemoryError(f"{path} has {name} {found!r}; the manifest says {value!r}")
+            require_attributes(self._file, path, shard_attributes(config, tokenizer_hash, self.banks))
             self.digests: np.ndarray = self._file["bank_digests"][:]
         if self.digests.shape != (len(self.banks), 2, 16) or hex_digest(self.digests) != record.digests:
             raise DamagedMemoryError(
@@ -149,15 +148,21 @@ class ShardFile:
             first = self.bounds[group.start - self.banks.start]
             bounds = [bound - first for bound in self.bounds[group.start - self.banks.start :][: len(group) + 1]]
             cells = (self.cells(bank) for bank in group)
-            shard.contents.restore(group, bounds, self.entries(group), cells, self.record.associations)
+            shard.contents.restore(
+                group,
+                cells=cells,
+                held=self.entries(group),
+                bounds=bounds,
+                associations=self.record.associations,
+            )
             mine = True
         if mine:
             self._records_into(shard)
 
     def add_into(self, shard: Shard) -> None:
-        """Add what falls to `shard`, whatever its number of banks: by the ledger, or (preset paper) by the matrices."""
-        if self.config.preset == "paper":
-            part = Shard(self.config, shard.banks, shard.tokenizer_hash)
+        """Add what falls to `shard`, whatever its number of banks: by the ledger, or without one by the matrices."""
+        if not model_of(self.config).has_ledger:
+            part = Shard(self.config, shard.banks, tokenizer_hash=shard.tokenizer_hash)
             self.load_into(part)
             shard.merge(part)
             return

@@ -1,48 +1,24 @@
-"""Storage: writing a shard to one HDF5 file for its range of banks, once, never to be changed.
+"""Writing a shard to one HDF5 file for its range of banks, once, never to be changed.
 
-Covers: writing `shard-*.h5`, and what the manifest says of it. Does not cover: reading one (shard_file.py), the
-directory and its manifest (manifest.py). The format is stated in docs/format.md.
+Covers: writing `shard-*.h5`, and what the manifest says of it. Does not cover: reading one (shard_reader.py), the
+directory and its manifest (staging.py, manifest.py). The format is stated in docs/reference/format.md.
 """
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from memo_dist.config import MemoryConfig
 from memo_dist.device.backend import to_host
 from memo_dist.digests import hex_digest
-from memo_dist.files.durable import Sink, file_digest, sync_directory, writing
-from memo_dist.models.paper.encoder import codes_digest
+from memo_dist.durable import Sink, file_digest, sync_directory, writing
+from memo_dist.files.format import shard_attributes, write_attributes
+from memo_dist.files.manifest import ShardRecord
 from memo_dist.shard import Shard
 
-FORMAT_TYPE = b"memo-dist shard"
-FORMAT_VERSION = 2
 _BLOCK = 1 << 22
 _WRITE = 1 << 23  # bytes of cells handed to HDF5 at a time
-
-
-@dataclass(frozen=True)
-class ShardRecord:
-    """What the manifest says of a shard file.
-
-    Attributes:
-        file: its name. bytes, blake2b: of the whole file.
-        digests: BLAKE2b of its `bank_digests`; with it, and one bank's own digest, a bank is known to be this memory's.
-        records: BLAKE2b of its `documents` and `applied`.
-        associations: held by its banks.
-    """
-
-    file: str
-    first_bank: int
-    stop_bank: int
-    bytes: int
-    blake2b: str
-    digests: str
-    records: str
-    associations: int
 
 
 def write_shard(shard: Shard, path: Path) -> tuple[ShardRecord, np.ndarray]:
@@ -57,7 +33,7 @@ def write_shard(shard: Shard, path: Path) -> tuple[ShardRecord, np.ndarray]:
         with writing(path):
             with Sink(temporary, "w+") as sink:
                 with h5py.File(sink, "w", libver="latest") as file:
-                    _write(file, shard, digests, *records)
+                    _write(file, shard, digests, records=records)
                 if sink.error is not None:
                     raise sink.error
                 os.fsync(sink.fileno())
@@ -81,25 +57,10 @@ def write_shard(shard: Shard, path: Path) -> tuple[ShardRecord, np.ndarray]:
     return record, digests
 
 
-def root_attributes(config: MemoryConfig, tokenizer_hash: str, banks: range) -> dict[str, bytes | int]:
-    """What a shard file says of itself. Texts have a fixed length: HDF5 can hang on a damaged variable one."""
-    attributes: dict[str, bytes | int] = {
-        "type": FORMAT_TYPE,
-        "version": FORMAT_VERSION,
-        "config": config.fingerprint.encode(),
-        "tokenizer": (tokenizer_hash or "none").encode(),
-        "first_bank": banks.start,
-        "stop_bank": banks.stop,
-    }
-    if config.preset == "paper":
-        attributes["codes"] = codes_digest(config).encode()
-    return attributes
-
-
-def _write(file: h5py.File, shard: Shard, digests: np.ndarray, documents: np.ndarray, batch_ids: np.ndarray) -> None:
-    config, contents = shard.config, shard.contents
-    for name, value in root_attributes(config, shard.tokenizer_hash, shard.banks).items():
-        file.attrs[name] = np.bytes_(value) if isinstance(value, bytes) else value
+def _write(file: h5py.File, shard: Shard, digests: np.ndarray, *, records: tuple[np.ndarray, np.ndarray]) -> None:
+    config, contents, ledger = shard.config, shard.contents, shard.contents.with_ledger
+    count = 0 if ledger is None else ledger.num_associations
+    write_attributes(file, shard_attributes(config, shard.tokenizer_hash, shard.banks))
     shape = (len(shard.banks), *config.bank_shape)
     cells = file.create_dataset("cells", shape, config.cell_type, chunks=(1, *config.bank_shape), fletcher32=True)
     step = max(1, _WRITE // config.bank_bytes)
@@ -108,15 +69,15 @@ def _write(file: h5py.File, shard: Shard, digests: np.ndarray, documents: np.nda
     file.create_dataset("bank_digests", data=digests)
     group = file.create_group("ledger")
     kinds = {"names": "<u8", "tokens": "<u4", "counts": "<u4"}
-    columns = {name: _column(group, name, (contents.num_entries,), kind) for name, kind in kinds.items()}
+    columns = {name: _column(group, name, (count,), kind=kind) for name, kind in kinds.items()}
     at = 0
-    for part in contents.entries():
+    for part in () if ledger is None else ledger.entries():
         if len(part):
             for name, column in columns.items():
                 column[at : at + len(part)] = to_host(getattr(part, name))
             at += len(part)
-    for name, values in (("documents", documents), ("applied", batch_ids)):
-        column = _column(file, name, values.shape, values.dtype.str)
+    for name, values in zip(("documents", "applied"), records, strict=True):
+        column = _column(file, name, values.shape, kind=values.dtype.str)
         if len(values):
             column[:] = values
 
@@ -126,7 +87,7 @@ def _batch_ids(shard: Shard) -> np.ndarray:
     return np.array([list(bytes.fromhex(b)) for b in sorted(shard.applied)], np.uint8).reshape(-1, 16)
 
 
-def _column(group: h5py.Group, name: str, shape: tuple[int, ...], kind: str) -> h5py.Dataset:
+def _column(group: h5py.Group, name: str, shape: tuple[int, ...], *, kind: str) -> h5py.Dataset:
     if not shape[0]:
         return group.create_dataset(name, shape, kind)
     width = np.dtype(kind).itemsize * int(np.prod(shape[1:]))

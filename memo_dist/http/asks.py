@@ -1,79 +1,56 @@
-"""What travels between the front and a replica: questions and answers, free of HTTP and of OpenAI's words.
+"""Asks: what travels from the front to a replica, free of HTTP: a question that knows its weight and its answer.
 
-Covers: dataclasses. Does not cover: bodies (bodies.py), answering (answerer.py), spelling answers (spelling.py).
+Covers: the contract of questions, refusals. Does not cover: the questions of each endpoint (openai/completing.py,
+endpoints/trace.py), batching (batcher.py).
 """
 
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
-
-@dataclass(frozen=True)
-class Ask:
-    """One prompt and how to continue it.
-
-    Attributes:
-        prompt: a text, or token ids.
-        max_tokens: of the continuation; 0 for none.
-        count: different continuations wanted.
-        min_confidence, beam: see memo_dist/recalling/recall.py.
-        scored: give log-probabilities of tokens and of their rivals.
-        echoed: give the prompt's own tokens too.
-    """
-
-    prompt: "str | list[int]"
-    max_tokens: int
-    count: int
-    min_confidence: float
-    beam: int
-    scored: bool
-    echoed: bool
-
-    @property
-    def group(self) -> tuple[object, ...]:
-        """Asks of one group can be answered by one call of recall."""
-        kind = isinstance(self.prompt, str)
-        return (kind, self.max_tokens, self.count, self.min_confidence, self.beam, self.scored)
-
-
-@dataclass(frozen=True)
-class SpelledToken:
-    """A token as text, its log-probability, and its most probable rivals, best first."""
-
-    text: str
-    log_probability: float | None = None
-    rivals: list[tuple[str, float]] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One continuation: tokens, and a confidence and a window of each; `stop`: length, end_of_document or abstained."""
-
-    tokens: list[SpelledToken]
-    confidences: list[float]
-    windows: list[int]
-    stop: str
-    stop_confidence: float
-
-
-@dataclass(frozen=True)
-class Answer:
-    """To one Ask; `choices` are one at least, best first. `prompt` is empty unless it was to be echoed."""
-
-    prompt_tokens: int
-    prompt: list[SpelledToken]
-    choices: list[Choice]
+if TYPE_CHECKING:
+    from memo_dist.http.answerer import Answerer
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why an Ask cannot be answered, for whoever asked."""
+    """Why a question cannot be answered, for whoever asked."""
 
     reason: str
 
 
-@dataclass(frozen=True)
-class TraceAsk:
-    """A text to look up; see memo_dist/recalling/trace.py."""
+class Ask(ABC):
+    """A question to a replica; pickled on its way."""
 
-    text: str
-    least: int
-    min_confidence: float
+    @property
+    @abstractmethod
+    def weight(self) -> int:
+        """About how many recalled tokens would cost as much as the answer."""
+
+    @classmethod
+    @abstractmethod
+    def answered(cls, answerer: "Answerer", asks: Sequence[Self]) -> list[Any]:
+        """One answer, or a Refusal, for each ask of this class, in order; they were asked at the same time."""
+
+    def turns(self, most: int) -> Iterator[Self]:
+        """Parts of about `most` weight, which take turns with other questions; one, if it cannot be parted."""
+        yield self
+
+    def joined(self, answers: list[Any]) -> Any:
+        """The answer, from those to its turns."""
+        return answers[0]
+
+
+async def in_turns(ask: Ask, most: int, answer: Any) -> Any:
+    """The answer to an ask whose turns are answered by the coroutine function `answer`, up to the first refusal.
+
+    Between turns a question is dropped that nobody waits for.
+    """
+    answers: list[Any] = []
+    for turn in ask.turns(most):
+        found = await answer(turn)
+        if isinstance(found, Refusal):
+            return found
+        answers.append(found)
+    return ask.joined(answers)

@@ -19,9 +19,9 @@ class Batcher(Generic[Question, Reply]):
     """Calls `work` on lists of questions, one list at a time, in a thread.
 
     Args:
-        work: one reply a question, in order; where it raises, each question of that list is tried alone.
-        most: weight of a list; a question that weighs more goes alone.
-        weigh: a question.
+        work: gives one reply for each question, in order; where it raises, each question of that list is tried alone.
+        most: the weight of a list of questions; a question that weighs more goes alone.
+        weigh: gives the weight of a question.
     """
 
     def __init__(

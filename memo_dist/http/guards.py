@@ -1,39 +1,30 @@
 """Guards: what every request passes before its handler: the key, the size and the time of its body, the queue.
 
-Covers: one ASGI middleware, errors as OpenAI spells them. Does not cover: what a body means (bodies.py).
+Covers: one ASGI middleware, API keys. Does not cover: what a body means (openai/bodies.py), errors (errors.py).
 """
 
 import asyncio
 import hmac
 import time
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
 from starlette.responses import JSONResponse
 
 from memo_dist.errors import ConfigError
-from memo_dist.http.bodies import Limits
-from memo_dist.http.metrics import Metrics
+from memo_dist.http.errors import BodyRefusedError, StalledError, refusal
+from memo_dist.http.front import Front
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 _PIECE = 1 << 16  # bytes of an answer
-OPEN = "/healthz"  # for load balancers, which have no key
-PATHS = ("/v1/completions", "/v1/models", "/v1/trace", "/metrics", OPEN)
-
-
-def refusal(status: int, message: str, kind: str = "invalid_request_error", code: str | None = None) -> JSONResponse:
-    """An error as OpenAI's clients read it."""
-    headers = {"Retry-After": "1"} if status in (429, 503) else {"Connection": "close"} if status == 408 else {}
-    error = {"message": message, "type": kind, "param": None, "code": code}
-    return JSONResponse({"error": error}, status, headers)
 
 
 def read_keys(path: Path) -> list[bytes]:
-    """API keys, one a line; blank lines and lines that begin with # are none.
+    """API keys of a file, one key on each line; blank lines and lines that begin with # are none.
 
     Raises:
         ConfigError: the file cannot be read, or has no key.
@@ -44,31 +35,24 @@ def read_keys(path: Path) -> list[bytes]:
         raise ConfigError(f"--api-key-file {path} cannot be read: {error}") from error
     keys = [line.encode() for line in lines if line and not line.startswith("#")]
     if not keys:
-        raise ConfigError(f"--api-key-file {path} has no key; write one a line")
+        raise ConfigError(f"--api-key-file {path} has no key; write one key on each line")
     return keys
-
-
-class BodyRefusedError(Exception):
-    """A body is too large or too slow; raised where it is read."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-class StalledError(BaseException):
-    """A client does not take its answer. No Exception, which Starlette would log as a fault, and try to answer."""
 
 
 class Guards:
     """Wraps an ASGI application.
 
     Args:
+        front: whose limits hold, and whose metrics count.
         keys: bearer tokens that are let in; none: everyone is.
+        paths: that metrics name; open_paths: that need no key.
     """
 
-    def __init__(self, app: App, limits: Limits, metrics: Metrics, keys: list[bytes]) -> None:
-        self._app, self._limits, self._metrics, self._keys = app, limits, metrics, keys
+    def __init__(
+        self, app: App, front: Front, *, keys: list[bytes], paths: Collection[str], open_paths: Collection[str]
+    ) -> None:
+        self._app, self._limits, self._metrics, self._keys = app, front.limits, front.metrics, keys
+        self._paths, self._open = frozenset(paths), frozenset(open_paths)
         self._under_way = 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -97,22 +81,24 @@ class Guards:
                 await self._app(scope, self._bounded(receive), counted)
         except StalledError:
             status = 499
-        except Exception:  # front.py has logged it
+        except Exception:  # errors.py has logged it
             if not started:
                 await refusal(500, "internal error", "server_error")(scope, receive, counted)
         finally:
             self._under_way -= 1
             self._metrics.under_way.set(self._under_way)
-            path = scope["path"] if scope["path"] in PATHS else "other"  # clients make up paths; labels must be few
+            path = (
+                scope["path"] if scope["path"] in self._paths else "other"
+            )  # clients make up paths; labels must be few
             self._metrics.requests.labels(path, str(status)).inc()
             self._metrics.seconds.labels(path).observe(time.perf_counter() - began)
 
     def _denied(self, scope: Message) -> JSONResponse | None:
-        if scope["path"] == OPEN:
+        if scope["path"] in self._open:
             return None
         headers = dict(scope["headers"])
         if self._keys and not self._knows(headers.get(b"authorization", b"")):
-            return refusal(401, "the API key is missing or unknown", "authentication_error", "invalid_api_key")
+            return refusal(401, "the API key is missing or unknown", "authentication_error", code="invalid_api_key")
         size = headers.get(b"content-length", b"0")
         if not size.isdigit() or int(size) > self._limits.body_bytes:
             return refusal(413, self._too_large())
@@ -139,10 +125,10 @@ class Guards:
             try:
                 message = await asyncio.wait_for(receive(), deadline - time.monotonic())
             except TimeoutError:
-                raise BodyRefusedError(408, f"no body within {self._limits.body_seconds:.0f} s") from None
+                raise BodyRefusedError(f"no body within {self._limits.body_seconds:.0f} s", 408) from None
             taken += len(message.get("body", b""))
             if taken > self._limits.body_bytes:
-                raise BodyRefusedError(413, self._too_large())
+                raise BodyRefusedError(self._too_large(), 413)
             whole = not message.get("more_body", False)
             return message
 

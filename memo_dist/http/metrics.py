@@ -9,7 +9,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
 class Metrics:
-    """Counted by front.py; a registry of its own, so that two fronts in one process do not meet."""
+    """Counted by guards, front and endpoints; a registry of its own, so that two fronts in one process do not meet."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()

@@ -20,19 +20,22 @@ from memo_dist.batches import read_batch
 from memo_dist.config import MemoryConfig
 from memo_dist.device.backend import array_module, to_host
 from memo_dist.files.batch_file import read_batches, write_batches
+from memo_dist.files.format import shard_file
 from memo_dist.files.shard_writer import write_shard
-from memo_dist.files.stored import shard_file, write_contents
+from memo_dist.files.staging import write_contents
 from memo_dist.measuring.evaluation import rank_next
 from memo_dist.measuring.sampling import Positions, sample_positions
 from memo_dist.measuring.together import median_seconds, run_together
 from memo_dist.memory import Memory
-from memo_dist.models import cleanup_for
+from memo_dist.models.protocol import ShardRoom
 from memo_dist.models.text.associations import Associations
 from memo_dist.models.text.banks import BankRange
 from memo_dist.models.text.codes import value_words
+from memo_dist.models.text.config import TextConfig
 from memo_dist.models.text.encoder import HashedEncoder
 from memo_dist.models.text.ledger import Ledger
 from memo_dist.planning.memory_plan import buffer_for
+from memo_dist.recalling.lookup import Lookup
 from memo_dist.segments import Segment
 from memo_dist.shard import Shard
 
@@ -112,7 +115,7 @@ def measure_memorizing(config: MemoryConfig, batches: list[pa.Table], cores: int
     ]
     _, memorized, written = run_together(shard_stages, tasks)
     size = sum(task.out.stat().st_size for task in tasks)
-    write_contents(work, config, None, written.results, tokens, 0, [])
+    write_contents(work, config, None, shards=written.results, tokens=tokens, documents=0, sources=[])
     for task in tasks:
         forget_pages(task.out)
     return Memorized(tokens, sum(memorized.results), memorized.seconds, written.seconds, size)
@@ -123,10 +126,12 @@ def measure_core(config: MemoryConfig, batches: list[pa.Table], device: str = "c
     xp = array_module(device)
     segments = [pair for table in batches for pair in read_batch(table, config)]
     tokens = sum(len(segment.tokens) for _, segment in segments)
-    few = MemoryConfig.text(2**31, config.vocab_size, inner_dim=config.inner_dim, num_heads=config.num_heads)
+    few = TextConfig(
+        num_banks=2**31, vocab_size=config.vocab_size, inner_dim=config.inner_dim, num_heads=config.num_heads
+    )
 
     def scan() -> None:
-        shard = Shard(few, range(1), xp=xp)
+        shard = Shard(few, range(1), room=ShardRoom(xp=xp))
         for table in batches:
             shard.memorize_batch(table)
 
@@ -172,7 +177,9 @@ def shard_stages(task: ShardTask) -> Iterator[Any]:
     batches = list(read_batches(task.batches))
     expected = 3 * sum(token_count(table) for table in batches)
     buffer = buffer_for(expected * len(task.banks) // task.config.num_banks)
-    shard = Shard(task.config, task.banks, "", buffer, None, expected, array_module(task.device))
+    shard = Shard(
+        task.config, task.banks, room=ShardRoom(buffer=buffer, expected=expected, xp=array_module(task.device))
+    )
     warm_up(task.config, task.device)
     yield None
     for table in batches:
@@ -183,7 +190,7 @@ def shard_stages(task: ShardTask) -> Iterator[Any]:
 
 def warm_up(config: MemoryConfig, device: str) -> None:
     """Load the compiled kernel, which a build does while it starts."""
-    small = MemoryConfig.text(1, config.vocab_size, inner_dim=config.inner_dim)
+    small = TextConfig(num_banks=1, vocab_size=config.vocab_size, inner_dim=config.inner_dim)
     memory = Memory(small, xp=array_module(device))
     memory.memorize("a", [0] * 100)
     memory.shard.flush()
@@ -193,10 +200,10 @@ def recall_stages(task: tuple[Path, Positions]) -> Iterator[Any]:
     """Stages of one process: opening the memory; asking for the next token at each place."""
     path, places = task
     memory = Memory.open(path)
-    cleanup = cleanup_for(memory.config)
-    rank_next(memory, cleanup, Positions(places.lines[:64], places.before))
+    lookup = Lookup(memory)
+    rank_next(lookup, Positions(places.lines[:64], places.before))
     yield None
-    yield rank_next(memory, cleanup, places).tokens[:, 0] == places.following[:, 0]
+    yield rank_next(lookup, places).tokens[:, 0] == places.following[:, 0]
 
 
 def forget_pages(path: Path) -> None:

@@ -1,14 +1,15 @@
 """Calibration: stated probabilities against how often what they were stated of came true.
 
 Covers: reliability in bins with error bars, scores of a set of statements, the best temperature. Does not cover: where
-statements come from (benchmarks/calibration.py).
+statements come from (benchmarks/recall/calibration.py).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+
+from memo_dist.extras import extra
 
 # about equal steps of log-odds, so that .9, .99 and .999 can be told apart
 EDGES = (0.0, 1e-4, 1e-3, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999, 1.0)
@@ -16,7 +17,7 @@ _ONE_SIGMA = 1.0
 _SURE = 1e-12  # no statement is surer than that when it is scored
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Bin:
     """Statements of about the same probability: how many, their mean, the share that came true, and the ends of its
     68% interval (Wilson's, which stays within [0, 1])."""
@@ -43,7 +44,17 @@ def reliability(stated: np.ndarray, truth: np.ndarray, edges: tuple[float, ...] 
         inside = place == index
         count, found = int(inside.sum()), float(truth[inside].mean())
         low, high = wilson(found, count)
-        bins.append(Bin(edges[index], edges[index + 1], count, float(stated[inside].mean()), found, low, high))
+        bins.append(
+            Bin(
+                low=edges[index],
+                high=edges[index + 1],
+                count=count,
+                stated=float(stated[inside].mean()),
+                found=found,
+                found_low=low,
+                found_high=high,
+            )
+        )
     return bins
 
 
@@ -74,6 +85,9 @@ def brier_score(stated: np.ndarray, truth: np.ndarray) -> float:
 
 def best_temperature(stated: Callable[[float], np.ndarray], truth: np.ndarray) -> float:
     """The temperature in [.2, 5] at which `stated(temperature)` has the least log loss."""
+    with extra():
+        from scipy.optimize import minimize_scalar  # loaded only to fit
+
     found = minimize_scalar(
         lambda log_t: log_loss(stated(float(np.exp(log_t))), truth), bounds=(np.log(0.2), np.log(5)), method="bounded"
     )

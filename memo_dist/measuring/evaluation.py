@@ -9,14 +9,15 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import pyarrow as pa
-from scipy.stats import rankdata
 
 from memo_dist.config import MemoryConfig
 from memo_dist.measuring.sampling import Positions, context_names, count_following, sample_positions
-from memo_dist.models import cleanup_for
-from memo_dist.models.candidates import Candidates, Cleanup, joined
+from memo_dist.models.candidates import Candidates, joined
 from memo_dist.models.cues import Reader
-from memo_dist.recalling.recall import DEFAULT_CONFIDENCE, recall
+from memo_dist.recalling.confidence import confidence
+from memo_dist.recalling.lookup import Lookup
+from memo_dist.recalling.options import DEFAULTS, RecallOptions
+from memo_dist.recalling.session import Session
 
 Batches = Callable[[], Iterable[pa.Table]]
 CONTINUED = 50  # tokens of a verbatim continuation
@@ -60,6 +61,7 @@ class Evaluation:
 def evaluate(
     reader: Reader,
     memorized: Batches,
+    *,
     tokens: int,
     associations: int,
     unseen: Batches | None = None,
@@ -76,20 +78,20 @@ def evaluate(
         prompts: prompts of each length for verbatim continuation; 0 for none.
     """
     config = reader.config
-    cleanup = cleanup_for(config)
+    session = Session(reader)
     places = sample_positions(memorized(), config, sample)
-    best = rank_next(reader, cleanup, places)
+    best = rank_next(session.lookup, places)
     right = best.tokens[:, 0] == places.following[:, 0]
     whole = places.lines[:, 0] >= 0
-    counts, verbatim = _verbatim(reader, cleanup, memorized, prompts) if prompts else ({}, {})
+    counts, verbatim = _verbatim(session, memorized, prompts) if prompts else ({}, {})
     auc = new_positions = abstained = None
     if unseen is not None:
         novel = _novel(sample_positions(unseen(), config, sample, full=True), memorized, config)
         new_positions = len(novel)
         if new_positions:
-            answers = rank_next(reader, cleanup, novel)
+            answers = rank_next(session.lookup, novel)
             auc = area_under_curve(best.log_odds[:, 0], answers.log_odds[:, 0])
-            abstained = _mean(answers.confidence()[:, 0] < DEFAULT_CONFIDENCE)
+            abstained = _mean(confidence(answers.log_odds)[:, 0] < DEFAULTS.min_confidence)
     return Evaluation(
         positions=len(places),
         recall=_mean(right),
@@ -105,15 +107,14 @@ def evaluate(
     )
 
 
-def rank_next(reader: Reader, cleanup: Cleanup, places: Positions) -> Candidates:
+def rank_next(lookup: Lookup, places: Positions) -> Candidates:
     """The memory's best next token at each place, given its true context."""
     contexts = places.contexts()
     # a context that the document's beginning cuts short is known to be its beginning
-    cues = cleanup.encoder.query(contexts, at_start=np.array([len(c) < places.before for c in contexts]))
+    cues = lookup.encoder.query(contexts, at_start=np.array([len(c) < places.before for c in contexts]))
     parts = []
     for first in range(0, len(cues), _AT_ONCE):
-        asked = cues[first : first + _AT_ONCE]
-        parts.append(cleanup.rank(cleanup.encoder.retrieve(reader, asked), asked.filled))
+        parts.append(lookup.rank(cues[first : first + _AT_ONCE]))
     return joined(parts, 1, 1)
 
 
@@ -128,7 +129,7 @@ def _names(places: Positions, length: int) -> np.ndarray:
 
 def _ceiling(places: Positions, memorized: Batches, config: MemoryConfig) -> float:
     names = _names(places, places.before)
-    following = count_following(memorized(), config, names, places.before)
+    following = count_following(memorized(), config, names, length=places.before)
     shares = [max(following[n].values()) / following[n].total() for n in names.tolist()]
     return _mean(np.array(shares))
 
@@ -136,22 +137,20 @@ def _ceiling(places: Positions, memorized: Batches, config: MemoryConfig) -> flo
 def _novel(places: Positions, memorized: Batches, config: MemoryConfig) -> Positions:
     """The places whose context is nowhere in the memorized corpus."""
     names = _names(places, places.before)
-    following = count_following(memorized(), config, names, places.before)
+    following = count_following(memorized(), config, names, length=places.before)
     return Positions(places.lines[[not following[n] for n in names.tolist()]], places.before)
 
 
-def _verbatim(
-    reader: Reader, cleanup: Cleanup, memorized: Batches, prompts: int
-) -> tuple[dict[int, int], dict[int, float]]:
-    config = reader.config
+def _verbatim(session: Session, memorized: Batches, prompts: int) -> tuple[dict[int, int], dict[int, float]]:
+    config = session.lookup.config
     candidates = sample_positions(memorized(), config, _SPARE * prompts, after=CONTINUED, full=True)
     counts, shares = {}, {}
     for length in (config.context_length, config.context_length // 2):
         names = _names(candidates, length)
-        following = count_following(memorized(), config, names, length)
+        following = count_following(memorized(), config, names, length=length)
         once = [i for i, name in enumerate(names.tolist()) if following[name].total() == 1][:prompts]
         asked = [c for i, c in enumerate(candidates.contexts(length)) if i in set(once)]
-        answers = recall(reader, cleanup, asked, max_tokens=CONTINUED)
+        answers = session.recall(asked, RecallOptions(max_tokens=CONTINUED))
         truth = candidates.following[once].tolist()
         counts[length] = len(once)
         shares[length] = _mean(np.array([a.tokens == t for a, t in zip(answers, truth, strict=True)]))
@@ -162,5 +161,6 @@ def area_under_curve(positives: np.ndarray, negatives: np.ndarray) -> float:
     """P(a positive ranks above a negative), ties counting half: the Mann-Whitney statistic."""
     if not len(positives) or not len(negatives):
         return float("nan")
-    ranks = rankdata(np.concatenate([positives, negatives]))[: len(positives)]
+    _, index, counts = np.unique(np.concatenate([positives, negatives]), return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[index[: len(positives)]]  # the mean rank of equal values, from 1
     return float((ranks.sum() - len(positives) * (len(positives) + 1) / 2) / (len(positives) * len(negatives)))

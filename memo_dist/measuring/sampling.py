@@ -43,7 +43,13 @@ class Positions:
 
 
 def sample_positions(
-    batches: Iterable[pa.Table], config: MemoryConfig, count: int, after: int = 1, full: bool = False, seed: int = 1
+    batches: Iterable[pa.Table],
+    config: MemoryConfig,
+    count: int,
+    *,
+    after: int = 1,
+    full: bool = False,
+    seed: int = 1,
 ) -> Positions:
     """A random sample of `count` places, the same whatever the batches' order and size.
 
@@ -101,7 +107,7 @@ def _joined(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def count_following(
-    batches: Iterable[pa.Table], config: MemoryConfig, names: np.ndarray, length: int
+    batches: Iterable[pa.Table], config: MemoryConfig, names: np.ndarray, *, length: int
 ) -> dict[int, Counter[int]]:
     """How often each token follows each named context of `length` tokens, counted over a corpus.
 

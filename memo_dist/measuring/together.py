@@ -12,7 +12,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
-from threadpoolctl import threadpool_limits
+from memo_dist.extras import extra
 
 Work = Callable[[Any], Iterator[Any]]
 
@@ -68,6 +68,8 @@ def _stages(pipes: list[Connection]) -> Iterator[Stage]:
 
 
 def _child(work: Work, argument: Any, pipe: Connection) -> None:
+    with extra():
+        from threadpoolctl import threadpool_limits  # not of the base install
     threadpool_limits(1)
     stages = work(argument)
     while True:

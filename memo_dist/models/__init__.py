@@ -1,45 +1,62 @@
 """Models: what a memory is made of. text/ (the default), paper/ (the published memory), and what they have in common.
 
-Covers: which model a config belongs to. Does not cover: any model.
+Covers: which model a config or a name belongs to; nobody outside this package compares the name. Does not cover: any
+model. A third model is a folder beside these two and an entry in MODELS.
 """
 
-from pathlib import Path
-from types import ModuleType
-
-import numpy as np
+from dataclasses import fields
+from typing import Any
 
 from memo_dist.config import MemoryConfig
+from memo_dist.errors import ConfigError
 from memo_dist.models.candidates import Cleanup
-from memo_dist.models.contents import Contents
 from memo_dist.models.cues import Encoder
-from memo_dist.models.paper.cleanup import ProjectedCleanup
-from memo_dist.models.paper.contents import ProjectedContents
-from memo_dist.models.paper.encoder import ProjectedEncoder
-from memo_dist.models.text.cleanup import HashedCleanup
-from memo_dist.models.text.contents import HashedContents
-from memo_dist.models.text.encoder import HashedEncoder
+from memo_dist.models.paper.model import PAPER
+from memo_dist.models.protocol import Model
+from memo_dist.models.text.model import TEXT
 
-DEFAULT_BUFFER = 1 << 21
+MODELS: dict[str, Model[Any]] = {"text": TEXT, "paper": PAPER}
 
 
-def contents_for(
-    config: MemoryConfig,
-    banks: range,
-    buffer: int = DEFAULT_BUFFER,
-    max_associations: int | None = None,
-    expected: int = 0,
-    xp: ModuleType = np,
-    scratch: Path | None = None,
-    device_room: float | None = None,
-) -> Contents:
-    """Empty contents for a range of banks; see `Shard` for the rest, which means nothing to the preset paper."""
-    if config.preset == "paper":
-        return ProjectedContents(config, banks, xp)
-    return HashedContents(config, banks, buffer, max_associations, expected, xp, scratch, device_room)
+def model_named(name: object) -> Model[Any]:
+    """The model of a preset.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    if not isinstance(name, str) or name not in MODELS:
+        raise ConfigError(f"preset is {name!r}; expected one of {', '.join(MODELS)}")
+    return MODELS[name]
+
+
+def model_of(config: MemoryConfig) -> Model[Any]:
+    """The model of a memory."""
+    return MODELS[config.preset]
 
 
 def cleanup_for(config: MemoryConfig, encoder: Encoder | None = None) -> Cleanup:
-    """The cleanup of a memory's preset, where `encoder` works; the paper's shares its vectors."""
-    if config.preset == "paper":
-        return ProjectedCleanup(config, encoder if isinstance(encoder, ProjectedEncoder) else None)
-    return HashedCleanup(config, xp=encoder.xp if isinstance(encoder, HashedEncoder) else np)
+    """The cleanup of a memory; see Model.cleanup."""
+    return model_of(config).cleanup(config, encoder)
+
+
+def config_from_dict(values: dict[str, Any]) -> MemoryConfig:
+    """The config that `MemoryConfig.to_dict` described.
+
+    Raises:
+        ConfigError: a setting is unknown, missing or out of range.
+    """
+    settings = dict(values)
+    kind: type[MemoryConfig] = model_named(settings.pop("preset", None)).config_type
+    unknown = set(settings) - {field.name for field in fields(kind)}
+    if unknown:
+        raise ConfigError(f"unknown settings {sorted(unknown)}; a newer memo-dist may have written them")
+    try:
+        return kind(**settings)
+    except TypeError as error:
+        raise ConfigError(f"incomplete settings: {error}") from error
+
+
+def all_settings(config: MemoryConfig) -> dict[str, Any]:
+    """Every setting of every model, None where this config has none: one table for memories of all models."""
+    every = [field.name for model in MODELS.values() for field in fields(model.config_type)]
+    return {**config.to_dict(), **{name: getattr(config, name, None) for name in every}}

@@ -1,6 +1,6 @@
 """Candidates: what cleanup returns, whatever the preset; the search for the best columns of a row of scores.
 
-Covers: results, confidence, the protocol of cleanups, the search. Does not cover: evidence (hashed.py, projected.py).
+Covers: results, the protocol of cleanups, the search. Does not cover: evidence (text/cleanup.py, paper/cleanup.py).
 """
 
 from dataclasses import dataclass
@@ -42,12 +42,6 @@ class Candidates:
         """The best `count` of one query."""
         best = zip(self.tokens[row, :count].tolist(), self.log_odds[row, :count].tolist(), strict=True)
         return [Alternative(token, score) for token, score in best]
-
-    def confidence(self, prior: np.ndarray | float = 0.5) -> np.ndarray:
-        """(n, k): the probability that each token continues the context, where `prior` is the probability that the
-        context is in the memory at all. A scalar or (n,)."""
-        odds = np.log(prior) - np.log1p(-np.asarray(prior))
-        return np.asarray(1 / (1 + np.exp(-np.clip(self.log_odds + np.reshape(odds, (-1, 1)), -700, 700))))
 
 
 class Cleanup(Protocol):

@@ -36,7 +36,10 @@ class Cues:
 class Reader(Protocol):
     """A memory that can be read, wherever its banks are."""
 
-    config: MemoryConfig
+    @property
+    def config(self) -> MemoryConfig:
+        """The memory's definition."""
+        ...
 
     def read(self, cues: np.ndarray) -> np.ndarray:
         """Preset text: (m,) uint64 window hashes -> (m, d) int32 vectors r = (key C[bank]) * mask.
@@ -47,7 +50,10 @@ class Reader(Protocol):
 class Encoder(Protocol):
     """Tokens -> cues."""
 
-    config: MemoryConfig
+    @property
+    def config(self) -> MemoryConfig:
+        """The memory's definition."""
+        ...
 
     def query(self, contexts: list[np.ndarray], at_start: bool | np.ndarray = False) -> Cues:
         """The cue after each context.

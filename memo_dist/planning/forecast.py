@@ -13,17 +13,17 @@ of text, beside that work; what its calls take longer counts too.
 
 from dataclasses import dataclass
 
-from memo_dist.config import MemoryConfig
 from memo_dist.errors import ConfigError
-from memo_dist.files.bit_planes import noise_factor
-from memo_dist.files.published import PUBLISHED_BITS
-from memo_dist.planning.capacity import predicted_recall, with_banks_for
+from memo_dist.models.repetition import Repetition, TextSize
+from memo_dist.models.text.bit_planes import PUBLISHED_BITS, noise_factor
+from memo_dist.models.text.capacity import with_banks_for
+from memo_dist.models.text.config import TextConfig
+from memo_dist.planning.capacity import predicted_recall
 from memo_dist.planning.memory_plan import MIN_BUFFER, MemoryPlan, plan_memory
 from memo_dist.planning.rates import Rates
-from memo_dist.planning.repetition import Repetition
 
 _UNIT_BYTES, _MIN_UNIT_BYTES, _UNITS = 12 << 20, 128 << 10, 64  # of text, as pipelines.plan cuts it
-_CALL_SECONDS = 0.76e-3  # of the driver, a call of a shard and its answer; benchmarks/scaling.py on two busy cores
+_CALL_SECONDS = 0.76e-3  # of the driver, a call of a shard and its answer; benchmarks/building/scaling.py, 2 busy cores
 _TRAINED = 16 << 20  # bytes of text a tokenizer is trained on
 _TEXT_BYTES = 4  # a token
 _BESIDE = 40  # bytes of a published bank beside its cells: scale and digest
@@ -81,7 +81,7 @@ class Forecast:
 
 
 def forecast(
-    config: MemoryConfig,
+    config: TextConfig,
     target: float,
     tokens: int,
     documents: int,
@@ -104,7 +104,7 @@ def forecast(
         if getattr(machines, name) < 1:
             raise ConfigError(f"--{name} is {getattr(machines, name)}; expected 1 or more")
     if not fixed_banks:
-        config = with_banks_for(config, target, tokens, documents, repetition)
+        config = with_banks_for(config, target, TextSize(tokens, documents, repetition))
     shards = min(machines.shards, config.num_banks)
     readers, holders = machines.nodes * machines.cores, min(machines.nodes, shards)
     unit = unit_bytes(tokens)
@@ -124,16 +124,16 @@ def forecast(
 
 
 def _published(
-    config: MemoryConfig, target: float, tokens: int, documents: int, repetition: Repetition
+    config: TextConfig, target: float, tokens: int, documents: int, repetition: Repetition
 ) -> list[Published]:
     associations = repetition.associations(tokens)
 
-    def at(shape: MemoryConfig, bits: int) -> Published:
+    def at(shape: TextConfig, bits: int) -> Published:
         size = shape.num_banks * (shape.inner_dim**2 * bits // 8 + _BESIDE) + shape.vocab_size * _TOKENIZER_BYTES
         recall = predicted_recall(shape, associations, tokens, documents, repetition, noise_factor(bits))
         return Published(bits, shape.num_banks, size, recall)
 
-    wider = with_banks_for(config, target, tokens, documents, repetition, noise_factor(1))
+    wider = with_banks_for(config, target, TextSize(tokens, documents, repetition), noise=noise_factor(1))
     return [*(at(config, bits) for bits in sorted(PUBLISHED_BITS)), at(wider, 1)]
 
 

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 
 from memo_dist.config import MemoryConfig
 from memo_dist.errors import BudgetError, ConfigError
-from memo_dist.models.paper.encoder import ENCODED_AT_ONCE
+from memo_dist.models import all_settings, model_of
+from memo_dist.models.repetition import Repetition
 from memo_dist.planning.capacity import predicted_recall
-from memo_dist.planning.repetition import Repetition
 from memo_dist.sizes import show_bytes
 
 MIB = 1 << 20
@@ -29,15 +29,6 @@ MAX_BUFFER, MIN_BUFFER = 1 << 22, 1 << 18
 _LARGE_BUFFER = 1 << 24
 STORE_BYTES, SMALL_STORE_BYTES = 256 * MIB, 80 * MIB  # Ray's object store; it wants 75 MiB at least
 _MORE = "give more with --memory-budget, or build on more machines with --address"
-
-
-def encoder_bytes(config: MemoryConfig) -> int:
-    """Memory of the paper's encoder: token vectors, maps between layers, and what a chunk of positions takes."""
-    if config.preset == "text":
-        return 0
-    dim, composed = config.inner_dim, max(0, config.num_layers - 2) if config.composition == "jlt" else 0
-    maps = composed * config.num_heads + 2 * config.num_layers
-    return 4 * ((config.vocab_size + 66) * dim + maps * dim * dim + 7 * ENCODED_AT_ONCE * dim)
 
 
 def buffer_for(owned: int) -> int:
@@ -101,7 +92,7 @@ class MemoryPlan:
         return self.scratch_bytes > 0
 
     def to_dict(self) -> dict[str, object]:
-        return {**asdict(self), "parameters_per_token": self.parameters_per_token}
+        return {**asdict(self), "config": all_settings(self.config), "parameters_per_token": self.parameters_per_token}
 
 
 def plan_memory(
@@ -129,9 +120,9 @@ def plan_memory(
     """
     if not 1 <= shards <= config.num_banks:
         raise ConfigError(f"--shards is {shards}; expected 1 to {config.num_banks}, the number of banks")
-    associations = tokens * config.num_layers
+    model, associations = model_of(config), tokens * config.num_layers
     expected = associations if repetition is None else min(associations, round(repetition.associations(tokens)))
-    in_ledgers = 0 if config.preset == "paper" else associations
+    in_ledgers = associations if model.has_ledger else 0
     owned = int(_SLACK * in_ledgers / shards)
     banks = -(-config.num_banks // shards)
     if buffer is None:
@@ -141,7 +132,7 @@ def plan_memory(
         pending = min(owned * PENDING_BYTES, max(4 * buffer * PENDING_BYTES, banks * config.bank_bytes))
         held, scratch = 0, banks * config.bank_bytes + 4 * owned * LEDGER_BYTES + pending
     in_shard = held + int(1.1 * buffer * _SORTING_BYTES) + int(_SLACK * documents / shards) * _DOCUMENT_BYTES
-    codes = encoder_bytes(config) if config.preset == "paper" else (config.vocab_size + 1) * config.inner_dim // 8
+    codes = model.shard_bytes(config)
     in_shard += codes
     shard_bytes = SHARD_BYTES + in_shard + (_FILE_MERGE_BYTES if out_of_core else _MERGE_BYTES)
     worker_bytes = WORKER_BYTES + 8 * unit_bytes
@@ -205,7 +196,7 @@ def fit_plan(
         )
 
     plans = [plan(cpus, STORE_BYTES, out_of_core=False, buffer=None)]
-    if config.preset == "text":
+    if model_of(config).out_of_core:
         # a smaller buffer costs passes over the ledger, banks on disk cost more
         plans += [plan(cpus, STORE_BYTES, out_of_core=False, buffer=buffer) for buffer in (MAX_BUFFER, MIN_BUFFER)]
         plans += [plan(cpus, STORE_BYTES), *(plan(n, SMALL_STORE_BYTES) for n in range(cpus, 0, -1))]
@@ -223,7 +214,7 @@ def require_experiment(config: MemoryConfig, available: int) -> None:
     Raises:
         BudgetError: with the numbers.
     """
-    codes = encoder_bytes(config) if config.preset == "paper" else (config.vocab_size + 1) * config.inner_dim * 4
+    codes = model_of(config).recall_bytes(config)
     needed = SHARD_BYTES + SHARED_BYTES + config.num_banks * config.bank_bytes + codes + _SCORING_BYTES
     if needed > available:
         raise BudgetError(
@@ -240,7 +231,7 @@ def require_budget(plan: MemoryPlan, budget: int) -> None:
     """
     if plan.peak_bytes <= budget:
         return
-    if plan.config.preset == "paper":
+    if not model_of(plan.config).out_of_core:
         raise BudgetError(
             f"{_needs(plan)}. The memory budget is {show_bytes(budget)}; take a smaller --dim, or {_MORE}"
         )

@@ -1,22 +1,18 @@
-"""Repetition: how a text repeats itself, measured on a sample, carried on to more text of the kind.
+"""Repetition: how a text repeats itself, measured on a sample.
 
-Covers: how many distinct associations a text gives, how many tokens follow a context's windows. Does not cover: what
-that does to recall (capacity.py).
+Covers: how many distinct associations a text gives, how many tokens follow a context's windows, and how both grow. Does
+not cover: the figures themselves (models/repetition.py), what they do to recall (models/text/capacity.py).
 
-Both grow with the text. Of T tokens a sample of t says, by Heaps' law in each layer,
-    distinct(T) = distinct(t) (T / t)^growth,    following(T) = following(t) (T / t)^spread,
-with exponents from the sample and every fourth of its pieces. Far beyond the sample that is a guess: exponents fall
-as text grows, so distinct(T) is rather too many.
+The exponents of growth are those between the sample and every fourth of its pieces. Far beyond the sample they are a
+guess: exponents fall as text grows, so the predicted number of distinct associations is rather too high.
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from memo_dist.config import MemoryConfig
+from memo_dist.models.repetition import Repetition, unrepeated
 from memo_dist.models.text.associations import associate
 from memo_dist.models.text.encoder import HashedEncoder
 from memo_dist.segments import Segment
@@ -27,71 +23,6 @@ _NAMES = 200_000  # distinct associations a layer that are counted; of more, a p
 _PART = 4
 _STEP = 2.0  # contexts whose counts differ by less than this factor are one class
 _NOTHING = np.zeros(0, np.uint32)
-
-
-@dataclass(frozen=True)
-class Repetition:
-    """How text repeats itself.
-
-    Attributes:
-        tokens: t, of the sample.
-        distinct: (L,) distinct associations of each layer a token of the sample.
-        growth, spread: (L,) exponents.
-        contexts: classes of whole contexts, each (share of positions, chance that a token drawn from those that follow
-            the whole context is right, relative to the best choice, tokens that follow its window of layer 0, 1, ...).
-    """
-
-    tokens: int
-    distinct: tuple[float, ...]
-    growth: tuple[float, ...]
-    spread: tuple[float, ...]
-    contexts: tuple[tuple[float, ...], ...]
-
-    def associations(self, tokens: int) -> float:
-        """Distinct associations that `tokens` tokens of such text give."""
-        more = tokens / self.tokens
-        return float(
-            sum(tokens * min(1.0, a * more ** (b - 1)) for a, b in zip(self.distinct, self.growth, strict=True))
-        )
-
-    def following(self, tokens: int) -> np.ndarray:
-        """(classes, L): tokens that follow each window, in `tokens` tokens of such text; not rising, 1 or more."""
-        counts = self._table[:, 2:] * (tokens / self.tokens) ** np.array(self.spread)
-        return np.asarray(np.maximum(1.0, np.minimum.accumulate(counts, axis=1)))
-
-    @property
-    def shares(self) -> np.ndarray:
-        """(classes,) of positions; they add up to 1."""
-        return np.asarray(self._table[:, 0] / self._table[:, 0].sum())
-
-    @property
-    def chances(self) -> np.ndarray:
-        """(classes,) of the first of several tokens that follow a whole context to be right, relative to the best."""
-        return np.asarray(self._table[:, 1])
-
-    @cached_property
-    def _table(self) -> np.ndarray:
-        return np.array(self.contexts)
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "Repetition":
-        """What `to_dict` gave, also by way of JSON."""
-        distinct, growth, spread = (tuple(values[name]) for name in ("distinct", "growth", "spread"))
-        return cls(values["tokens"], distinct, growth, spread, tuple(tuple(row) for row in values["contexts"]))
-
-
-def repetition_of(statement: dict[str, Any]) -> Repetition | None:
-    """What a journal entry or a build's statement says of its text, if it does."""
-    return Repetition.from_dict(statement["repetition"]) if "repetition" in statement else None
-
-
-def unrepeated(layers: int) -> Repetition:
-    """Text that never repeats itself: the most associations there can be, one token after every window."""
-    ones = (1.0,) * layers
-    return Repetition(1, ones, ones, (0.0,) * layers, ((1.0, 1.0, *ones),))
 
 
 #: Linux's documentation, 3.0 million tokens of a BPE of 32,000, h = 4, L = 3: what `plan` takes for a text not shown.

@@ -1,7 +1,7 @@
 """Prompts: reading the questions of a recall job from a file, row by row.
 
 Covers: .jsonl and .parquet rows with `text` or `tokens` and perhaps `id`, other files line by line. Does not cover:
-tokenizing and asking (prompting.py, recall.py).
+tokenizing and asking (session.py).
 """
 
 import json
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -20,14 +19,14 @@ _ROWS = 4096  # of a parquet file read at a time
 
 
 @dataclass(frozen=True)
-class Prompt:
-    """A question: its id, else the number of its row from 1 on; and a text or token ids."""
+class PromptRow:
+    """A question of a file: its id, else the number of its row from 1 on; and a text or token ids."""
 
     id: str
     asked: "str | list[int]"
 
 
-def read_prompts(path: Path) -> Iterator[Prompt]:
+def read_prompts(path: Path) -> Iterator[PromptRow]:
     """The prompts of a file, in order, without holding them all; blank lines are none.
 
     Raises:
@@ -42,10 +41,10 @@ def read_prompts(path: Path) -> Iterator[Prompt]:
                     if line.strip():
                         yield _line(line.rstrip("\n").removesuffix("\r"), number, path)
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
-        raise InputError(f"--prompts {path} cannot be read: {error}") from error
+        raise InputError(f"{path} cannot be read as prompts: {error}") from error
 
 
-def _parquet_rows(path: Path) -> Iterator[Prompt]:
+def _parquet_rows(path: Path) -> Iterator[PromptRow]:
     with pq.ParquetFile(path) as file:
         names = [name for name in ("id", "text", "tokens") if name in file.schema_arrow.names]
         if "text" not in names and "tokens" not in names:
@@ -57,9 +56,9 @@ def _parquet_rows(path: Path) -> Iterator[Prompt]:
                 yield _prompt({k: v for k, v in row.items() if v is not None}, number, f"{path} row {number}")
 
 
-def _line(line: str, number: int, path: Path) -> Prompt:
+def _line(line: str, number: int, path: Path) -> PromptRow:
     if path.suffix != ".jsonl":
-        return Prompt(str(number), line)
+        return PromptRow(str(number), line)
     where = f"{path} line {number}"
     try:
         row = json.loads(line)
@@ -68,32 +67,15 @@ def _line(line: str, number: int, path: Path) -> Prompt:
     return _prompt(row, number, where)
 
 
-def _prompt(row: Any, number: int, where: str) -> Prompt:
+def _prompt(row: Any, number: int, where: str) -> PromptRow:
     try:
         name = str(row.get("id", number))
         if "tokens" in row:
-            return Prompt(name, [int(token) for token in row["tokens"]])
+            return PromptRow(name, [int(token) for token in row["tokens"]])
         text = row["text"]
         text.encode()  # a lone surrogate, which JSON can spell, is no text
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise PromptError(
             f"{where} is not an object with a text in 'text' or token ids in 'tokens': {error!r}"
         ) from error
-    return Prompt(name, str(text))
-
-
-def ids_of(asked: "str | list[int]", spelled: bool) -> np.ndarray:
-    """A prompt's token ids: given as numbers, or, for a memory without a tokenizer (`spelled`), written in a text.
-
-    Raises:
-        PromptError: the text is no list of numbers.
-    """
-    if isinstance(asked, str) and not spelled:
-        return np.zeros(0, np.int64)  # its tokenizer will tell
-    try:
-        return np.array(asked.replace(",", " ").split() if isinstance(asked, str) else asked, np.int64)
-    except (ValueError, OverflowError) as error:
-        raise PromptError(
-            f"{str(asked)[:40]!r} is no list of token ids, such as '3 1 4 1'; this memory has no tokenizer to read "
-            "text with"
-        ) from error
+    return PromptRow(name, str(text))

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from memo_dist.models.candidates import Alternative
-from memo_dist.models.cues import Reader
-from memo_dist.models.text.cleanup import HashedCleanup
+from memo_dist.recalling.lookup import Lookup
 from memo_dist.segments import Segment
 
 _ASK = 1024  # positions read at a time
@@ -26,13 +25,17 @@ class ScoredToken:
     alternatives: list[Alternative]
 
 
-def score_tokens(reader: Reader, cleanup: HashedCleanup, tokens: np.ndarray, top_k: int) -> list[ScoredToken]:
+def score_tokens(lookup: Lookup, tokens: np.ndarray, top_k: int) -> list[ScoredToken]:
     """Score each of (n,) token ids, given those before it; the text may begin anywhere.
 
     Args:
         top_k: alternatives of each place.
+
+    Raises:
+        ConfigError: the memory is of the preset paper.
     """
-    shortest = reader.config.windows[0]
+    cleanup = lookup.telling
+    shortest = lookup.config.windows[0]
     given = np.asarray(tokens, np.uint32)
     scored = [ScoredToken(int(token), None, []) for token in given[:shortest]]
     place = 0
@@ -40,7 +43,7 @@ def score_tokens(reader: Reader, cleanup: HashedCleanup, tokens: np.ndarray, top
         first, place = max(shortest - place, 0), place + len(targets)  # padding would say that a document begins here
         for start in range(first, len(targets), _ASK):
             asked, following = cues[start : start + _ASK], targets[start : start + _ASK].astype(np.int64)
-            reads = cleanup.encoder.retrieve(reader, asked)
+            reads = cleanup.encoder.retrieve(lookup.reader, asked)
             own = cleanup.score(reads, asked.filled, following[:, None]).log_odds[:, 0]
             best = cleanup.rank(reads, asked.filled, top_k) if top_k else None
             for row, (token, score) in enumerate(zip(following.tolist(), own.tolist(), strict=True)):

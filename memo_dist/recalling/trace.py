@@ -1,6 +1,6 @@
 """Trace: which tokens of a text are in a memory, and in how long a passage.
 
-Covers: the evidence of every position, made one by a hidden Markov model. Does not cover: how it is shown.
+Covers: the evidence of every position, made one by a hidden Markov model; its JSON. Does not cover: the page (page.py).
 
 Token t follows c tokens that the memory holds in one passage with it, c up to the longest window. Where a window of w
 tokens ends before t and c >= w, the memory holds (window, t) and its score is 1 + noise, else it is noise alone; so the
@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 
 from memo_dist.errors import ConfigError, PromptError
-from memo_dist.models.cues import Reader
-from memo_dist.models.text.cleanup import HashedCleanup
+from memo_dist.recalling.lookup import Lookup
+from memo_dist.recalling.options import DEFAULTS
 from memo_dist.segments import Segment
+from memo_dist.tokenizer import Tokenizer
 
+DEFAULT_LEAST = 16  # tokens
 _GOES_ON = 0.998  # a passage, at the next token
 _NOTHING = np.zeros(0, np.uint32)
 _ASK = 4096  # positions read at a time
@@ -49,33 +51,74 @@ class Traced:
         return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
 
 
-def described(text: str, tokens: np.ndarray, places: list[tuple[int, int]], found: Traced) -> dict[str, Any]:
-    """What was found of a text, for JSON: each token, the share of them that is held, and the passages.
+@dataclass(frozen=True, kw_only=True)
+class TracedText:
+    """A text and what a memory holds of it.
+
+    Attributes:
+        places: of each token, where its characters begin and end.
+        memory_windows: the memory's windows, in tokens, rising.
+    """
+
+    text: str
+    tokens: np.ndarray
+    places: list[tuple[int, int]]
+    found: Traced
+    memory_windows: tuple[int, ...]
+
+    @property
+    def held(self) -> float:
+        """The share of the tokens that is held."""
+        return float(self.found.held.mean()) if len(self.tokens) else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: each token, the share of them that is held, and the passages."""
+        found, rows = self.found, zip(self.tokens, self.places, strict=True)
+        marks = [
+            {"id": int(i), "start": a, "stop": b, "window": int(w), "confidence": round(float(c), 6), "held": bool(h)}
+            for (i, (a, b)), w, c, h in zip(rows, found.windows, found.confidence, found.held, strict=True)
+        ]
+        spans = [self._span(start, stop) for start, stop in found.spans]
+        return {"tokens": marks, "held": self.held, "least": found.least, "spans": spans}
+
+    def _span(self, start: int, stop: int) -> dict[str, object]:
+        first, last = self.places[start][0], self.places[stop - 1][1]
+        text = self.text[first:last]
+        return {"first_token": start, "stop_token": stop, "start": first, "stop": last, "text": text}
+
+
+def trace_text(
+    lookup: Lookup,
+    tokenizer: Tokenizer,
+    text: str,
+    *,
+    least: int = DEFAULT_LEAST,
+    min_confidence: float = DEFAULTS.min_confidence,
+    most_tokens: int | None = None,
+) -> TracedText:
+    """Look a text up; see trace.
 
     Args:
-        places: of each token, where its characters begin and end.
+        most_tokens: refuse a longer text; None for any length.
+
+    Raises:
+        PromptError: the text is longer.
     """
-    marks = [
-        {"id": int(i), "start": a, "stop": b, "window": int(w), "confidence": round(float(c), 6), "held": bool(h)}
-        for i, (a, b), w, c, h in zip(tokens, places, found.windows, found.confidence, found.held, strict=True)
-    ]
-    return {
-        "tokens": marks,
-        "held": float(found.held.mean()) if len(tokens) else 0.0,
-        "least": found.least,
-        "spans": [_span(text, places, start, stop) for start, stop in found.spans],
-    }
-
-
-def _span(text: str, places: list[tuple[int, int]], start: int, stop: int) -> dict[str, object]:
-    first, last = places[start][0], places[stop - 1][1]
-    return {"first_token": start, "stop_token": stop, "start": first, "stop": last, "text": text[first:last]}
+    tokens, places = tokenizer.encode_with_places(text)
+    if most_tokens is not None and len(tokens) > most_tokens:
+        raise PromptError(f"the text has {len(tokens):,} tokens; expected {most_tokens:,} at most: send it in parts")
+    found = trace(lookup, tokens, least=least, min_confidence=min_confidence)
+    return TracedText(text=text, tokens=tokens, places=places, found=found, memory_windows=lookup.config.windows)
 
 
 def trace(
-    reader: Reader, cleanup: HashedCleanup, tokens: np.ndarray, least: int = 16, min_confidence: float = 0.99
+    lookup: Lookup,
+    tokens: np.ndarray,
+    *,
+    least: int = DEFAULT_LEAST,
+    min_confidence: float = DEFAULTS.min_confidence,
 ) -> Traced:
-    """Look a text up, token by token.
+    """Look token ids up, one by one.
 
     Args:
         tokens: (n,) ids; the text may begin anywhere.
@@ -86,19 +129,14 @@ def trace(
         ConfigError: the memory is of the preset paper, or `least` is out of range.
         PromptError: an id is outside the vocabulary.
     """
-    config = reader.config
+    _ = lookup.telling
+    config = lookup.config
     shortest, longest = config.windows[0] + 1, config.context_length + 1
-    if config.preset != "text":
-        raise ConfigError(
-            "trace needs a memory of the preset 'text': the paper's scores do not tell how long a match is"
-        )
     if not shortest <= least <= longest:
-        raise ConfigError(
-            f"--least is {least}; expected {shortest} to {longest} tokens, as this memory's windows reach"
-        )
+        raise ConfigError(f"least is {least}; expected {shortest} to {longest} tokens, as this memory's windows reach")
     if len(tokens) and not 0 <= int(np.max(tokens)) < config.vocab_size:
         raise PromptError(f"the text has token id {int(np.max(tokens))}; the vocabulary has {config.vocab_size}")
-    evidence = _evidence(reader, cleanup, np.asarray(tokens, np.uint32))
+    evidence = _evidence(lookup, np.asarray(tokens, np.uint32))
     posterior = _posterior(evidence, np.array(config.windows))  # (n, h^L + 1)
     at_least = np.cumsum(posterior[:, ::-1], axis=1)[:, ::-1]
     windows, confidence = np.zeros(len(tokens), np.int64), 1 - at_least[:, config.windows[0]]
@@ -108,16 +146,17 @@ def trace(
     return Traced(windows, confidence, _covered(at_least[:, least - 1] >= min_confidence, least), least)
 
 
-def _evidence(reader: Reader, cleanup: HashedCleanup, tokens: np.ndarray) -> np.ndarray:
+def _evidence(lookup: Lookup, tokens: np.ndarray) -> np.ndarray:
     """(n, L) log-likelihood ratios; 0 for windows that reach before the text."""
-    parts = [np.zeros((0, reader.config.num_layers))]
+    cleanup = lookup.telling
+    parts = [np.zeros((0, lookup.config.num_layers))]
     for cues, targets in cleanup.encoder.targets([Segment(0, _NOTHING, tokens, False)]):
         for first in range(0, len(targets), _ASK):
             asked, following = cues[first : first + _ASK], targets[first : first + _ASK]
             whole = asked.filled.copy()
             if not first and not sum(map(len, parts)):
-                whole[: reader.config.windows[0], 0] = False  # padding would say that a document begins here
-            reads = cleanup.encoder.retrieve(reader, asked)
+                whole[: lookup.config.windows[0], 0] = False  # padding would say that a document begins here
+            reads = cleanup.encoder.retrieve(lookup.reader, asked)
             parts.append(cleanup.evidence(reads, whole, following[:, None].astype(np.int64))[:, 0])
     return np.concatenate(parts)
 

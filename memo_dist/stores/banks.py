@@ -1,7 +1,7 @@
 """BankStore: where the cells of a range of banks live while they are written.
 
 Covers: in the array library's own memory; in host memory behind a GPU; in a scratch file behind either. Does not cover:
-what is added to them (cmm.py), durable files (storage.py).
+what is added to them (models/text/banks.py), durable files (files/shard_writer.py).
 
 Banks are visited in groups, which come here and are taken back one after the other; behind a GPU the next group is on
 its way up, and the one before on its way down, while one is worked on (conveyor.py). Whoever visits does so

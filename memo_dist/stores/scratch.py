@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from memo_dist.files.durable import writing
+from memo_dist.durable import writing
 
 
 class ScratchFile:

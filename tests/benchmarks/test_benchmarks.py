@@ -1,6 +1,8 @@
 """Benchmarks whose claims rest on arithmetic: that what they time gives what it should. No test asserts a time."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,32 @@ import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
+SCRIPTS = sorted(
+    str(path.relative_to(BENCHMARKS))
+    for path in BENCHMARKS.rglob("*.py")
+    if path.name != "__init__.py" and path.parent.name != "common"
+)
+
+
+def test_the_table_names_every_script() -> None:
+    """Each once, and no other; result files that are named are there."""
+    lines = [line for line in (BENCHMARKS / "README.md").read_text().splitlines() if line.startswith("| `")]
+    assert sorted(line.split("`")[1] for line in lines) == SCRIPTS
+    results = BENCHMARKS.parent / "docs" / "results"
+    for line in lines:
+        *_, page, files, _, _ = (cell.strip() for cell in line.split("|"))
+        assert page == "-" or (BENCHMARKS / page.split("(")[1].rstrip(")")).is_file()
+        assert all(list(results.glob(name)) for name in re.findall("`([^`]+)`", files)), line
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_script_starts(script: str) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(BENCHMARKS.parent)}
+    command = [sys.executable, str(BENCHMARKS / script), "--help"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
+    assert f"benchmarks/{script}" in done.stdout
+
 
 @pytest.mark.slow
 def test_the_published_arithmetic_gives_the_matrix_of_the_preset_paper(tmp_path: Path) -> None:
@@ -18,7 +46,7 @@ def test_the_published_arithmetic_gives_the_matrix_of_the_preset_paper(tmp_path:
     words = ["".join(rng.choice(list("abcdefgh"), 4)) for _ in range(60)]
     for index, count in enumerate((3, 40, 700, 1500)):
         (tmp_path / f"{index}.txt").write_text(" ".join(rng.choice(words, count)))
-    command = [sys.executable, str(BENCHMARKS / "published_method.py"), str(tmp_path)]
+    command = [sys.executable, str(BENCHMARKS / "paper" / "published_method.py"), str(tmp_path)]
     numbers = ["--dim", "128", "--tokens", "3000", "--batches", "1", "--sample", "200"]
     done = subprocess.run([*command, *numbers], stdout=subprocess.PIPE, text=True, check=True)
     found = json.loads(done.stdout)
@@ -33,7 +61,7 @@ ABSENT = ("ray", "dask", "pandas", "tokenizers", "typer", "rich", "psutil", "fss
 BARE = f"""
 import runpy, sys
 sys.modules.update(dict.fromkeys({ABSENT!r}))
-sys.path[:0] = [{str(BENCHMARKS)!r}, {str(BENCHMARKS.parent)!r}]
+sys.path.insert(0, {str(BENCHMARKS.parent)!r})
 sys.argv = sys.argv[1:]
 """
 RUN = "runpy.run_path(sys.argv[0], run_name='__main__')"
@@ -51,7 +79,7 @@ def test_the_gpu_benchmark_runs_on_a_bare_machine(device: str, script: str) -> N
     """Without Ray, Dask, pandas, a tokenizer or the command line's libraries; as for a GPU on the stand-in for CuPy."""
     numbers = ["--tokens", "3000", "--compared", "2000", "--queries", "20", "--repeat", "1", "--gemm", "64"]
     numbers += ["--limited-tokens", "1000", "--limited-banks", "30", "--allowed", "1000000", "--copied", "10000"]
-    command = [sys.executable, "-c", script, str(BENCHMARKS / "gpu.py"), "--device", device, *numbers]
+    command = [sys.executable, "-c", script, str(BENCHMARKS / "gpu" / "gpu.py"), "--device", device, *numbers]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     found = json.loads(done.stdout)
     assert found["device"] == ("cpu" if device == "cpu" else "stand-in")

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from memo_dist import MemoryConfig
+from memo_dist import TextConfig
 from memo_dist.batches import BatchInfo, make_batch
 from memo_dist.segments import Segment
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from corpus_index import CorpusIndex
+from benchmarks.common.corpus_index import CorpusIndex
 
-CONFIG = MemoryConfig.text(num_banks=1, vocab_size=3)
+CONFIG = TextConfig(num_banks=1, vocab_size=3)
 DOCUMENTS = {f"d{i}": np.random.default_rng(i).integers(0, 3, 400).tolist() for i in range(4)}
 
 

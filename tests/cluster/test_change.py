@@ -21,24 +21,26 @@ from reference import ReferenceMemory
 from cluster.build import build
 from cluster.change import ChangeOptions, ChangeSummary, add, forget
 from cluster.prepare import BuildOptions
-from cluster.run import Progress
+from cluster.resources import Resources
+from cluster.state import Progress
 from cluster.workspace import workspace_path
 from console.app import main
-from memo_dist import Memory, MemoryConfig, Tokenizer
+from memo_dist import Memory, TextConfig, Tokenizer
 from memo_dist.batches import BatchInfo, make_batch
 from memo_dist.errors import ConfigError, DamagedMemoryError, InputError, NotMemorizedError, StorageError
 from memo_dist.files.generations import PREVIOUS_FILE, replace_generation, undo
 from memo_dist.files.manifest import MANIFEST_FILE, Manifest
-from memo_dist.files.stored import StoredMemory
+from memo_dist.files.opened import open_memory
+from memo_dist.models.protocol import ShardRoom
 from memo_dist.segments import Segment
 from memo_dist.shard import Shard
 from pipelines.plan import CorpusOptions
 
 pytestmark = pytest.mark.usefixtures("ray_local")
 Texts = dict[str, str]
-OPTIONS = ChangeOptions(CorpusOptions(unit_bytes=200), shards=1)
-EVERY_UNIT = replace(OPTIONS, checkpoint_every=1e-6)
-CONFIG = MemoryConfig.text(40, 256, inner_dim=64)
+OPTIONS = ChangeOptions(corpus=CorpusOptions(unit_bytes=200), resources=Resources(shards=1))
+EVERY_UNIT = replace(OPTIONS, resources=Resources(shards=1, checkpoint_every=1e-6))
+CONFIG = TextConfig(num_banks=40, vocab_size=256, inner_dim=64)
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,11 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> World:
         Path(name).write_text(text)
     rows = {f"row-{i}": texts[i] for i in range(23, 27)}
     held = [str(place / "old"), written(place / "rows.jsonl", rows)]
-    build(held, place / "m.memo", BuildOptions(tokenizer="bytes", num_banks=40, inner_dim=64, shards=2))
+    build(
+        held,
+        place / "m.memo",
+        BuildOptions(tokenizer="bytes", num_banks=40, inner_dim=64, resources=Resources(shards=2)),
+    )
     return World(place, {**old, **rows}, new, held, [str(place / "new")])
 
 
@@ -99,10 +105,10 @@ def world(original: World, tmp_path: Path) -> World:
 
 def settled(memory: Path, texts: Texts) -> Manifest:
     """The memory is whole, holds just these documents, and nothing lies about."""
-    with StoredMemory(memory) as stored:
+    with open_memory(memory) as stored:
         stored.verify()
         manifest = stored.manifest
-        assert len(stored.documents()) == len(texts)
+        assert len(stored.require_working().documents()) == len(texts)
     assert manifest.digest == memory_of(texts).digest()
     assert (manifest.documents, manifest.tokens) == (len(texts), sum(len(t.encode()) for t in texts.values()))
     kept = {record.file for record in manifest.shards}
@@ -130,19 +136,20 @@ def second_generation(world: World) -> None:
     replace_generation(world.memory, Manifest.read(world.memory), with_more(world, {"more": "a text in between"}))
 
 
+@pytest.mark.slow
 def test_add_forget_and_undo_are_exact(world: World) -> None:
     both = {**world.old, **world.new}
-    summary = add(world.memory, world.more, replace(OPTIONS, shards=2))
+    summary = add(world.memory, world.more, replace(OPTIONS, resources=Resources(shards=2)))
     manifest = settled(world.memory, both)
     assert (summary.digest, summary.changed, summary.unchanged) == (manifest.digest, 12, 0)
-    assert [entry["action"] for entry in manifest.sources] == ["build", "add"]
-    assert (manifest.sources[1]["inputs"], manifest.sources[1]["files"]) == (world.more, 12)
+    assert [entry.action for entry in manifest.sources] == ["build", "add"]
+    assert (manifest.sources[1].inputs, manifest.sources[1].files) == (world.more, 12)
     again = add(world.memory, [*world.held, *world.more], OPTIONS)
     assert (again.changed, again.unchanged, again.digest) == (0, 27, summary.digest)
     assert Manifest.read(world.memory) == manifest
     forgotten = forget(world.memory, world.more, OPTIONS)
     assert (forgotten.changed, forgotten.documents) == (12, 15)
-    assert [entry["action"] for entry in settled(world.memory, world.old).sources] == ["build", "add", "forget"]
+    assert [entry.action for entry in settled(world.memory, world.old).sources] == ["build", "add", "forget"]
     assert undo(world.memory) == manifest
     settled(world.memory, both)
     before = sorted(world.memory.iterdir())
@@ -201,7 +208,7 @@ def test_a_text_that_is_gone_is_asked_for(world: World) -> None:
     with pytest.raises(InputError, match=r"row-24 is held, but no longer where .*; give INPUT"):
         forget(world.memory, world.more, replace(OPTIONS, documents=("row-24", "unknown")))
     manifest = Manifest.read(world.memory)
-    gone = [{**manifest.sources[0], "inputs": ["elsewhere/texts", "elsewhere/*.txt"]}]
+    gone = [replace(manifest.sources[0], inputs=["elsewhere/texts", "elsewhere/*.txt"])]
     replace(manifest, sources=gone).write(world.memory)
     with pytest.raises(InputError, match=r"is gone \(elsewhere/texts, .*give INPUT, the text of row-24"):
         forget(world.memory, [], replace(OPTIONS, documents=("row-24",)))
@@ -219,7 +226,7 @@ def test_a_stopped_change_goes_on(
     monkeypatch: pytest.MonkeyPatch,
     change: Callable[..., ChangeSummary],
 ) -> None:
-    monkeypatch.setattr("cluster.run._MAX_WINDOW", 4)
+    monkeypatch.setattr("cluster.run._MOST_UNDER_WAY", 4)
     inputs = world.more if change is add else world.held
     counts: list[int] = []
 
@@ -228,9 +235,14 @@ def test_a_stopped_change_goes_on(
             raise InterruptionError
 
     with pytest.raises(InterruptionError) as caught:
-        change(world.memory, inputs, replace(EVERY_UNIT, shards=2), interrupt)
+        change(
+            world.memory,
+            inputs,
+            replace(EVERY_UNIT, resources=Resources(shards=2, checkpoint_every=1e-6)),
+            on_progress=interrupt,
+        )
     assert "the same command goes on" in " ".join(caught.value.__notes__)
-    with StoredMemory(world.memory) as stored:
+    with open_memory(world.memory) as stored:
         stored.verify()
         assert stored.manifest.digest == memory_of(world.old).digest()
     other = forget if change is add else add
@@ -238,7 +250,7 @@ def test_a_stopped_change_goes_on(
         other(world.memory, inputs, EVERY_UNIT)
     with pytest.raises(ConfigError, match="settings: id_key differs"):
         change(world.memory, inputs, replace(EVERY_UNIT, corpus=replace(EVERY_UNIT.corpus, id_key="name")))
-    change(world.memory, inputs, EVERY_UNIT, lambda progress: counts.append(progress.units_before))
+    change(world.memory, inputs, EVERY_UNIT, on_progress=lambda progress: counts.append(progress.units_before))
     assert counts[0] > 0
     settled(world.memory, {**world.old, **world.new} if change is add else {})
 
@@ -246,7 +258,7 @@ def test_a_stopped_change_goes_on(
 @pytest.mark.slow
 def test_an_older_generation_is_not_published_over_a_newer_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its workspace, of a generation that is no more, is discarded by the next change."""
-    monkeypatch.setattr("cluster.run._MAX_WINDOW", 4)
+    monkeypatch.setattr("cluster.run._MOST_UNDER_WAY", 4)
     second_generation(world)
 
     def meanwhile(progress: Progress) -> None:
@@ -254,7 +266,7 @@ def test_an_older_generation_is_not_published_over_a_newer_one(world: World, mon
             undo(world.memory)
 
     with pytest.raises(ConfigError, match="changed by another command meanwhile"):
-        add(world.memory, world.more, EVERY_UNIT, meanwhile)
+        add(world.memory, world.more, EVERY_UNIT, on_progress=meanwhile)
     assert Manifest.read(world.memory).digest == memory_of(world.old).digest()
     assert (workspace_path(world.memory) / MANIFEST_FILE).exists()
     more = {"one": "one text more"}
@@ -285,7 +297,7 @@ def test_undo_does_not_go_back_to_a_damaged_generation(world: World, harm: Calla
     harm(older)
     with pytest.raises(DamagedMemoryError, match=older.name):
         undo(world.memory)
-    with StoredMemory(world.memory) as stored:
+    with open_memory(world.memory) as stored:
         stored.verify()
         assert stored.manifest.documents == 16
 
@@ -321,7 +333,7 @@ def test_a_full_disk_leaves_the_memory_whole(world: World, small_disk: Path, mon
     with pytest.raises(StorageError, match="KB free; the memory will take"):
         add(memory, world.more, OPTIONS)
     settled(memory, world.old)
-    monkeypatch.setattr("cluster.build._free_bytes", lambda path: 10**12)
+    monkeypatch.setattr("cluster.workspace._free_bytes", lambda path: 10**12)
     with pytest.raises(StorageError, match="the disk is full"):
         add(memory, world.more, OPTIONS)
     settled(memory, world.old)
@@ -339,7 +351,7 @@ def test_a_document_of_several_units_is_added_and_forgotten(world: World) -> Non
     big = world.place / "big.txt"
     big.write_text(text)
     units: list[int] = []
-    add(world.memory, [str(big)], OPTIONS, lambda progress: units.append(progress.units))
+    add(world.memory, [str(big)], OPTIONS, on_progress=lambda progress: units.append(progress.units))
     assert units[0] == len(units) > 2
     settled(world.memory, {**world.old, str(big): text})
     assert forget(world.memory, [str(big)], OPTIONS).changed == 1
@@ -353,7 +365,7 @@ def test_token_ids_and_text_do_not_mix(world: World) -> None:
     with pytest.raises(InputError, match=r"m\.memo takes text, not --token-ids"):
         add(world.memory, [str(path)], replace(OPTIONS, token_ids=True))
     bare = world.place / "bare.memo"
-    held = Memory(MemoryConfig.text(4, 10, inner_dim=64))
+    held = Memory(TextConfig(num_banks=4, vocab_size=10, inner_dim=64))
     held.memorize("z", [2, 3, 4, 5])
     held.save(bare)
     with pytest.raises(InputError, match=r"bare\.memo takes --token-ids"):
@@ -368,7 +380,7 @@ def test_token_ids_and_text_do_not_mix(world: World) -> None:
         add(bare, [str(path)], replace(OPTIONS, token_ids=True))
 
 
-SMALL = MemoryConfig.text(3, 20, inner_dim=64)
+SMALL = TextConfig(num_banks=3, vocab_size=20, inner_dim=64)
 passages = st.lists(st.integers(0, 3), min_size=1, max_size=60)
 steps = st.lists(st.tuples(st.sampled_from(["add", "forget", "merge", "take back"]), st.randoms()), max_size=6)
 
@@ -392,7 +404,7 @@ def test_any_history_of_changes_equals_the_reference_of_what_is_left(
 ) -> None:
     documents = {f"d{i}": part + parts[(2 * i + 1) % len(parts)] for i, part in enumerate(parts)}
     memory, held = Memory(SMALL), dict[str, list[int]]()
-    memory.shard = Shard(SMALL, range(SMALL.num_banks), buffer=buffer)
+    memory.shard = Shard(SMALL, range(SMALL.num_banks), room=ShardRoom(buffer=buffer))
     last: tuple[pa.Table, dict[str, list[int]]] | None = None
     for step, (action, random) in enumerate([*history, ("add", None)]):
         pool = {n: t for n, t in documents.items() if (n in held) == (action == "forget")}
@@ -403,7 +415,7 @@ def test_any_history_of_changes_equals_the_reference_of_what_is_left(
             last, held = (table, chosen), {**held, **chosen}
         elif action == "forget":
             for _ in range(2):  # the second changes nothing
-                memory.shard.memorize_batch(table, sign=-1)
+                memory.shard.forget_contents_of(table)
             last, held = None, {n: t for n, t in held.items() if n not in chosen}
         elif action == "merge":
             other = Memory(SMALL)

@@ -18,8 +18,8 @@ import psutil
 import pytest
 
 from cluster.workspace import workspace_path
-from memo_dist import Memory, MemoryConfig, Tokenizer
-from memo_dist.files.stored import StoredMemory
+from memo_dist import Memory, TextConfig, Tokenizer
+from memo_dist.files.opened import open_memory
 
 pytestmark = pytest.mark.slow
 DRIVER = Path(__file__).with_name("chaos_driver.py")
@@ -75,7 +75,7 @@ def nodes() -> Iterator[Nodes]:
 
 @pytest.fixture(scope="module")
 def truth(text_corpus: Path) -> str:
-    memory = Memory(MemoryConfig.text(40, 256, inner_dim=64), Tokenizer.bytes())
+    memory = Memory(TextConfig(num_banks=40, vocab_size=256, inner_dim=64), Tokenizer.bytes())
     for path in text_corpus.iterdir():
         memory.memorize(path.name, np.frombuffer(path.read_bytes(), np.uint8))
     return memory.digest()
@@ -128,6 +128,6 @@ def test_a_disturbed_build_ends_as_an_undisturbed_one(
     print(f"seed {seed}: {losses} losses met in the last attempt, {before} units done before it")
     assert digest == truth, f"seed {seed}"
     assert not workspace_path(out).exists()
-    with StoredMemory(out) as stored:
+    with open_memory(out) as stored:
         stored.verify()
         assert stored.manifest.digest == truth

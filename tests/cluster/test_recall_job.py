@@ -16,19 +16,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from cluster import recall_job
-from cluster.recall_actor import RecallOptions
 from cluster.recall_job import JobSummary, recall_file
 from console.app import main
-from memo_dist import Memory, MemoryConfig, Tokenizer
+from memo_dist import Memory, TextConfig, Tokenizer
 from memo_dist.errors import ConfigError, DamagedMemoryError, OutputExistsError
-from memo_dist.files.published import publish
-from memo_dist.models import cleanup_for
-from memo_dist.recalling.prompting import recall_text
+from memo_dist.files.published_writer import publish
+from memo_dist.recalling.options import RecallOptions
 from memo_dist.recalling.prompts import read_prompts
-from memo_dist.recalling.recall import recall
 
 pytestmark = pytest.mark.usefixtures("ray_local")
-CONFIG = MemoryConfig.text(num_banks=30, vocab_size=256, inner_dim=128)
+CONFIG = TextConfig(num_banks=30, vocab_size=256, inner_dim=128)
 TEXT = "".join(f"entry {i}: {i * i % 977} beside {i * 31 % 889};\n" for i in range(150))
 OPTIONS = RecallOptions(max_tokens=12, beam=2, top_k=3)
 
@@ -66,7 +63,7 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def answered(memory: Path, prompts: Path, out: Path) -> JobSummary:
-    return recall_file(memory, prompts, out, OPTIONS, actors=2)
+    return recall_file(memory, prompts, out, options=OPTIONS, actors=2)
 
 
 def test_every_prompt_has_its_own_answer(memory: Path, prompts: Path, tmp_path: Path) -> None:
@@ -74,7 +71,7 @@ def test_every_prompt_has_its_own_answer(memory: Path, prompts: Path, tmp_path: 
     rows = pq.read_table(tmp_path / "out.parquet").to_pylist()
     assert (summary.prompts, summary.refused, summary.parts, summary.parts_before) == (60, 1, 12, 0)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out.parquet", "prompts.jsonl"]
-    whole, cleanup, tokenizer = Memory.open(memory), cleanup_for(CONFIG), Tokenizer.bytes()
+    whole = Memory.open(memory)
     for number, (row, prompt) in enumerate(zip(rows, read_prompts(prompts), strict=True), start=1):
         assert row["id"] == ("thirty" if number == 31 else str(number))
         if number == 21:
@@ -82,13 +79,9 @@ def test_every_prompt_has_its_own_answer(memory: Path, prompts: Path, tmp_path: 
             assert "prompt 21 has 2 tokens" in row["error"]
             assert row["tokens"] is None
             continue
-        if isinstance(prompt.asked, str):
-            (text,) = recall_text(whole, cleanup, tokenizer, [prompt.asked], 12, 2, OPTIONS.min_confidence, top_k=3)
-            found = text.continuation
-            assert row["text"] == text.text
-        else:
-            (found,) = recall(whole, cleanup, [np.array(prompt.asked)], 12, 2, top_k=3)
-            assert row["text"] is None
+        found = whole.recall(prompt.asked, max_tokens=12, beam=2, top_k=3)
+        assert row["text"] == found.text
+        assert (found.text is None) == isinstance(prompt.asked, list)
         assert (row["tokens"], row["windows"], row["stop"]) == (found.tokens, found.windows, found.stop)
         assert row["confidences"] == pytest.approx(found.confidences)
         assert row["scores"] == pytest.approx(found.scores, rel=1e-6)
@@ -127,13 +120,13 @@ def test_a_job_that_stopped_goes_on_and_gives_the_same_file(memory: Path, prompt
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        recall_file(memory, prompts, out, OPTIONS, 2, None, disturb)
+        recall_file(memory, prompts, out, options=OPTIONS, actors=2, on_progress=disturb)
     assert killed
     assert not out.exists()
     with pytest.raises(
         ConfigError, match=r"recall job .* max_tokens differs: it is 13 now and was 12.*recalling to start"
     ):
-        recall_file(memory, prompts, out, RecallOptions(max_tokens=13, beam=2), 2)
+        recall_file(memory, prompts, out, options=RecallOptions(max_tokens=13, beam=2), actors=2)
     assert answered(memory, prompts, out).parts_before >= 6
     assert out.read_bytes() == (tmp_path / "a.parquet").read_bytes()
     with pytest.raises(OutputExistsError):

@@ -16,11 +16,13 @@ import pytest
 
 from cluster.build import BuildSummary, build
 from cluster.prepare import BuildOptions
-from cluster.run import Progress
-from cluster.workspace import FencedError, Workspace, workspace_path
-from memo_dist import Memory, MemoryConfig, Tokenizer
-from memo_dist.errors import ConfigError, DamagedMemoryError, OutputExistsError, StorageError
-from memo_dist.files.stored import StoredMemory
+from cluster.resources import Resources
+from cluster.state import Progress
+from cluster.statement import CombineStatement
+from cluster.workspace import Workspace, workspace_path
+from memo_dist import Memory, TextConfig, Tokenizer
+from memo_dist.errors import ConfigError, DamagedMemoryError, FencedError, OutputExistsError, StorageError
+from memo_dist.files.opened import open_memory
 from pipelines.plan import CorpusOptions
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_local")]
@@ -28,9 +30,8 @@ EVERY_UNIT = BuildOptions(
     tokenizer="bytes",
     num_banks=40,
     inner_dim=64,
-    shards=2,
+    resources=Resources(shards=2, checkpoint_every=1e-6),
     corpus=CorpusOptions(unit_bytes=1500),
-    checkpoint_every=1e-6,
 )
 
 
@@ -41,7 +42,7 @@ class InterruptionError(Exception):
 @pytest.fixture(autouse=True)
 def few_units_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that checkpoints come often in a corpus of 40 units."""
-    monkeypatch.setattr("cluster.run._MAX_WINDOW", 4)
+    monkeypatch.setattr("cluster.run._MOST_UNDER_WAY", 4)
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def corpus(text_corpus: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def truth(text_corpus: Path) -> str:
     """The digest of one process that was never disturbed."""
-    memory = Memory(MemoryConfig.text(40, 256, inner_dim=64), Tokenizer.bytes())
+    memory = Memory(TextConfig(num_banks=40, vocab_size=256, inner_dim=64), Tokenizer.bytes())
     for path in text_corpus.iterdir():
         memory.memorize(path.name, np.frombuffer(path.read_bytes(), np.uint8))
     return memory.digest()
@@ -74,8 +75,10 @@ def stopped_after(units: int, corpus: Path, out: Path, options: BuildOptions = E
 def finished(corpus: Path, out: Path, options: BuildOptions = EVERY_UNIT) -> BuildSummary:
     summary = build([str(corpus)], out, options)
     assert not workspace_path(out).exists()
-    assert sorted(p.suffix for p in out.iterdir()) == sorted([".json", ".json"] + [".h5"] * (options.shards or 0))
-    with StoredMemory(out) as stored:
+    assert sorted(p.suffix for p in out.iterdir()) == sorted(
+        [".json", ".json"] + [".h5"] * (options.resources.shards or 0)
+    )
+    with open_memory(out) as stored:
         stored.verify()
     return summary
 
@@ -84,16 +87,16 @@ def test_a_stopped_build_goes_on(corpus: Path, tmp_path: Path, truth: str) -> No
     """Three attempts, each with other numbers of shards; every one begins where the one before had its checkpoint."""
     out, before = tmp_path / "m.memo", 0
     for shards in (2, 3, 1):
-        stopped_after(12, corpus, out, replace(EVERY_UNIT, shards=shards))
-        with StoredMemory(workspace_path(out)) as stored:
+        stopped_after(12, corpus, out, replace(EVERY_UNIT, resources=replace(EVERY_UNIT.resources, shards=shards)))
+        with open_memory(workspace_path(out)) as stored:
             stored.verify()
             source = stored.manifest.sources[0]
-            assert before < source["units_done"] < source["units"]
-            assert len(stored.applied()) == source["units_done"]
+            assert before < source.units_done < source.units
+            assert len(stored.require_working().applied()) == source.units_done
             assert sorted(p.name for p in workspace_path(out).glob("shard-*")) == [
                 record.file for record in stored.manifest.shards
             ]
-            before = source["units_done"]
+            before = source.units_done
     summary = finished(corpus, out)
     assert (summary.digest, summary.units_before) == (truth, before)
     assert (summary.documents, summary.tokens) == (40, sum(p.stat().st_size for p in corpus.iterdir()))
@@ -102,8 +105,8 @@ def test_a_stopped_build_goes_on(corpus: Path, tmp_path: Path, truth: str) -> No
 def test_a_damaged_checkpoint_is_named_with_the_way_out(corpus: Path, tmp_path: Path, truth: str) -> None:
     out = tmp_path / "m.memo"
     stopped_after(12, corpus, out)
-    with StoredMemory(workspace_path(out)) as stored:
-        file = stored.shards[1].path
+    with open_memory(workspace_path(out)) as stored:
+        file = stored.require_working().files[1].path
     with h5py.File(file, "r+") as opened:
         opened["ledger/counts"][0] += 1
     with pytest.raises(DamagedMemoryError, match=rf"{file.name}: the ledger.*remove .*building to start anew"):
@@ -174,7 +177,7 @@ def test_a_changed_setting_is_refused_by_name(
 def test_a_full_disk_at_a_checkpoint_loses_nothing(
     corpus: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch, truth: str
 ) -> None:
-    monkeypatch.setattr("cluster.build._free_bytes", lambda path: 10**12)
+    monkeypatch.setattr("cluster.workspace._free_bytes", lambda path: 10**12)
     out = small_disk / "m.memo"
     subprocess.run(["mount", "-o", "remount,size=32m", str(small_disk)], check=True)
     stopped_after(8, corpus, out)
@@ -182,7 +185,7 @@ def test_a_full_disk_at_a_checkpoint_loses_nothing(
     filler.write_bytes(bytes(shutil.disk_usage(small_disk).free - 60_000))
     with pytest.raises(StorageError, match="the disk is full"):
         build([str(corpus)], out, EVERY_UNIT)
-    with StoredMemory(workspace_path(out)) as stored:
+    with open_memory(workspace_path(out)) as stored:
         stored.verify()
     filler.unlink()
     assert finished(corpus, out).digest == truth
@@ -197,7 +200,7 @@ def test_sigterm_drains_and_exits_75(corpus: Path, tmp_path: Path, truth: str) -
         "count = b.Run._count\n"
         "def slow(self, answers):\n"
         "    count(self, answers); print('unit', file=sys.__stdout__, flush=True); time.sleep(0.2)\n"
-        "b.Run._count, b._MAX_WINDOW = slow, 4\n"
+        "b.Run._count, b._MOST_UNDER_WAY = slow, 4\n"
         "from console.app import entry\nentry()"
     )
     command = [sys.executable, "-c", code, "build", *words]
@@ -210,13 +213,13 @@ def test_sigterm_drains_and_exits_75(corpus: Path, tmp_path: Path, truth: str) -
     assert process.returncode == 75
     assert "stopped as asked" in errors
     assert "the same command goes on" in errors
-    with StoredMemory(workspace_path(out)) as stored:
-        assert 0 < stored.manifest.sources[0]["units_done"] < stored.manifest.sources[0]["units"]
+    with open_memory(workspace_path(out)) as stored:
+        assert 0 < stored.manifest.sources[0].units_done < stored.manifest.sources[0].units
 
 
 def test_a_workspace_without_a_checkpoint_is_not_gone_on_from(corpus: Path, tmp_path: Path, truth: str) -> None:
     """As a killed driver leaves it before its first checkpoint."""
     out = tmp_path / "m.memo"
-    Workspace(out, {"settings": "of another build"}, None)
+    Workspace(out, CombineStatement(action="merge", memories=["of another command"]), None)
     (workspace_path(out) / "shard-00000.g0001-deadbeef.h5").write_bytes(b"torn")
     assert finished(corpus, out).digest == truth

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from console.app import main
-from memo_dist import Memory, MemoryConfig, Tokenizer
+from memo_dist import Memory, TextConfig, Tokenizer
 
 TEXT = "".join(f"entry {i}: {i * i % 977} beside {i * 31 % 889};\n" for i in range(150))
 
@@ -25,7 +25,7 @@ TEXT = "".join(f"entry {i}: {i * i % 977} beside {i * 31 % 889};\n" for i in ran
 @pytest.fixture(scope="module")
 def memory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("serve") / "entries.memo"
-    made = Memory(MemoryConfig.text(num_banks=30, vocab_size=256, inner_dim=128), Tokenizer.bytes())
+    made = Memory(TextConfig(num_banks=30, vocab_size=256, inner_dim=128), Tokenizer.bytes())
     made.memorize("text", np.frombuffer(TEXT.encode(), np.uint8))
     made.save(path)
     return path
@@ -183,7 +183,7 @@ def test_what_cannot_be_served_is_told_before_ray_starts(
     assert "nothing.memo" in capsys.readouterr().err
     assert main(["serve", str(memory), "--api-key-file", str(tmp_path / "none")]) == 2
     assert "--api-key-file" in capsys.readouterr().err
-    bare = Memory(MemoryConfig.text(num_banks=2, vocab_size=50))
+    bare = Memory(TextConfig(num_banks=2, vocab_size=50))
     bare.memorize("a", list(range(30)))
     bare.save(tmp_path / "bare.memo")
     assert main(["serve", str(tmp_path / "bare.memo")]) == 2

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from console.app import main
-from memo_dist import Memory, MemoryConfig, Tokenizer
+from memo_dist import Memory, TextConfig, Tokenizer
 
 NOISE = np.random.default_rng(0).bytes(5000)
 BUILD = ("build", "good.txt", "--out", "m.memo", "--tokenizer", "bytes")
@@ -147,7 +147,7 @@ def test_banks_beyond_the_budget_are_no_reason_to_refuse(place: Path, capsys: py
 def test_an_output_that_cannot_be_written_fails_and_leaves_nothing(
     refused: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cluster.build._free_bytes", lambda _: 1000)
+    monkeypatch.setattr("cluster.workspace._free_bytes", lambda _: 1000)
     assert "1.0 KB free" in refused(*BUILD, code=1)
     assert "good.txt/m.memo" in refused("build", "good.txt", "--out", "good.txt/m.memo", "--tokenizer", "bytes", code=1)
     assert "free" in refused("build", "good.txt", "--out", "new/deep/m.memo", "--tokenizer", "bytes", code=1)
@@ -174,7 +174,7 @@ def test_json_asked_for_in_the_settings_file_holds_for_errors(place: Path, capsy
 @pytest.fixture
 def memory(place: Path) -> Path:
     tokenizer = Tokenizer.bytes()
-    made = Memory(MemoryConfig.text(num_banks=4, vocab_size=256, inner_dim=64), tokenizer)
+    made = Memory(TextConfig(num_banks=4, vocab_size=256, inner_dim=64), tokenizer)
     made.memorize("fox", list(SENTENCE.encode()))
     made.save(place / "m.memo")
     return place / "m.memo"
@@ -248,7 +248,7 @@ def test_prompts_and_answers_are_shown_character_for_character(
     place: Path, refused: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = "".join(f"\tline {i * i} of the file,\x0c\r\n" for i in range(60))
-    made = Memory(MemoryConfig.text(num_banks=6, vocab_size=256, inner_dim=128), Tokenizer.bytes())
+    made = Memory(TextConfig(num_banks=6, vocab_size=256, inner_dim=128), Tokenizer.bytes())
     made.memorize("a", np.frombuffer(text.encode(), np.uint8))
     made.save(place / "tabs.memo")
     assert main(["recall", "tabs.memo", "--prompt", text[200:300], "--max-tokens", "150"]) == 0

@@ -1,7 +1,7 @@
 """memo-dist plan: numbers that agree with each other, and errors that name the flag.
 
 Covers: console/plan.py, forecast.py. Does not cover: the law (test_capacity.py); how near a real build comes
-(benchmarks/planner.py).
+(benchmarks/building/planner.py).
 """
 
 import json
@@ -14,15 +14,18 @@ import numpy as np
 import pytest
 
 from cluster.prepare import BuildOptions, prepare
+from cluster.resources import Resources
 from console.app import main
-from memo_dist import Memory, MemoryConfig
+from memo_dist import Memory, TextConfig
 from memo_dist.errors import ConfigError
+from memo_dist.files.journal import BuildEntry
 from memo_dist.files.manifest import Manifest
+from memo_dist.models.repetition import repetition_of
 from memo_dist.planning.capacity import recall_of
 from memo_dist.planning.forecast import Machines, forecast, seconds_per_association
 from memo_dist.planning.memory_plan import WORKER_BYTES
 from memo_dist.planning.rates import Rates
-from memo_dist.planning.repetition import TYPICAL, repetition_of
+from memo_dist.planning.repetition import TYPICAL
 from memo_dist.sizes import show_seconds
 from pipelines.plan import MIN_UNIT_BYTES, UNIT_BYTES, UNITS_WANTED
 
@@ -50,7 +53,7 @@ RATES = Rates(
     disk_read_bytes_per_s=4e8,
     build_overhead_s=10.0,
 )
-CONFIG = MemoryConfig.text(1, 32_000)
+CONFIG = TextConfig(num_banks=1, vocab_size=32_000)
 
 
 @pytest.fixture
@@ -111,10 +114,10 @@ def test_a_sample_is_learnt_from(planned: Any, text_corpus: Path) -> None:
 
 def test_a_build_learns_from_its_sample(text_corpus: Path, tmp_path: Path) -> None:
     """What it learns is in its statement, so that a stopped build plans the same; its banks follow from it."""
-    out, options = tmp_path / "m.memo", BuildOptions(tokenizer="bytes", memory_budget=10**10)
-    prepared = prepare([str(text_corpus)], out, options, None)
+    out, options = tmp_path / "m.memo", BuildOptions(tokenizer="bytes", resources=Resources(memory_budget=10**10))
+    prepared = prepare([str(text_corpus)], out, options=options)
     assert prepared.choice.sample == ()  # it has told what it can
-    assert repetition_of(json.loads(json.dumps(prepared.statement))) == prepared.repetition
+    assert repetition_of(json.loads(json.dumps(prepared.statement.to_dict()))) == prepared.repetition
     memory = Memory(prepared.plan.config)
     for path in sorted(text_corpus.iterdir()):
         memory.memorize(path.name, np.frombuffer(path.read_bytes(), np.uint8))
@@ -124,7 +127,9 @@ def test_a_build_learns_from_its_sample(text_corpus: Path, tmp_path: Path) -> No
     memory.save(out)
     manifest = Manifest.read(out)
     assert prepared.repetition is not None
-    told = replace(manifest, sources=[{"repetition": prepared.repetition.to_dict()}])
+    counts = {"files": 1, "units": 1, "units_done": 1, "skipped": 0, "replaced": 0, "empty": 0}
+    entry = BuildEntry(when="", inputs=[], repetition=prepared.repetition, **counts)
+    told = replace(manifest, sources=[entry])
     assert recall_of(told) == pytest.approx(prepared.plan.recall, abs=0.003)
     assert recall_of(told) < recall_of(manifest)  # which knows nothing of the text
     assert recall_of(replace(told, bits=1)) < recall_of(replace(told, bits=2)) < recall_of(told)
@@ -157,7 +162,7 @@ def test_more_machines_divide_all_but_hashing() -> None:
 
 
 def test_machines_without_a_shard_hold_nothing() -> None:
-    few = MemoryConfig.text(5, 32_000)
+    few = TextConfig(num_banks=5, vocab_size=32_000)
     three, many = (
         forecast(few, 0.99, 10**9, 10**6, TYPICAL, Machines(n, 1, 0), RATES, fixed_banks=True) for n in (5, 1000)
     )

@@ -8,13 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import ReferenceMemory
 
-from memo_dist import Memory, MemoryConfig
+from memo_dist import Memory, MemoryConfig, TextConfig
 from memo_dist.batches import BatchInfo, make_batch
 from memo_dist.errors import ConfigError, InputError, NotMemorizedError, TokenizerError
+from memo_dist.models.protocol import ShardRoom
 from memo_dist.segments import Segment
 from memo_dist.shard import Shard
 
-CONFIG = MemoryConfig.text(num_banks=3, vocab_size=500, inner_dim=64)
+CONFIG = TextConfig(num_banks=3, vocab_size=500, inner_dim=64)
 Documents = dict[str, list[int]]
 
 # few tokens and copied passages, so that documents share windows of every length
@@ -57,7 +58,7 @@ def test_order_and_buffering_do_not_change_a_bit(documents: Documents, random: o
     names = list(documents)
     random.shuffle(names)  # type: ignore[attr-defined]
     other = Memory(CONFIG)
-    other.shard = Shard(CONFIG, range(CONFIG.num_banks), buffer=buffer)
+    other.shard = Shard(CONFIG, range(CONFIG.num_banks), room=ShardRoom(buffer=buffer))
     for name in names:
         other.memorize(name, documents[name])
     assert other.digest() == expected
@@ -94,7 +95,7 @@ def test_digest_tells_memories_apart(documents: Documents) -> None:
     again = {**documents, "copy": documents["doc-1"]}  # the same associations, counted twice
     digests = {built(d).digest() for d in (documents, fewer, changed, again)}
     assert len(digests) == 4
-    seeded = MemoryConfig.text(3, 500, inner_dim=64, seed=1)
+    seeded = TextConfig(num_banks=3, vocab_size=500, inner_dim=64, seed=1)
     assert built(documents, seeded).digest() != digest
 
 
@@ -136,7 +137,7 @@ def test_forgetting_the_unknown_changes_nothing_and_says_so(documents: Documents
 def test_merge_refuses_what_does_not_fit(documents: Documents) -> None:
     memory = built(documents)
     with pytest.raises(ConfigError, match="seed=1"):
-        memory.merge(Memory(MemoryConfig.text(3, 500, inner_dim=64, seed=1)))
+        memory.merge(Memory(TextConfig(num_banks=3, vocab_size=500, inner_dim=64, seed=1)))
     with pytest.raises(ConfigError, match="equal documents"):
         memory.merge(built({"doc-1": [1, 2]}))
 
@@ -157,4 +158,4 @@ def test_bad_documents_are_refused_by_name() -> None:
 )
 def test_settings_out_of_range_are_refused(changes: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match=next(iter(changes))):
-        MemoryConfig.text(**{"num_banks": 2, "vocab_size": 10, **changes})
+        TextConfig(**{"num_banks": 2, "vocab_size": 10, **changes})

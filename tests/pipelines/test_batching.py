@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memo_dist import Memory, MemoryConfig, Tokenizer
+from memo_dist import Memory, MemoryConfig, TextConfig, Tokenizer
 from memo_dist.batches import SCHEMA, BatchInfo, read_batch
 from memo_dist.segments import Segment
 from pipelines import pieces
@@ -29,7 +29,7 @@ from pipelines.tokenizing import choose_tokenizer
 
 PIECE, SLACK, CONTEXT = 256, 64, 64
 BYTES = Tokenizer.bytes()
-CONFIG = MemoryConfig.text(num_banks=2, vocab_size=256, inner_dim=64)
+CONFIG = TextConfig(num_banks=2, vocab_size=256, inner_dim=64)
 FORMATS = ("texts", "texts.gz", "jsonl", "jsonl.gz", "parquet")
 SMILE = "\N{GRINNING FACE}"
 
@@ -174,7 +174,7 @@ def test_trained_tokens_follow_from_the_text_alone(tmp_path: Path, kind: str) ->
     texts = ["".join(" ".join(rng.choice(words, 5)) + "\n" for _ in range(n)) for n in (1, 40, 300, 9)]
     path = write_corpus(tmp_path, texts, kind)
     tokenizer = choose_tokenizer(plan_corpus([str(path)], CorpusOptions())).tokenizer
-    config = MemoryConfig.text(num_banks=1, vocab_size=tokenizer.vocab_size, inner_dim=64)
+    config = TextConfig(num_banks=1, vocab_size=tokenizer.vocab_size, inner_dim=64)
     for unit_bytes in (1, 700, None):
         found = documents(batches(path, tokenizer, 16, unit_bytes=unit_bytes), config)
         assert len(found) == len(texts)
@@ -188,7 +188,7 @@ def test_context_is_whole_where_a_run_makes_few_tokens_of_a_piece(tmp_path: Path
     text = "some words before the run " * 30 + " " * 6000 + "and after"
     path = write_corpus(tmp_path, [text], "texts")
     tokenizer = choose_tokenizer(plan_corpus([str(path)], CorpusOptions())).tokenizer
-    config = MemoryConfig.text(num_banks=1, vocab_size=tokenizer.vocab_size, inner_dim=64)
+    config = TextConfig(num_banks=1, vocab_size=tokenizer.vocab_size, inner_dim=64)
     truth = tokens_of(documents(batches(path, tokenizer, 16), config)["0"])
     assert len(truth) > PIECE // 2
     check_segments(documents(batches(path, tokenizer, 16, unit_bytes=1), config)["0"], truth, 16)

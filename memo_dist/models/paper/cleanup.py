@@ -5,14 +5,15 @@ Covers: which token r supports, and how surely. Does not cover: reading, continu
 A context that fills m windows and was memorized scores z(v) = r E[v]^T = m + noise for its next token v, noise else.
 Values are Gaussian, so the read tells its own noise: s^2 = |r|^2 / d. With a prior of 1/V,
     log_odds(v) = (m z(v) - m^2 / 2) / s^2 - log V.
-Real text breaks the assumption that keys are nearly orthogonal; there the confidence is too high (docs/paper.md).
+Real text breaks the assumption that keys are nearly orthogonal; there the confidence is too high
+(docs/explanation/paper.md).
 """
 
 import numpy as np
 
-from memo_dist.config import MemoryConfig
 from memo_dist.device.backend import to_device, to_host
 from memo_dist.models.candidates import SCORES_AT_ONCE, Candidates, best_columns, joined
+from memo_dist.models.paper.config import PaperConfig
 from memo_dist.models.paper.encoder import ProjectedEncoder
 
 _SEARCHED = 1 << 12  # tokens scored at a time where only one answer is checked
@@ -26,7 +27,7 @@ class ProjectedCleanup:
         encoder: whose vectors to use; made anew if None.
     """
 
-    def __init__(self, config: MemoryConfig, encoder: ProjectedEncoder | None = None) -> None:
+    def __init__(self, config: PaperConfig, encoder: ProjectedEncoder | None = None) -> None:
         self.config = config
         self.encoder = ProjectedEncoder(config) if encoder is None else encoder
         self.xp, self._codebook = self.encoder.xp, self.encoder.vectors

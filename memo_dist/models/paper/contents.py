@@ -15,11 +15,10 @@ from types import ModuleType
 
 import numpy as np
 
-from memo_dist.config import MemoryConfig
 from memo_dist.device.backend import Array, add_product, sum_by_group, to_device, to_host
 from memo_dist.digests import array_digest
-from memo_dist.errors import ConfigError
 from memo_dist.models.contents import Contents
+from memo_dist.models.paper.config import PaperConfig
 from memo_dist.models.paper.encoder import ProjectedEncoder
 from memo_dist.models.text.ledger import Entries
 from memo_dist.segments import Segment
@@ -34,14 +33,26 @@ class ProjectedContents:
         xp: numpy or cupy.
     """
 
-    def __init__(self, config: MemoryConfig, banks: range, xp: ModuleType = np) -> None:
+    def __init__(self, config: PaperConfig, banks: range, xp: ModuleType = np) -> None:
         self.config, self.banks, self.xp = config, banks, xp
         self.encoder = ProjectedEncoder(config, banks, xp)
         self.cells = xp.zeros((len(banks), *config.bank_shape), np.float32)
         self._associations = 0
 
-    def add(self, segments: list[Segment], sign: int) -> None:
-        """Memorize (sign = 1) or forget (sign = -1)."""
+    @property
+    def with_ledger(self) -> None:
+        """None: sums of cells are all that is kept."""
+        return None
+
+    def memorize(self, segments: list[Segment]) -> None:
+        """Add the segments' products."""
+        self._add(segments, 1)
+
+    def forget(self, segments: list[Segment]) -> None:
+        """Subtract the segments' products; the same to the bit only in the order in which they were added."""
+        self._add(segments, -1)
+
+    def _add(self, segments: list[Segment], sign: int) -> None:
         block = self.cells.reshape(-1, self.config.inner_dim)
         for cues, following in self.encoder.targets(segments):
             keys, tokens = cues.values, following
@@ -53,22 +64,11 @@ class ProjectedContents:
             add_product(block, keys, values, scale=sign, transpose=True)
             self._associations += sign * int(cues.filled.sum())
 
-    def flush(self) -> None:
-        """Nothing is deferred."""
-
     def merge(self, other: Contents) -> None:
         """Add another one's cells."""
         first = other.banks.start - self.banks.start
         self.cells[first : first + len(other.banks)] += other.read_banks(0, len(other.banks))
         self._associations += other.num_associations
-
-    def absorb(self, entries: Entries) -> None:
-        """There is no ledger to take anything from.
-
-        Raises:
-            ConfigError: always.
-        """
-        raise ConfigError("a memory of the preset 'paper' keeps no ledger; merge its matrices instead")
 
     def read_banks(self, start: int, stop: int) -> Array:
         """See Contents."""
@@ -78,15 +78,6 @@ class ProjectedContents:
         """(m, rows) columns of keys -> (m, d) float32, this block's share of r."""
         block = self.cells.reshape(-1, self.config.inner_dim)
         return to_host(to_device(part, self.xp) @ block)
-
-    def entries(self) -> Iterator[Entries]:
-        """No ledger."""
-        yield from ()
-
-    @property
-    def num_entries(self) -> int:
-        """None."""
-        return 0
 
     @property
     def num_associations(self) -> int:
@@ -100,7 +91,7 @@ class ProjectedContents:
         return digests
 
     def restore(
-        self, banks: range, bounds: list[int], held: Entries, cells: Iterator[np.ndarray], associations: int
+        self, banks: range, *, cells: Iterator[np.ndarray], held: Entries, bounds: list[int], associations: int
     ) -> None:
         """Fill empty banks from a file; see Contents."""
         for bank, values in zip(banks, cells, strict=True):

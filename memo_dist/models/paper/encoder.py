@@ -15,16 +15,15 @@ encoding serves its key alone: there x_L W_L = sum_j x_(L-1)(..) (P_j W_L) with 
 changes direction. Source: MeMo, arXiv 2502.12851, section 3.
 """
 
-import hashlib
 import math
 from collections.abc import Iterator
 from types import ModuleType
 
 import numpy as np
 
-from memo_dist.config import MemoryConfig
 from memo_dist.device.backend import Array, add_product, to_device, to_host
 from memo_dist.models.cues import Cues, Reader, filled_windows
+from memo_dist.models.paper.config import PaperConfig
 from memo_dist.models.paper.gaussians import gaussian
 from memo_dist.segments import Segment, lay_out, query_lines
 
@@ -44,7 +43,7 @@ class ProjectedEncoder:
         vectors: (V + 2 rounded up, d) float32; row V is "end of document", row V + 1 "before the document", the rest 0.
     """
 
-    def __init__(self, config: MemoryConfig, heads: range | None = None, xp: ModuleType = np) -> None:
+    def __init__(self, config: PaperConfig, heads: range | None = None, xp: ModuleType = np) -> None:
         self.config, self.xp = config, xp
         self.heads = range(config.num_heads) if heads is None else heads
         rows = config.vocab_size + 2
@@ -142,19 +141,19 @@ class ProjectedEncoder:
         return result
 
 
-def _key_parts(config: MemoryConfig) -> np.ndarray:
+def _key_parts(config: PaperConfig) -> np.ndarray:
     """What every token puts into a key, (V + 2, d_k), if drawn by itself."""
     width = config.bank_shape[0]
     return gaussian(config.seed, 0, "K", (config.vocab_size + 2, width), 1 / width)
 
 
-def _value_map(config: MemoryConfig, layer: int) -> np.ndarray:
+def _value_map(config: PaperConfig, layer: int) -> np.ndarray:
     """W_l, (d, d_k)."""
     width = config.bank_shape[0]
     return gaussian(config.seed, layer, "W_V", (config.inner_dim, width), 1 / width)
 
 
-def _child_map(config: MemoryConfig, layer: int, child: int) -> np.ndarray:
+def _child_map(config: PaperConfig, layer: int, child: int) -> np.ndarray:
     """P_(l,j), (d, d)."""
     dim = config.inner_dim
     return gaussian(config.seed, layer, f"P_{child}", (dim, dim), 1 / (dim * config.num_heads))
@@ -169,7 +168,7 @@ def _shifted_sum(rows: Array, heads: int, stride: int) -> Array:
     return result
 
 
-def arithmetic(config: MemoryConfig) -> int:
+def arithmetic(config: PaperConfig) -> int:
     """Floating-point operations that memorizing one position needs: maps between layers, keys, and C += q^T E."""
     rows, dim, heads = config.bank_shape[0] * config.num_heads, config.inner_dim, config.num_heads
     width, layers = config.bank_shape[0], config.num_layers
@@ -182,7 +181,8 @@ def arithmetic(config: MemoryConfig) -> int:
     return 2 * (max(0, layers - 2) * heads * dim * dim + others + last + rows * dim)
 
 
-def codes_digest(config: MemoryConfig) -> str:
-    """A hash of the first draws: equal where this version of NumPy draws the same codes."""
-    first = gaussian(config.seed, 0, "E", (1 << 12,), 1.0)
-    return hashlib.blake2b(first.tobytes(), digest_size=16).hexdigest()
+def encoder_bytes(config: PaperConfig) -> int:
+    """Memory of the encoder: token vectors, maps between layers, and what a chunk of positions takes."""
+    dim, composed = config.inner_dim, max(0, config.num_layers - 2) if config.composition == "jlt" else 0
+    maps = composed * config.num_heads + 2 * config.num_layers
+    return 4 * ((config.vocab_size + 66) * dim + maps * dim * dim + 7 * ENCODED_AT_ONCE * dim)

@@ -15,7 +15,7 @@ def gaussian(
     """Independent N(0, variance) draws, float32, named by (seed, layer, name).
 
     Drawn on the host whatever the device, so that CPU and GPU hold the same. The generator is Philox; which normals it
-    gives may change between versions of NumPy, so a stored memory keeps a hash of its first draws (files/format.py).
+    gives may change between versions of NumPy, so a stored memory keeps a hash of its first draws (`codes_digest`).
     `out`, if given, is filled; it must be C-contiguous.
     """
     key = hashlib.blake2b(f"{seed}/{layer}/{name}".encode(), digest_size=16).digest()
@@ -23,3 +23,9 @@ def gaussian(
     values = draws.standard_normal(shape, dtype=np.float32, out=out)
     values *= np.float32(math.sqrt(variance))
     return values
+
+
+def codes_digest(seed: int) -> str:
+    """A hash of the first draws: equal where this version of NumPy draws the same codes."""
+    first = gaussian(seed, 0, "E", (1 << 12,), 1.0)
+    return hashlib.blake2b(first.tobytes(), digest_size=16).hexdigest()

@@ -8,9 +8,10 @@ associations are distinct (ledger.py), encoding, files.
     retrieve   r = (key(w) C[bank(w)]) * mask(w)
 All codes are +-1 (d-vectors), so cells are integers and every sum is exact: a float32 GEMM over at most 2**24
 associations makes no rounding error, and int16 cells hold any bank of up to 32,767 associations.
-Source: MeMo, arXiv 2502.12851, sections 3-4; masks and banks are ours (docs/design.md).
+Source: MeMo, arXiv 2502.12851, sections 3-4; masks and banks are ours (docs/explanation/design.md).
 """
 
+import itertools
 from collections.abc import Callable, Iterator
 from types import ModuleType
 
@@ -208,8 +209,8 @@ def read_banks(config: MemoryConfig, hashes: Array, cells_of: Callable[[int], Ar
     bank = bank_of(hashes, config.num_banks)
     order = xp.argsort(bank, kind="stable")
     visited, starts = np.unique(np.asarray(bank[order].tolist(), np.int64), return_index=True)
-    stops = [*starts[1:].tolist(), len(hashes)]
-    for index, start, stop in zip(visited.tolist(), starts.tolist(), stops, strict=True):
+    bounds = itertools.pairwise([*starts.tolist(), len(hashes)])  # none where nothing is asked
+    for index, (start, stop) in zip(visited.tolist(), bounds, strict=True):
         rows = order[start:stop]
         part = hashes[rows]
         # |r| <= d * max|cell| < 2**24 for d <= 512; float64 beyond keeps the sum exact

@@ -1,6 +1,7 @@
 """Cleanup for the preset text: vectors read from the memory -> token ids, layer scores, log-odds.
 
-Covers: which token a set of reads supports, and how surely. Does not cover: reading (cmm.py), continuation (recall.py).
+Covers: which token a set of reads supports, and how surely. Does not cover: reading (banks.py),
+continuation (recalling/recall.py).
 
 For layer l, read r_l and token v, the score z_l(v) = r_l O[v]^T / d^2 is 1 + noise if (window, v) is held, noise
 otherwise. The noise is Gaussian with a variance that the read itself tells: the values are random signs, so
@@ -20,12 +21,12 @@ the bits that NumPy gives.
 from types import ModuleType
 
 import numpy as np
-from scipy.special import logsumexp
 
 from memo_dist.config import MemoryConfig
 from memo_dist.device.backend import Array, namespace, to_device, to_host
-from memo_dist.files.bit_planes import sign_planes
+from memo_dist.log_sum import log_sum_exp
 from memo_dist.models.candidates import BLOCK, SCORES_AT_ONCE, Candidates, best_whole, first_columns, joined
+from memo_dist.models.text.bit_planes import sign_planes
 from memo_dist.models.text.codes import signs, value_words
 from memo_dist.models.text.encoder import HashedEncoder
 from memo_dist.models.text.search import AT_ONCE, best_codes
@@ -143,7 +144,7 @@ class HashedCleanup:
         # a partial match stops before the longest filled layer
         partial = np.where(_before_last(filled)[:, None, :], evidence - log_v, -np.inf)
         rivals = np.concatenate([np.zeros((*total.shape, 1)), partial], axis=2)
-        return Candidates(to_host(tokens), total - log_v - logsumexp(rivals, axis=2), scores)
+        return Candidates(to_host(tokens), total - log_v - log_sum_exp(rivals), scores)
 
     def evidence(self, reads: Array, filled: np.ndarray, tokens: Array) -> np.ndarray:
         """(n, k, L): each layer's own log-likelihood ratio that it holds given tokens (n, k); 0 where not filled."""

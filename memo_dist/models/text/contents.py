@@ -9,23 +9,23 @@ order.
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 
-from memo_dist.config import MemoryConfig
 from memo_dist.device.backend import Array, to_device, to_host
 from memo_dist.digests import array_digest
 from memo_dist.errors import BudgetError
 from memo_dist.models.contents import Contents
+from memo_dist.models.protocol import ShardRoom
 from memo_dist.models.text.associations import bank_edge
 from memo_dist.models.text.banks import BankRange
 from memo_dist.models.text.codes import value_words
+from memo_dist.models.text.config import TextConfig
 from memo_dist.models.text.encoder import HashedEncoder
 from memo_dist.models.text.ledger import Entries, Ledger
 from memo_dist.segments import Segment
 from memo_dist.stores.banks import HostBanks, bank_store
-from memo_dist.stores.parts import FileParts, HostParts, ResidentParts
+from memo_dist.stores.parts import FileParts, HostParts, PartStore, ResidentParts
 from memo_dist.stores.pending import ROW as PENDING_ROW
 from memo_dist.stores.pending import FilePending, PendingStore, ResidentPending
 
@@ -34,45 +34,67 @@ FILE_PART_ENTRIES = 1 << 17  # out of core: less memory, and less to read again 
 
 
 class HashedContents:
-    """Banks `banks` of a text memory; see Shard for the arguments."""
+    """Banks `banks` of a text memory.
 
-    def __init__(
-        self,
-        config: MemoryConfig,
-        banks: range,
-        buffer: int,
-        max_associations: int | None,
-        expected: int,
-        xp: ModuleType,
-        scratch: Path | None = None,
-        device_room: float | None = None,
-    ) -> None:
-        self.config, self.banks, self.xp = config, banks, xp
-        self.encoder = HashedEncoder(config, xp)
-        values = value_words(config.vocab_size, config.inner_dim, config.seed, xp)
+    Args:
+        config: the memory's definition.
+        banks: the range owned.
+        room: where banks and ledger are kept, and how much they may take.
+    """
+
+    def __init__(self, config: TextConfig, banks: range, room: ShardRoom) -> None:
+        self.config, self.banks, self.xp = config, banks, room.xp
+        self.encoder = HashedEncoder(config, room.xp)
+        self._max = room.max_associations
+        values = value_words(config.vocab_size, config.inner_dim, config.seed, room.xp)
         shape = (len(banks), *config.bank_shape)
-        store = bank_store(shape, config.cell_type, xp, scratch, device_room)
-        self.matrices = BankRange(config, banks, values, xp, store=store)
-        low, high = (bank_edge(edge, config.num_banks) for edge in (banks.start, banks.stop))
-        self._max = max_associations
-        if scratch is None:
-            parts = 1 + expected // PART_ENTRIES
-            # where a device cannot hold the banks, their ledger, a fifth of them, stays with them
-            behind = isinstance(self.matrices.store, HostBanks)
-            self.ledger = Ledger(low, high, parts, xp, (HostParts if behind else ResidentParts)(parts, xp))
-            self._pending: PendingStore = ResidentPending(buffer, xp)
+        store = bank_store(shape, config.cell_type, xp=room.xp, scratch=room.scratch, device_room=room.device_room)
+        self.matrices = BankRange(config, banks, values, xp=room.xp, store=store)
+        if room.scratch is None:
+            self._keep_in_memory(room)
         else:
-            parts = 1 + expected // FILE_PART_ENTRIES
-            self.ledger = Ledger(low, high, parts, xp, FileParts(scratch, parts, xp))
-            limit = max(4 * buffer, len(banks) * config.bank_bytes // PENDING_ROW)  # as many bytes as a pass reads
-            self._pending = FilePending(scratch, Ledger.edges(low, high, parts), buffer, limit, xp)
+            self._keep_on_disk(room, room.scratch)
+
+    @property
+    def _edges(self) -> tuple[int, int]:
+        """The names that can belong to these banks: [low, high)."""
+        return bank_edge(self.banks.start, self.config.num_banks), bank_edge(self.banks.stop, self.config.num_banks)
+
+    def _keep_in_memory(self, room: ShardRoom) -> None:
+        parts = 1 + room.expected // PART_ENTRIES
+        # where a device cannot hold the banks, their ledger, a fifth of their size, stays in host memory with them
+        behind = isinstance(self.matrices.store, HostBanks)
+        kept: PartStore = HostParts(parts, room.xp) if behind else ResidentParts(parts, room.xp)
+        self.ledger = Ledger(*self._edges, parts, xp=room.xp, store=kept)
+        self._pending: PendingStore = ResidentPending(room.buffer, room.xp)
+
+    def _keep_on_disk(self, room: ShardRoom, scratch: Path) -> None:
+        parts = 1 + room.expected // FILE_PART_ENTRIES
+        self.ledger = Ledger(*self._edges, parts, xp=room.xp, store=FileParts(scratch, parts, room.xp))
+        # as many bytes as a pass over the banks reads
+        limit = max(4 * room.buffer, len(self.banks) * self.config.bank_bytes // PENDING_ROW)
+        edges = Ledger.edges(*self._edges, parts)
+        self._pending = FilePending(scratch, edges, piece=room.buffer, limit=limit, xp=room.xp)
 
     def read_banks(self, start: int, stop: int) -> Array:
         """See Contents."""
+        self.flush()
         return self.matrices.store.read(start, stop)
 
-    def add(self, segments: list[Segment], sign: int) -> None:
-        """Buffer the segments' associations, to be added or taken away."""
+    @property
+    def with_ledger(self) -> "HashedContents":
+        """These contents: every association is counted."""
+        return self
+
+    def memorize(self, segments: list[Segment]) -> None:
+        """Keep the segments' associations, to be added."""
+        self._defer(segments, 1)
+
+    def forget(self, segments: list[Segment]) -> None:
+        """Keep the segments' associations, to be taken away."""
+        self._defer(segments, -1)
+
+    def _defer(self, segments: list[Segment], sign: int) -> None:
         for found in self.encoder.associations(segments, self.banks):
             self._pending.add(found, sign)
             if self._pending.full:
@@ -99,9 +121,9 @@ class HashedContents:
     def merge(self, other: Contents) -> None:
         """Add what another one holds. Only associations that are new here reach the matrices: adding cells would count
         shared ones twice."""
-        self.flush()
-        other.flush()
-        for part in other.entries():
+        if other.with_ledger is None:
+            raise TypeError(f"{type(other).__name__} keeps no ledger to merge from")
+        for part in other.with_ledger.entries():
             self.absorb(part)
 
     def absorb(self, entries: Entries) -> None:
@@ -122,12 +144,10 @@ class HashedContents:
         yield from self.ledger.parts()
 
     @property
-    def num_entries(self) -> int:
+    def num_associations(self) -> int:
         """Distinct associations held."""
         self.flush()
         return len(self.ledger)
-
-    num_associations = num_entries
 
     def bank_digests(self) -> np.ndarray:
         """(len(banks), 2, 16) uint8; see Contents."""
@@ -136,12 +156,12 @@ class HashedContents:
         for row, bank in enumerate(self.banks):
             low, high = (bank_edge(edge, self.config.num_banks) for edge in (bank, bank + 1))
             held = self.ledger.between(low, high)
-            digests[row, 0] = array_digest(self.read_banks(row, row + 1))
+            digests[row, 0] = array_digest(self.matrices.store.read(row, row + 1))
             digests[row, 1] = array_digest(held.names, held.tokens, held.counts)
         return digests
 
     def restore(
-        self, banks: range, bounds: list[int], held: Entries, cells: Iterator[np.ndarray], associations: int
+        self, banks: range, *, cells: Iterator[np.ndarray], held: Entries, bounds: list[int], associations: int
     ) -> None:
         """Fill empty banks from a file; see Contents."""
         for bank, start, stop, values in zip(banks, bounds[:-1], bounds[1:], cells, strict=True):

@@ -20,6 +20,8 @@ The token is first if its R is above those of
 - n_k - n_(k+1) tokens that follow the first k windows, but no longer one: what they share is matched, the rest noise.
 n_m tokens follow the whole context and cannot be told apart; the law counts what is first as one of them.
 
+SciPy, which an extra installs, is imported where a probability is computed: reading a memory does without it.
+
 Left out: loads differ from bank to bank (by 3% on real text), and a window that thousands of tokens follow is heard in
 all of its bank in step.
 """
@@ -27,8 +29,9 @@ all of its bank in step.
 from functools import lru_cache
 
 import numpy as np
-from scipy.special import log_ndtr, logsumexp, ndtr, ndtri
-from scipy.stats import qmc
+
+from memo_dist.extras import extra
+from memo_dist.log_sum import log_sum_exp
 
 _POINTS = 1 << 10  # of the truth's noise, evenly spread
 _RIVALS = 1 << 5  # of what a rival shares
@@ -46,6 +49,9 @@ def first_probability(
         inner_dim, vocab_size: d, V.
         noise: f.
     """
+    with extra():
+        from scipy.special import ndtr
+
     count, depth = np.asarray(following, float), len(following)
     points = _normals(2 * depth, _POINTS)
     spread = noise_covariance(load, count, inner_dim, noise)
@@ -89,11 +95,14 @@ def _correlated(points: np.ndarray, covariance: np.ndarray) -> np.ndarray:
 def _log_odds(evidence: np.ndarray, log_v: float) -> np.ndarray:
     """R, (n,), of evidence E_1 .. E_m, (n, m)."""
     partial = np.concatenate([np.full((len(evidence), 1), log_v), evidence[:, :-1]], axis=1)
-    return np.asarray(evidence[:, -1] - logsumexp(partial, axis=1))
+    return np.asarray(evidence[:, -1] - log_sum_exp(partial))
 
 
 def _log_below(t: np.ndarray, dim: int) -> np.ndarray:
     """log P(a sum of d random signs, in deviations, is below t)."""
+    with extra():
+        from scipy.special import log_ndtr
+
     light = np.exp(log_ndtr(-t) - np.where(t > 0, t, 0.0) ** 4 / (4 * dim))
     return np.asarray(np.where(t > 1, np.log1p(-light), log_ndtr(t)))
 
@@ -113,5 +122,9 @@ def _energies(deviations: np.ndarray, dim: int) -> np.ndarray:
 @lru_cache(maxsize=16)
 def _normals(dimensions: int, count: int) -> np.ndarray:
     """(count, dimensions) standard normal deviates, evenly spread and the same every time."""
+    with extra():
+        from scipy.special import ndtri
+        from scipy.stats import qmc
+
     points = qmc.Sobol(dimensions, scramble=False).random(count)
     return np.asarray(ndtri((points + 0.5 / count) % 1.0))

@@ -1,7 +1,7 @@
 """Ledger: which associations are held, and how often each was seen.
 
 Covers: counting associations, telling which are new and which are gone, saving as plain arrays. Does not cover: the
-matrices (cmm.py), which are a pure function of the ledger's keys.
+matrices (banks.py), which are a pure function of the ledger's keys.
 
 The ledger is three parallel arrays sorted by (name, token), cut into parts of equal name ranges. New associations are
 sorted and merged part by part, so the temporary memory is that of one part and the cost is sorting plus one pass; the
@@ -17,7 +17,7 @@ from types import ModuleType
 import numpy as np
 
 from memo_dist.device.backend import Array, namespace
-from memo_dist.errors import NotMemorizedError
+from memo_dist.errors import CountOverflowError, NotMemorizedError
 from memo_dist.models.text.associations import Associations
 from memo_dist.stores.parts import PartStore, ResidentParts
 
@@ -177,7 +177,10 @@ def _raise(below_zero: bool, too_many: bool) -> None:
     if below_zero:
         raise NotMemorizedError("an association to forget was never memorized; nothing of this part was changed")
     if too_many:
-        raise OverflowError(f"an association was seen more than {_MAX_COUNT:,} times, the most that the ledger counts")
+        raise CountOverflowError(
+            f"an association was seen more than {_MAX_COUNT:,} times, the most that the ledger counts; leave out "
+            "documents that repeat it"
+        )
 
 
 def _grouped(names: Array, tokens: Array, counts: Array, presorted: bool) -> Entries:

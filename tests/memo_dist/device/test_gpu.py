@@ -14,12 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stand_in import installed
 
-from memo_dist import Memory, MemoryConfig
+from memo_dist import Memory, PaperConfig, TextConfig
 from memo_dist.device import grouped
 from memo_dist.device.backend import array_module, room_on_device, to_device, to_host
 from memo_dist.errors import BankOverflowError, ConfigError, NotMemorizedError
 from memo_dist.models.candidates import best_whole
 from memo_dist.models.paper.cleanup import ProjectedCleanup
+from memo_dist.models.protocol import ShardRoom
 from memo_dist.models.text import banks as cmm
 from memo_dist.models.text import codes
 from memo_dist.models.text.associations import Associations, associate
@@ -32,7 +33,7 @@ from memo_dist.shard import Shard
 from memo_dist.stores import banks as bank_stores
 from memo_dist.stores.banks import HostBanks
 
-CONFIG = MemoryConfig.text(num_banks=5, vocab_size=40, inner_dim=64)
+CONFIG = TextConfig(num_banks=5, vocab_size=40, inner_dim=64)
 TOP = 2**64
 words = st.lists(st.integers(0, TOP - 1), min_size=1, max_size=40)
 passages = st.lists(st.integers(0, 3), min_size=1, max_size=80)
@@ -68,9 +69,11 @@ def filled(
     buffer: int = 1 << 21,
     room: float | None = None,
 ) -> Shard:
-    shard = Shard(CONFIG, range(5), buffer=buffer, expected=PARTS, xp=xp, scratch=scratch, device_room=room)
+    shard = Shard(
+        CONFIG, range(5), room=ShardRoom(buffer=buffer, expected=PARTS, xp=xp, scratch=scratch, device_room=room)
+    )
     for name, tokens in documents.items():
-        shard.add_segments([(name, segment(tokens))])
+        shard.memorize_segments([(name, segment(tokens))])
     return shard
 
 
@@ -169,7 +172,7 @@ def test_products_and_reads(
     xp: ModuleType, count: int, banks: int, piece: int, rows: int, at_once: int, brought: int
 ) -> None:
     """Whatever goes into one product and one visit: memorize, forget, retrieve."""
-    config = MemoryConfig.text(banks, 40, inner_dim=64)
+    config = TextConfig(num_banks=banks, vocab_size=40, inner_dim=64)
     kept, gone = some(count), some(count // 3, seed=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(grouped, "_PIECE", piece)
@@ -194,7 +197,7 @@ def test_products_and_reads(
 def test_banks_with_more_than_int16_counts(xp: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond 2^11 reads are split in two products, beyond 32,767 cells are checked, and refused if they overflow."""
     found = some(36_000)
-    config = MemoryConfig.text(1, 40, inner_dim=64)
+    config = TextConfig(num_banks=1, vocab_size=40, inner_dim=64)
     ours = BankRange(config, range(1), codes.value_words(40, 64, 0, xp), xp)
     theirs = BankRange(config, range(1), codes.value_words(40, 64, 0))
     ours.memorize(on(found, xp))
@@ -243,7 +246,7 @@ def test_the_best_of_whole_numbers_are_one_set(xp: ModuleType, size: int, keep: 
 def test_cleanup(xp: ModuleType, count: int, noise: int, top_k: int, seed: int) -> None:
     """Tokens, log-odds and scores, bit by bit; reads of empty banks among them."""
     rng = np.random.default_rng(seed)
-    config = MemoryConfig.text(1, 700, inner_dim=128)
+    config = TextConfig(num_banks=1, vocab_size=700, inner_dim=128)
     theirs, ours = HashedCleanup(config), HashedCleanup(config, xp=xp)
     signal = theirs.codebook[rng.integers(0, 700, (count, 3))] * 128 * rng.integers(0, 2, (count, 3, 1))
     reads = (signal + rng.standard_normal((count, 3, 128)) * noise).astype(np.int32)
@@ -273,7 +276,7 @@ def test_digests(
     assert isinstance(ours.contents.matrices.store, HostBanks) == (where == "host")
     for shard in (ours, theirs):
         for name, tokens in others.items():
-            shard.add_segments([(name, segment(tokens))], sign=-1)
+            shard.forget_segments([(name, segment(tokens))])
     assert np.array_equal(ours.bank_digests(), theirs.bank_digests())
     assert np.array_equal(ours.bank_digests(), filled(texts, np).bank_digests())
     cues = np.random.default_rng(0).integers(0, TOP, 20, dtype=np.uint64)
@@ -282,7 +285,7 @@ def test_digests(
 
 def test_a_memory_goes_between_devices(xp: ModuleType, tmp_path: Path, documents: Documents) -> None:
     """Saved here, opened there, merged across, and recalled alike."""
-    config = MemoryConfig.text(num_banks=6, vocab_size=500)
+    config = TextConfig(num_banks=6, vocab_size=500)
     half = len(documents) // 2
     parts = dict(list(documents.items())[:half]), dict(list(documents.items())[half:])
     memories = {}
@@ -306,7 +309,7 @@ def test_a_memory_goes_between_devices(xp: ModuleType, tmp_path: Path, documents
 
 def test_the_paper_agrees_within_rounding(xp: ModuleType, documents: Documents) -> None:
     for composition, layers in (("jlt", 3), ("product", 2), ("direct", 1)):
-        config = MemoryConfig.paper(500, 64, num_layers=layers, composition=composition)
+        config = PaperConfig.of(500, 64, num_layers=layers, composition=composition)
         ours, theirs = Memory(config, xp=xp), Memory(config)
         for memory in (ours, theirs):
             for name, tokens in documents.items():

@@ -1,7 +1,7 @@
 """The paper's experiments: data, what is scored, rows that survive a stop, tables, plots, `memo-dist reproduce`.
 
 Covers: memo_dist/experiments, console/reproduce.py. Truth: plain loops, figures worked out by hand, undisturbed
-runs. What the memory recalls at the published sizes is for benchmarks and docs/paper.md.
+runs. What the memory recalls at the published sizes is for benchmarks and docs/explanation/paper.md.
 """
 
 import csv
@@ -21,11 +21,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from console.app import main
-from memo_dist import Memory, MemoryConfig
+from memo_dist import Memory, MemoryConfig, PaperConfig, TextConfig
 from memo_dist.errors import ConfigError, InputError, StorageError
 from memo_dist.experiments import capacity
 from memo_dist.experiments.capacity import CapacityRow, CapacityRun, run_capacity
-from memo_dist.experiments.layers import LayersRow, LayersRun, run_layers, scored_positions, share_recalled, text_config
+from memo_dist.experiments.layers import LayersRow, LayersRun, run_layers, scored_positions, share_recalled
 from memo_dist.experiments.published import published_capacity, published_layers
 from memo_dist.experiments.random_tokens import pair_segments, random_batch, sequence_segments, sequences_with_decoys
 from memo_dist.experiments.report import capacity_table, layers_table, write_table
@@ -68,7 +68,7 @@ def test_sequences_are_named_by_seed_iteration_and_decoys() -> None:
 
 
 def test_segments_are_sequences_and_pairs_and_have_no_end() -> None:
-    config = MemoryConfig.text(num_banks=2, vocab_size=300, inner_dim=64, num_heads=4, num_layers=1)
+    config = TextConfig(num_banks=2, vocab_size=300, inner_dim=64, num_heads=4, num_layers=1)
     sequences = sequences_with_decoys(300, 0, 0, 0)
     memory = Memory(config)
     answer = memory.memorize_batch(random_batch(sequence_segments(sequences, 0), "sequences"))
@@ -115,7 +115,7 @@ def test_recall_is_the_share_whose_best_token_follows(preset: str) -> None:
 @pytest.mark.parametrize("noise", [0.05, 0.4, 10.0])
 def test_is_best_is_what_is_ranked_first_also_at_the_end_of_a_document(noise: float) -> None:
     vocab = 4200  # the codebook is searched in blocks of 4,096
-    cleanup = cleanup_for(MemoryConfig.paper(vocab, 64, 4, 2))
+    cleanup = cleanup_for(PaperConfig.of(vocab, 64, num_heads=4, num_layers=2))
     rng = np.random.default_rng(0)
     tokens = np.concatenate([rng.integers(0, vocab + 1, 300), np.full(50, vocab), [0, 4095, 4096]])
     reads = cleanup.encoder.vectors[tokens] + noise * rng.standard_normal((len(tokens), 64), np.float32)  # type: ignore[attr-defined]
@@ -138,7 +138,7 @@ def test_both_presets_have_as_many_parameters() -> None:
         runs = [CapacityRun(preset, heads, key_dim, value_dim, 0).config() for preset in ("paper", "text")]
         assert {config.num_parameters for config in runs} == {key_dim * value_dim}
     with pytest.raises(ConfigError, match="4,225 parameters"):
-        text_config(65**2, 300, 4, 1, 0)
+        LayersRun("text", 65, 1, 0, 0, vocab_size=300).config()
 
 
 def test_rows_of_a_run_follow_from_the_run_alone() -> None:

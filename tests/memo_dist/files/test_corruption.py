@@ -29,7 +29,7 @@ from memo_dist import Memory, MemoryConfig
 from memo_dist.errors import DamagedMemoryError
 from memo_dist.files.generations import PREVIOUS_FILE, undo
 from memo_dist.files.manifest import MANIFEST_FILE, TOKENIZER_FILE
-from memo_dist.files.stored import StoredMemory
+from memo_dist.files.opened import open_memory
 from memo_dist.models.text.associations import bank_edge
 
 SECONDS = 60
@@ -87,15 +87,16 @@ def outcome(act: Callable[[], object]) -> Answer:
 def answers(path: Path) -> dict[str, Answer]:
     """What every reader says of a memory; `undo` comes last, since it changes it."""
     found, kept = {}, []
-    found["constructor"] = outcome(lambda: kept.append(StoredMemory(path)))
+    found["constructor"] = outcome(lambda: kept.append(open_memory(path)))
     if found["constructor"][0] == "returned":
         with kept[0] as stored:
+            files = stored.require_working().files
             acts: dict[str, Callable[[], object]] = {
                 "tokenizer": lambda: stored.tokenizer.hash,
-                "documents": stored.documents,
-                "applied": lambda: sorted(stored.applied()),
+                "documents": lambda: stored.require_working().documents(),
+                "applied": lambda: sorted(stored.require_working().applied()),
                 **{f"bank {b}": lambda b=b: stored.read(cues(stored.config, b)) for b in range(EDGES[-1])},
-                **{f"ledger {s.banks}": lambda s=s: list(vars(s.entries(s.banks)).values()) for s in stored.shards},
+                **{f"ledger {s.banks}": lambda s=s: list(vars(s.entries(s.banks)).values()) for s in files},
                 "verify": stored.verify,
             }
             found |= {name: outcome(act) for name, act in acts.items()}

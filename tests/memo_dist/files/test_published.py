@@ -11,20 +11,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference import expanded
 
 from console.app import main
-from memo_dist import Memory, MemoryConfig, Tokenizer
-from memo_dist.errors import ConfigError, DamagedMemoryError, MemoError
-from memo_dist.files.bit_planes import BITS, expand, noise_factor, quantize
+from memo_dist import Memory, TextConfig, Tokenizer
+from memo_dist.errors import DamagedMemoryError, MemoError
+from memo_dist.files.format import shard_file
 from memo_dist.files.manifest import MANIFEST_FILE, Manifest
-from memo_dist.files.published import PUBLISHED_BITS, PublishedMemory, open_memory, publish
-from memo_dist.files.stored import StoredMemory, shard_file
+from memo_dist.files.opened import open_memory
+from memo_dist.files.published_writer import publish
 from memo_dist.kernels.planes import read_planes
-from memo_dist.models import cleanup_for
+from memo_dist.models.text.bit_planes import BITS, PUBLISHED_BITS, noise_factor, quantize
 from memo_dist.models.text.codes import signs
-from memo_dist.recalling.recall import recall
+from memo_dist.recalling.session import Session
 
-CONFIG = MemoryConfig.text(num_banks=6, vocab_size=256, inner_dim=128)
+CONFIG = TextConfig(num_banks=6, vocab_size=256, inner_dim=128)
 PARAGRAPH = "".join(f"line {i}: {i * i % 97} and {i * 31 % 89}.\n" for i in range(60))
 
 
@@ -42,14 +43,14 @@ def test_reading_planes_is_reading_their_integers(dim: int, load: int, bits: int
     banks, out = rng.integers(0, 3, 20), np.empty((20, dim), np.int32)
     read_planes(planes, banks, keys, out)
     for row, bank in enumerate(banks):
-        assert np.array_equal(out[row], signs(keys[row : row + 1])[0].astype(np.int64) @ expand(planes[bank]))
+        assert np.array_equal(out[row], signs(keys[row : row + 1])[0].astype(np.int64) @ expanded(planes[bank]))
 
 
 @pytest.mark.parametrize("bits", BITS)
 def test_quantising_is_the_nearest_odd_integer_and_keeps_the_signal(bits: int) -> None:
     cells = random_bank(256, 1500, 0)
     planes, scale = quantize(cells, bits)
-    levels = expand(planes)
+    levels = expanded(planes)
     top = 2**bits - 1
     assert set(np.unique(np.abs(levels) % 2)) == {1}
     assert np.abs(levels).max() <= top
@@ -66,7 +67,7 @@ def test_the_noise_of_few_bits_is_that_of_more_associations(bits: int) -> None:
     cells = random_bank(256, 3000, 1)
     planes, scale = quantize(cells, bits)
     keys = np.random.default_rng(2).choice([-1, 1], (4000, 256))
-    plain, packed = keys @ cells, scale * (keys @ expand(planes))
+    plain, packed = keys @ cells, scale * (keys @ expanded(planes))
     assert np.square(packed).mean() / np.square(plain).mean() == pytest.approx(noise_factor(bits), rel=0.02)
 
 
@@ -90,12 +91,11 @@ def memory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_published_memory_continues_as_the_memory_does(memory: Path, tmp_path: Path, bits: int) -> None:
     manifest = publish(memory, tmp_path / "p.memo", bits)
     assert manifest.bits == bits
-    with StoredMemory(memory) as stored, PublishedMemory(tmp_path / "p.memo") as published:
+    with open_memory(memory) as stored, open_memory(tmp_path / "p.memo") as published:
         published.verify()
         prompts = [np.frombuffer(PARAGRAPH.encode(), np.uint8)[i : i + 64] for i in range(0, 1000, 100)]
-        cleanup = cleanup_for(CONFIG)
-        theirs = recall(stored, cleanup, prompts)
-        assert [one.tokens for one in recall(published, cleanup, prompts)] == [one.tokens for one in theirs]
+        theirs = Session(stored).recall(prompts)
+        assert [one.tokens for one in Session(published).recall(prompts)] == [one.tokens for one in theirs]
         assert all(len(one.tokens) == 50 for one in theirs)
         cues = np.random.default_rng(0).integers(0, 2**64, 50, dtype=np.uint64)
         exact, ours = stored.read(cues), published.read(cues)
@@ -111,7 +111,7 @@ def test_the_digest_names_what_was_published_and_how(memory: Path, tmp_path: Pat
     digests = [publish(memory, tmp_path / f"{i}.memo", bits).digest for i, bits in enumerate((1, 1, 2))]
     assert digests[0] == digests[1] != digests[2]
     entry = Manifest.read(tmp_path / "0.memo").sources[-1]
-    assert (entry["action"], entry["bits"], entry["digest"]) == ("publish", 1, Manifest.read(memory).digest)
+    assert (entry.action, entry.bits, entry.digest) == ("publish", 1, Manifest.read(memory).digest)
 
 
 def test_changing_it_is_refused_with_the_reason(
@@ -134,8 +134,6 @@ def test_changing_it_is_refused_with_the_reason(
     assert "published" in capsys.readouterr().err
     with pytest.raises(MemoError, match="for recall only"):
         Memory.open(path)
-    with pytest.raises(ConfigError, match="memo-dist publish"):
-        PublishedMemory(memory)
     assert not Path(out).exists()
 
 
@@ -184,7 +182,7 @@ def test_a_bank_is_checked_when_it_is_first_asked(memory: Path, tmp_path: Path) 
     with h5py.File(path / shard_file(0), "r+") as opened:
         opened["cells"][3, 0, 0, 0] ^= np.uint64(1)
     edges = np.arange(6, dtype=np.uint64) * np.uint64(2**64 // 6 + 1)
-    with PublishedMemory(path) as published:
+    with open_memory(path) as published:
         published.read(edges[:3])
         with pytest.raises(DamagedMemoryError, match=r"shard-00000\.h5: bank 3"):
             published.read(edges[3:4])

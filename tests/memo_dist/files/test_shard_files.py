@@ -10,14 +10,16 @@ import h5py
 import numpy as np
 import pytest
 
-from memo_dist import Memory, MemoryConfig
+from memo_dist import Memory, MemoryConfig, TextConfig
 from memo_dist.errors import DamagedMemoryError, MemoError, OutputExistsError, StorageError
+from memo_dist.files.format import shard_file
 from memo_dist.files.manifest import Manifest
+from memo_dist.files.opened import open_memory
 from memo_dist.files.shard_writer import write_shard
-from memo_dist.files.stored import StoredMemory, shard_file, staged_output, write_contents
+from memo_dist.files.staging import staged_output, write_contents
 from memo_dist.shard import Shard
 
-CONFIG = MemoryConfig.text(num_banks=5, vocab_size=500, inner_dim=64)
+CONFIG = TextConfig(num_banks=5, vocab_size=500, inner_dim=64)
 Documents = dict[str, list[int]]
 
 
@@ -41,11 +43,11 @@ def save_in_shards(memory: Memory, path: Path, edges: list[int]) -> None:
         for index, (start, stop) in enumerate(itertools.pairwise(edges)):
             shard = Shard(memory.config, range(start, stop))
             memory.save(staging / "whole")
-            with StoredMemory(staging / "whole") as stored:
-                stored.shards[0].load_into(shard)
+            with open_memory(staging / "whole") as stored:
+                stored.require_working().files[0].load_into(shard)
             shutil.rmtree(staging / "whole")
             parts.append(write_shard(shard, staging / shard_file(index)))
-        write_contents(staging, memory.config, None, parts, 1, 1, [])
+        write_contents(staging, memory.config, None, shards=parts, tokens=1, documents=1, sources=[])
 
 
 def test_round_trip_keeps_every_bit_and_goes_on(documents: Documents, saved: Path) -> None:
@@ -66,7 +68,7 @@ def test_any_division_into_shards_is_the_same_memory(documents: Documents, tmp_p
         save_in_shards(memory, path, edges)
         assert Manifest.read(path).digest == memory.digest()
         assert Memory.open(path).digest() == memory.digest()
-        with StoredMemory(path) as stored:
+        with open_memory(path) as stored:
             stored.verify()
             hashes = np.random.default_rng(0).integers(0, 2**64, 100, dtype=np.uint64)
             assert np.array_equal(stored.read(hashes), memory.read(hashes))
@@ -74,7 +76,7 @@ def test_any_division_into_shards_is_the_same_memory(documents: Documents, tmp_p
 
 def test_stored_reads_equal_memory_reads(documents: Documents, saved: Path) -> None:
     hashes = np.random.default_rng(0).integers(0, 2**64, 500, dtype=np.uint64)
-    with StoredMemory(saved, cache_bytes=2 * CONFIG.bank_bytes) as stored:
+    with open_memory(saved, cache_bytes=2 * CONFIG.bank_bytes) as stored:
         assert np.array_equal(stored.read(hashes), built(documents).read(hashes))
 
 
@@ -82,7 +84,7 @@ def assert_refused(path: Path, named: str) -> None:
     """verify, open and a full read must all refuse the memory and name what is wrong with it."""
 
     def read_everything() -> None:
-        with StoredMemory(path) as stored:
+        with open_memory(path) as stored:
             stored.read(np.arange(CONFIG.num_banks, dtype=np.uint64) * np.uint64(2**64 // CONFIG.num_banks))
             stored.verify()
 
@@ -101,7 +103,7 @@ def test_a_flipped_byte_anywhere_is_found(saved: Path) -> None:
         shard.write_bytes(bytes(damaged))
         assert_refused(saved, shard.name)
     shard.write_bytes(whole)
-    with StoredMemory(saved) as stored:
+    with open_memory(saved) as stored:
         stored.verify()
 
 
@@ -130,7 +132,7 @@ def test_foreign_and_missing_files_are_refused(documents: Documents, saved: Path
     shard = saved / shard_file(0)
     size = shard.stat().st_size
     other = dict(list(documents.items())[:-1])
-    built(other, MemoryConfig.text(5, 500, inner_dim=64, seed=3)).save(tmp_path / "other.memo")
+    built(other, TextConfig(num_banks=5, vocab_size=500, inner_dim=64, seed=3)).save(tmp_path / "other.memo")
     foreign = (tmp_path / "other.memo" / shard_file(0)).read_bytes()
     shard.write_bytes(foreign)
     assert_refused(saved, shard.name)
@@ -165,14 +167,14 @@ def test_shards_that_do_not_give_the_memorys_digest_are_refused(saved: Path) -> 
     """A manifest that is whole in itself, and shards that are, but not of the same memory."""
     replace(Manifest.read(saved), digest="0" * 32).write(saved)
     with pytest.raises(DamagedMemoryError, match="do not give the digest"):
-        StoredMemory(saved)
+        open_memory(saved)
 
 
 def test_a_shard_of_another_memory_is_refused_when_it_is_opened(documents: Documents, tmp_path: Path) -> None:
     """Same config, same size on disk, other documents: only what the manifest says of digests tells them apart."""
     names = list(documents)
     changed = {**documents, names[0]: [(token + 1) % 500 for token in documents[names[0]]]}
-    config = MemoryConfig.text(num_banks=5, vocab_size=500, inner_dim=64, num_layers=1)
+    config = TextConfig(num_banks=5, vocab_size=500, inner_dim=64, num_layers=1)
     for name, content in (("a", {"x": documents[names[0]]}), ("b", {"x": changed[names[0]]})):
         save_in_shards(built(content, config), tmp_path / name, [0, 2, 5])
     record = Manifest.read(tmp_path / "a").shards[1]
@@ -182,7 +184,7 @@ def test_a_shard_of_another_memory_is_refused_when_it_is_opened(documents: Docum
     manifest = Manifest.read(tmp_path / "a")
     replace(manifest, shards=[manifest.shards[0], replaced]).write(tmp_path / "a")
     with pytest.raises(DamagedMemoryError, match=r"shard-00001\.h5 has other bank digests"):
-        StoredMemory(tmp_path / "a")
+        open_memory(tmp_path / "a")
 
 
 def test_swapped_document_records_are_refused(saved: Path) -> None:
@@ -193,8 +195,8 @@ def test_swapped_document_records_are_refused(saved: Path) -> None:
             if not len(file[name]):
                 continue
             file[name][0] = file[name][0] + 1
-        with StoredMemory(saved) as stored, pytest.raises(DamagedMemoryError, match="documents or batch ids"):
-            stored.documents()
+        with open_memory(saved) as stored, pytest.raises(DamagedMemoryError, match="documents or batch ids"):
+            stored.require_working().documents()
         shard.write_bytes(whole)
 
 
@@ -224,7 +226,7 @@ def test_a_failed_save_leaves_nothing(documents: Documents, tmp_path: Path, monk
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(small_disk: Path) -> None:
-    memory = Memory(MemoryConfig.text(200, 500, inner_dim=64))
+    memory = Memory(TextConfig(num_banks=200, vocab_size=500, inner_dim=64))
     memory.memorize("a", np.random.default_rng(0).integers(0, 500, 20_000))
     with pytest.raises(StorageError, match="the disk is full") as caught:
         memory.save(small_disk / "m.memo")

@@ -8,23 +8,26 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ray.exceptions import NodeDiedError, ObjectLostError, RayActorError
 from starlette.testclient import TestClient
 
-from cluster.serve.replica import turns
 from console.app import main
-from memo_dist import Memory, MemoryConfig, Tokenizer
+from memo_dist import Memory, TextConfig, Tokenizer
 from memo_dist.errors import ConfigError
-from memo_dist.files.published import open_memory, publish
+from memo_dist.files.opened import open_memory
+from memo_dist.files.published_writer import publish
 from memo_dist.http.answerer import Answerer
 from memo_dist.http.app import application
-from memo_dist.http.asks import Answer, Ask, Refusal, TraceAsk
-from memo_dist.http.bodies import Limits
-from memo_dist.http.guards import read_keys
+from memo_dist.http.asks import Ask, in_turns
+from memo_dist.http.errors import ReplicaLostError
+from memo_dist.http.front import Front
+from memo_dist.http.guards import Guards, read_keys
+from memo_dist.http.limits import Limits
 from memo_dist.http.metrics import Metrics
-from memo_dist.models import cleanup_for
-from memo_dist.recalling.prompting import recall_text
-from memo_dist.recalling.recall import recall_several
+from memo_dist.http.openai.choices import PromptAsk
+from memo_dist.http.openai.completing import CompletionAsk
+from memo_dist.recalling.options import RecallOptions
+from memo_dist.recalling.recall import Continuation
+from memo_dist.recalling.session import Session
 
 TEXT = "".join(f"entry {i}: {i * i % 977} beside {i * 31 % 889};\n" for i in range(150))
 FORK = "where two roads part, and that after a long way in common which both of them share, "
@@ -39,13 +42,14 @@ class Local:
         self._answerer, self._errors = Answerer(path, LIMITS.prompt_tokens), list(errors)
         self.cancelled = self.up = 0
 
-    async def complete(self, asks: list[Ask]) -> list[Answer | Refusal]:
+    async def ask(self, ask: Ask) -> Any:
         if self._errors:
             raise self._errors.pop(0)
-        return self._answerer.answer(asks)
 
-    async def trace(self, ask: TraceAsk) -> "dict[str, Any] | Refusal":
-        return self._answerer.trace(ask)
+        async def answer(turn: Ask) -> Any:
+            return self._answerer.answer([turn])[0]
+
+        return await in_turns(ask, 500, answer)
 
     async def healthy(self) -> int:
         return self.up
@@ -54,15 +58,19 @@ class Local:
 @pytest.fixture(scope="module")
 def memory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("serving") / "m.memo"
-    made = Memory(MemoryConfig.text(num_banks=30, vocab_size=256, inner_dim=128), Tokenizer.bytes())
+    made = Memory(TextConfig(num_banks=30, vocab_size=256, inner_dim=128), Tokenizer.bytes())
     for name, text in (("text", TEXT), ("one", FORK + ENDINGS[0]), ("two", FORK + ENDINGS[1]), ("snow", "☃ " * 40)):
         made.memorize(name, np.frombuffer(text.encode(), np.uint8))
     made.save(path)
     return path
 
 
+def served(replicas: Local, limits: Limits, metrics: Metrics, keys: list[bytes]) -> Guards:
+    return application(Front(replicas, "m", limits=limits, metrics=metrics), keys)
+
+
 def client_of(replicas: Local, limits: Limits = LIMITS, keys: list[bytes] | None = None) -> TestClient:
-    return TestClient(application(replicas, "m", limits, Metrics(), keys or []))
+    return TestClient(served(replicas, limits, Metrics(), keys or []))
 
 
 @pytest.fixture(scope="module")
@@ -86,10 +94,8 @@ def events(client: TestClient, **words: Any) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-def plainly(memory: Path, prompt: str, max_tokens: int) -> Any:
-    whole = Memory.open(memory)
-    (found,) = recall_text(whole, cleanup_for(whole.config), Tokenizer.bytes(), [prompt], max_tokens, 8, 0.99)
-    return found
+def plainly(memory: Path, prompt: str, max_tokens: int) -> Continuation:
+    return Memory.open(memory).recall(prompt, max_tokens=max_tokens)
 
 
 def test_answers_are_those_of_recall(client: TestClient, memory: Path) -> None:
@@ -98,8 +104,8 @@ def test_answers_are_those_of_recall(client: TestClient, memory: Path) -> None:
     for choice, prompt in zip(found["choices"], prompts, strict=True):
         plain = plainly(memory, prompt, 30)
         assert choice["text"] == plain.text
-        assert choice["memo"]["stop"] == plain.continuation.stop
-        assert choice["memo"]["confidences"] == pytest.approx(plain.continuation.confidences)
+        assert choice["memo"]["stop"] == plain.stop
+        assert choice["memo"]["confidences"] == pytest.approx(plain.confidences)
     assert [c["finish_reason"] for c in found["choices"]] == ["length", "length", "length", "stop"]
     assert found["choices"][3]["text"] == ""
     assert found["usage"] == {"prompt_tokens": 210 + 48, "completion_tokens": 90, "total_tokens": 348}
@@ -271,11 +277,13 @@ def test_keys_are_asked_for(memory: Path, tmp_path: Path) -> None:
 
 
 def test_a_lost_replica_costs_a_retry(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memo_dist.http.app._AGAIN_SECONDS", 0.0)
-    client = client_of(Local(memory, RayActorError(), RayActorError()))
+    monkeypatch.setattr("memo_dist.http.front._AGAIN_SECONDS", 0.0)
+    client = client_of(Local(memory, ReplicaLostError("one"), ReplicaLostError("two")))
     assert ask(client, prompt=TEXT[500:570], max_tokens=5)["choices"][0]["text"] == TEXT[570:575]
     assert "memo_dist_retries_total 2.0" in client.get("/metrics").text
-    lost = client_of(Local(memory, *[RayActorError()] * 9)).post("/v1/completions", json={"model": "m", "prompt": FORK})
+    lost = client_of(Local(memory, *[ReplicaLostError("again")] * 9)).post(
+        "/v1/completions", json={"model": "m", "prompt": FORK}
+    )
     assert (lost.status_code, lost.headers["retry-after"]) == (503, "1")
 
 
@@ -298,13 +306,12 @@ def test_a_client_that_leaves_is_not_answered(memory: Path) -> None:
     body, sent, taken_back = json.dumps({"model": "m", "prompt": FORK}).encode(), [], []
 
     class Slow(Local):
-        async def complete(self, asks: list[Ask]) -> list[Answer | Refusal]:
+        async def ask(self, ask: Ask) -> Any:
             try:
                 await asyncio.sleep(60)
             except asyncio.CancelledError:
-                taken_back.append(asks)
+                taken_back.append(ask)
                 raise
-            return []
 
     messages = iter([{"type": "http.request", "body": body, "more_body": False}, {"type": "http.disconnect"}])
 
@@ -316,16 +323,15 @@ def test_a_client_that_leaves_is_not_answered(memory: Path) -> None:
 
     scope = {"type": "http", "method": "POST", "path": "/v1/completions", "headers": [], "query_string": b""}
     metrics = Metrics()
-    asyncio.run(application(Slow(memory), "m", LIMITS, metrics, [])(scope, receive, send))
+    asyncio.run(served(Slow(memory), LIMITS, metrics, [])(scope, receive, send))
     assert len(taken_back) == 1
     assert b"memo_dist_abandoned_total 1.0" in metrics.text()
 
 
 def test_slow_answers_are_given_up(memory: Path) -> None:
     class Slow(Local):
-        async def complete(self, asks: list[Ask]) -> list[Answer | Refusal]:
+        async def ask(self, ask: Ask) -> Any:
             await asyncio.sleep(60)
-            return []
 
     client = client_of(Slow(memory), Limits(answer_seconds=0.05))
     assert client.post("/v1/completions", json={"model": "m", "prompt": FORK}).status_code == 503
@@ -342,7 +348,7 @@ def test_slow_bodies_are_given_up(memory: Path) -> None:
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "path": "/v1/completions", "headers": [], "query_string": b""}
-    asyncio.run(application(Local(memory), "m", Limits(body_seconds=0.2), Metrics(), [])(scope, receive, send))
+    asyncio.run(served(Local(memory), Limits(body_seconds=0.2), Metrics(), [])(scope, receive, send))
     assert sent[0]["status"] == 408
 
 
@@ -382,7 +388,7 @@ def test_published_memories_answer_alike(memory: Path, client: TestClient, tmp_p
 
 
 def test_memories_that_cannot_be_served_say_why(tmp_path: Path) -> None:
-    bare = Memory(MemoryConfig.text(num_banks=2, vocab_size=50))
+    bare = Memory(TextConfig(num_banks=2, vocab_size=50))
     bare.memorize("a", list(range(30)))
     bare.save(tmp_path / "bare.memo")
     with pytest.raises(ConfigError, match="no tokenizer"):
@@ -391,8 +397,8 @@ def test_memories_that_cannot_be_served_say_why(tmp_path: Path) -> None:
 
 def test_several_continuations_against_recall(memory: Path) -> None:
     with open_memory(memory) as opened:
-        cleanup = cleanup_for(opened.config)
-        (found,) = recall_several(opened, cleanup, [np.frombuffer(FORK.encode(), np.uint8)], 5, 100)
+        options = RecallOptions(max_tokens=100, count=5)
+        (found,) = Session(opened).recall_several([np.frombuffer(FORK.encode(), np.uint8)], options)
     assert {bytes(one.tokens).decode() for one in found} == set(ENDINGS)
     assert {one.stop for one in found} == {"end_of_document"}
 
@@ -401,12 +407,6 @@ def test_an_empty_stop_text_stops_nothing(client: TestClient) -> None:
     for stop in ("", [""], ["", "beside"]):
         (choice,) = ask(client, prompt=TEXT[500:570], max_tokens=5, stop=stop)["choices"]
         assert (choice["text"], choice["finish_reason"]) == (TEXT[570:575], "length")
-
-
-def test_a_lost_node_or_answer_is_asked_again(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memo_dist.http.app._AGAIN_SECONDS", 0.0)
-    client = client_of(Local(memory, NodeDiedError("gone"), ObjectLostError("id", "owner", "site")))
-    assert ask(client, prompt=TEXT[500:570], max_tokens=5)["choices"][0]["text"] == TEXT[570:575]
 
 
 @pytest.mark.parametrize("path", ["/v1/trace", "/v1/completions"])
@@ -437,7 +437,7 @@ def test_a_client_that_leaves_in_its_body_is_no_fault(memory: Path, caplog: pyte
 
     scope = {"type": "http", "method": "POST", "path": "/v1/completions", "headers": [], "query_string": b""}
     metrics = Metrics()
-    asyncio.run(application(Local(memory), "m", LIMITS, metrics, [])(scope, receive, send))
+    asyncio.run(served(Local(memory), LIMITS, metrics, [])(scope, receive, send))
     assert b'status="499"} 1.0' in metrics.text()
     assert caplog.text == ""
 
@@ -470,7 +470,7 @@ def test_a_client_that_takes_nothing_is_given_up(
 
     scope = {"type": "http", "method": "POST", "path": "/v1/completions", "headers": [], "query_string": b""}
     metrics = Metrics()
-    asyncio.run(application(Local(memory), "m", Limits(send_seconds=0.1), metrics, [])(scope, receive, send))
+    asyncio.run(served(Local(memory), Limits(send_seconds=0.1), metrics, [])(scope, receive, send))
     assert b'status="499"} 1.0' in metrics.text()
     assert caplog.text == ""
 
@@ -484,12 +484,13 @@ def test_many_long_continuations_at_once_are_refused(memory: Path) -> None:
 
 
 def test_a_large_request_takes_turns() -> None:
-    def asks(count: int, max_tokens: int, **echo: bool) -> list[Ask]:
-        return [Ask("x" * 3200, max_tokens, 1, 0.99, 8, **{"scored": False, "echoed": False, **echo})] * count
+    def asks(count: int, max_tokens: int, echo: bool = False) -> CompletionAsk:
+        one = PromptAsk(prompt="x" * 3200, options=RecallOptions(max_tokens=max_tokens), scored=echo, echoed=echo)
+        return CompletionAsk([one] * count)
 
-    for large, turn in ((asks(64, 1000), 8), (asks(9, 5000), 1), (asks(99, 0, scored=True, echoed=True), 81)):
-        lists = list(turns(large))
+    for large, turn in ((asks(64, 1000), 8), (asks(9, 5000), 1), (asks(99, 0, echo=True), 81)):
+        lists = [part.prompts for part in large.turns(8192)]
         assert [len(some) for some in lists[:-1]] == [turn] * (len(lists) - 1)
-        assert [ask for some in lists for ask in some] == large
-    assert [len(some) for some in turns(asks(128, 64))] == [128]
-    assert list(turns([])) == []
+        assert [ask for some in lists for ask in some] == large.prompts
+    assert [len(part.prompts) for part in asks(128, 64).turns(8192)] == [128]
+    assert list(asks(0, 1).turns(8192)) == []

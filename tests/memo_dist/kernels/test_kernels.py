@@ -22,11 +22,11 @@ import importlib, json, pkgutil
 import numpy as np
 from numba.core.registry import CPUDispatcher
 import memo_dist.kernels
-from memo_dist import Memory, MemoryConfig
+from memo_dist import Memory, TextConfig
 from memo_dist.models.text.search import best_codes
 from memo_dist.kernels.planes import read_planes
 
-memory = Memory(MemoryConfig.text(2, 50))
+memory = Memory(TextConfig(num_banks=2, vocab_size=50))
 memory.memorize("a", list(range(50)))
 memory.shard.flush()
 codes = np.arange(400, dtype=np.uint64).reshape(100, 4)

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from console.app import main
-from memo_dist import Memory, MemoryConfig
+from memo_dist import Memory, TextConfig
 from memo_dist.batches import BatchInfo, make_batch
 from memo_dist.errors import InputError
 from memo_dist.files.batch_file import read_batches, write_batches
@@ -22,7 +22,7 @@ from memo_dist.measuring.together import run_together
 from memo_dist.planning.rates import Rates, read_rates
 from memo_dist.segments import Segment
 
-CONFIG = MemoryConfig.text(num_banks=5, vocab_size=500)
+CONFIG = TextConfig(num_banks=5, vocab_size=500)
 
 
 @pytest.fixture(scope="module")

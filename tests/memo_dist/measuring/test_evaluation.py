@@ -6,14 +6,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from memo_dist import Memory, MemoryConfig, Tokenizer
+from memo_dist import Memory, TextConfig, Tokenizer
 from memo_dist.batches import BatchInfo, make_batch
 from memo_dist.measuring.evaluation import area_under_curve, evaluate
 from memo_dist.measuring.sampling import sample_positions
-from memo_dist.recalling.prompting import recall_text
+from memo_dist.recalling.options import RecallOptions
+from memo_dist.recalling.session import Session
 from memo_dist.segments import Segment
 
-CONFIG = MemoryConfig.text(num_banks=30, vocab_size=6)
+CONFIG = TextConfig(num_banks=30, vocab_size=6)
 
 
 def table(documents: dict[str, list[int]], step: int = 10**6) -> pa.Table:
@@ -46,7 +47,14 @@ def test_ceiling_and_recall_equal_brute_force(few_words: dict[str, list[int]]) -
             following[tuple(padded[place : place + 64])][token] += 1
     positions = sum(map(len, few_words.values()))
     best = sum(max(c.values()) for c in following.values()) / positions
-    found = evaluate(memory, lambda: [table(few_words, 37)], positions, memory.num_associations, None, 10**5, 0)
+    found = evaluate(
+        memory,
+        lambda: [table(few_words, 37)],
+        tokens=positions,
+        associations=memory.num_associations,
+        sample=10**5,
+        prompts=0,
+    )
     assert found.positions == positions
     assert found.ceiling == pytest.approx(best)
     assert best < 1
@@ -61,7 +69,13 @@ def test_unseen_text_that_was_seen_tells_nothing(few_words: dict[str, list[int]]
     short = {"short": [1, 2]}
     for unseen in (few_words, short):
         found = evaluate(
-            memory, lambda: [table(few_words, 37)], 100, 100, lambda unseen=unseen: [table(unseen, 37)], 50, 0
+            memory,
+            lambda: [table(few_words, 37)],
+            tokens=100,
+            associations=100,
+            unseen=lambda unseen=unseen: [table(unseen, 37)],
+            sample=50,
+            prompts=0,
         )
         assert (found.unseen_positions, found.unseen_abstained, found.confidence_auc) == (0, None, None)
         assert found.recall > 0.9
@@ -100,12 +114,12 @@ def merging_tokenizer() -> Tokenizer:
 
 def test_a_prompt_that_stops_inside_a_token_is_healed() -> None:
     tokenizer = merging_tokenizer()
-    memory = Memory(MemoryConfig.text(8, 257), tokenizer)
+    memory = Memory(TextConfig(num_banks=8, vocab_size=257), tokenizer)
     text = "the quick fox, and then the quick badger, and nothing else in the world to be told"
     memory.memorize("a", tokenizer.encode([text])[0])
     prompts = [text[:34], text[:35], text[:33]]  # "... quick ", "... quick b", "... quick"
     assert prompts[0].endswith("quick ")
-    answers = recall_text(memory, memory.cleanup, tokenizer, prompts, 10, 8, 0.99)
+    answers = Session(memory, tokenizer).recall(prompts, RecallOptions(max_tokens=10))
     for prompt, answer in zip(prompts, answers, strict=True):
         assert answer.text
         assert text.startswith(prompt + answer.text)
@@ -114,8 +128,8 @@ def test_a_prompt_that_stops_inside_a_token_is_healed() -> None:
 
 def test_healing_never_contradicts_the_prompt() -> None:
     tokenizer = merging_tokenizer()
-    memory = Memory(MemoryConfig.text(8, 257), tokenizer)
+    memory = Memory(TextConfig(num_banks=8, vocab_size=257), tokenizer)
     memory.memorize("a", tokenizer.encode(["the quick fox, and then the quick badger, and nothing else"])[0])
-    (answer,) = recall_text(memory, memory.cleanup, tokenizer, ["fox, and then the quick z"], 10, 8, 0.99)
+    (answer,) = Session(memory, tokenizer).recall(["fox, and then the quick z"], RecallOptions(max_tokens=10))
     assert answer.text == ""
-    assert answer.continuation.stop == "abstained"
+    assert answer.stop == "abstained"

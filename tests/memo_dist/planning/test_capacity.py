@@ -1,20 +1,22 @@
 """The capacity law against brute force: banks filled with random associations, every token ranked.
 
-Covers: cleanup_law.py and capacity.py. Does not cover: what a text is like (test_repetition.py).
+Covers: models/text/law.py and planning/capacity.py. Does not cover: what a text is like (test_repetition.py).
 """
 
 import numpy as np
 import pytest
+from reference import expanded
 
-from memo_dist import Memory, MemoryConfig
-from memo_dist.files.bit_planes import expand, noise_factor, quantize
+from memo_dist import Memory, TextConfig
+from memo_dist.models.repetition import Repetition, TextSize, unrepeated
 from memo_dist.models.text.associations import Associations, associate
 from memo_dist.models.text.banks import BankRange
+from memo_dist.models.text.bit_planes import noise_factor, quantize
+from memo_dist.models.text.capacity import with_banks_for
 from memo_dist.models.text.cleanup import HashedCleanup
 from memo_dist.models.text.codes import value_words
 from memo_dist.models.text.law import first_probability, noise_covariance
-from memo_dist.planning.capacity import predicted_recall, with_banks_for
-from memo_dist.planning.repetition import Repetition, unrepeated
+from memo_dist.planning.capacity import predicted_recall
 
 VOCAB, BANKS = 2000, 24
 QUERIES = 3000
@@ -26,7 +28,7 @@ def brute_force(load: int, following: tuple[int, ...], bits: int = 16, dim: int 
     Each context has a window of its own in every layer; what follows a longer one follows the shorter ones.
     """
     rng = np.random.default_rng(load + sum(following) + bits)
-    config = MemoryConfig.text(BANKS, VOCAB, inner_dim=dim, num_layers=len(following))
+    config = TextConfig(num_banks=BANKS, vocab_size=VOCAB, inner_dim=dim, num_layers=len(following))
     asked = min(QUERIES, BANKS * load // (2 * sum(following)))
     windows = rng.integers(0, 2**64, (asked, len(following)), dtype=np.uint64)
     tokens = np.argsort(rng.random((asked, VOCAB)), axis=1)[:, : following[0]]  # of each, the first n_l in layer l
@@ -40,7 +42,7 @@ def brute_force(load: int, following: tuple[int, ...], bits: int = 16, dim: int 
     if bits < 16:
         for bank in range(BANKS):
             planes, scale = quantize(banks.store.read(bank, bank + 1)[0], bits)
-            banks.store.fill(bank, np.rint(expand(planes) * scale).astype(np.int16))
+            banks.store.fill(bank, np.rint(expanded(planes) * scale).astype(np.int16))
     reads = banks.retrieve(windows.ravel()).reshape(asked, len(following), dim)
     best = HashedCleanup(config).rank(reads, np.ones((asked, len(following)), bool)).tokens
     share = float((best[:, 0] == tokens[:, 0]).mean())
@@ -95,7 +97,7 @@ def test_a_real_memory_of_random_tokens() -> None:
     rng = np.random.default_rng(0)
     vocab, tokens, load = 2000, 16_000, 6000
     document = rng.integers(0, vocab, tokens)
-    memory = Memory(MemoryConfig.text(3 * tokens // load, vocab))
+    memory = Memory(TextConfig(num_banks=3 * tokens // load, vocab_size=vocab))
     memory.memorize("a", document)
     places = rng.integers(64, tokens, 4000)
     answers = memory.retrieve([document[p - 64 : p] for p in places])
@@ -105,7 +107,7 @@ def test_a_real_memory_of_random_tokens() -> None:
 
 
 def test_beginnings_of_documents_count() -> None:
-    config = MemoryConfig.text(100, 32_000)
+    config = TextConfig(num_banks=100, vocab_size=32_000)
     long, short = (predicted_recall(config, 400_000, 133_333, documents) for documents in (1, 2000))
     only_first = first_probability(4000, (1.0,), 256, 32_000)
     two = first_probability(4000, (1.0, 1.0), 256, 32_000)
@@ -122,12 +124,12 @@ def test_banks_are_the_fewest_that_reach_the_target() -> None:
         10_000, (0.6, 0.8, 0.9), (0.9, 1.0, 1.0), (0.1, 0.0, 0.0), ((0.9, 1, 1, 1, 1), (0.1, 0.8, 9, 3, 2))
     )
     for repetition, noise in ((text, 1.0), (unrepeated(3), 1.0), (text, noise_factor(1))):
-        config = MemoryConfig.text(1, 1000)
-        found = with_banks_for(config, 0.98, 50_000, 10, repetition, noise)
+        config = TextConfig(num_banks=1, vocab_size=1000)
+        found = with_banks_for(config, 0.98, TextSize(50_000, 10, repetition), noise=noise)
         associations = repetition.associations(50_000)
         most = predicted_recall(config, 0.0, 50_000, 10, repetition)
 
         def recall(banks: int, held: float = associations, text: Repetition = repetition, f: float = noise) -> float:
-            return predicted_recall(MemoryConfig.text(banks, 1000), held, 50_000, 10, text, f)
+            return predicted_recall(TextConfig(num_banks=banks, vocab_size=1000), held, 50_000, 10, text, f)
 
         assert recall(found.num_banks) >= 0.98 * most > recall(found.num_banks - 1)

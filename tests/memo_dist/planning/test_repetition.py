@@ -9,17 +9,11 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
-from memo_dist import Memory, MemoryConfig
-from memo_dist.planning.repetition import (
-    TYPICAL,
-    Repetition,
-    _count_distinct,
-    measure_repetition,
-    repetition_of,
-    unrepeated,
-)
+from memo_dist import Memory, TextConfig
+from memo_dist.models.repetition import Repetition, repetition_of, unrepeated
+from memo_dist.planning.repetition import TYPICAL, _count_distinct, measure_repetition
 
-CONFIG = MemoryConfig.text(1, 200, num_heads=2)  # windows of 2, 4 and 8
+CONFIG = TextConfig(num_banks=1, vocab_size=200, num_heads=2)  # windows of 2, 4 and 8
 
 
 def loops(documents: int, seed: int = 0) -> list[np.ndarray]:
@@ -85,7 +79,7 @@ def test_a_part_says_what_the_whole_will_be() -> None:
 
 
 def test_random_tokens_do_not_repeat_themselves() -> None:
-    config = MemoryConfig.text(1, 30_000)
+    config = TextConfig(num_banks=1, vocab_size=30_000)
     rng = np.random.default_rng(0)
     found = measure_repetition([rng.integers(0, 30_000, 5000) for _ in range(20)], config)
     assert found.associations(100_000) > 0.98 * 300_000

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from memo_dist import Memory, MemoryConfig
-from memo_dist.errors import PromptError, TokenizerError
+from memo_dist import Memory, TextConfig
+from memo_dist.errors import PromptError
 
 VOCAB = 1000
 
 
 def memory_of(*documents: list[int], banks: int = 8) -> Memory:
-    memory = Memory(MemoryConfig.text(banks, VOCAB))
+    memory = Memory(TextConfig(num_banks=banks, vocab_size=VOCAB))
     for index, tokens in enumerate(documents):
         memory.memorize(str(index), tokens)
     return memory
@@ -31,7 +31,7 @@ def test_continues_verbatim_from_any_place() -> None:
 
 def test_the_whole_document_follows_from_nothing_but_its_beginning() -> None:
     text = random_tokens(300, 1)
-    (answer,) = memory_of(text).recall([[]], max_tokens=400, at_start=True)
+    (answer,) = memory_of(text).recall([[]], max_tokens=400, from_start=True)
     assert answer.tokens == text
     assert answer.stop == "end_of_document"
     assert answer.windows[0] == 4
@@ -90,7 +90,7 @@ def test_bad_prompts_are_named() -> None:
         memory.recall([[1, 2, 3, 4], [1, 2, 3]])
     with pytest.raises(PromptError, match="token id 1000"):
         memory.recall([[1, 2, 3, 1000]])
-    with pytest.raises(TokenizerError, match="no tokenizer"):
+    with pytest.raises(PromptError, match="no tokenizer"):
         memory.recall(["text"])
 
 

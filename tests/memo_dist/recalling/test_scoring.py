@@ -3,18 +3,18 @@
 import numpy as np
 import pytest
 
-from memo_dist import Memory, MemoryConfig
-from memo_dist.models.text.cleanup import HashedCleanup
+from memo_dist import Memory, TextConfig
+from memo_dist.recalling.lookup import Lookup
 from memo_dist.recalling.scoring import score_tokens
 
 
 def test_every_token_is_scored_as_if_asked_alone() -> None:
     rng = np.random.default_rng(0)
     text = rng.integers(0, 300, 900)
-    memory = Memory(MemoryConfig.text(num_banks=6, vocab_size=300, inner_dim=128))
+    memory = Memory(TextConfig(num_banks=6, vocab_size=300, inner_dim=128))
     memory.memorize("a", text)
     given = np.concatenate([text[100:230], rng.integers(0, 300, 30), text[400:450]])
-    found = score_tokens(memory, HashedCleanup(memory.config), given, 3)
+    found = score_tokens(Lookup(memory), given, 3)
     assert [one.token for one in found] == given.tolist()
     assert [one.score for one in found[:4]] == [None] * 4
     for place in range(4, len(given)):
@@ -28,18 +28,17 @@ def test_every_token_is_scored_as_if_asked_alone() -> None:
 def test_known_text_scores_high_and_foreign_text_low() -> None:
     rng = np.random.default_rng(1)
     text = rng.integers(0, 300, 900)
-    memory = Memory(MemoryConfig.text(num_banks=6, vocab_size=300, inner_dim=128))
+    memory = Memory(TextConfig(num_banks=6, vocab_size=300, inner_dim=128))
     memory.memorize("a", text)
-    cleanup = HashedCleanup(memory.config)
-    known = score_tokens(memory, cleanup, text[100:250], 0)
-    foreign = score_tokens(memory, cleanup, rng.integers(0, 300, 150), 0)
+    known = score_tokens(Lookup(memory), text[100:250], 0)
+    foreign = score_tokens(Lookup(memory), rng.integers(0, 300, 150), 0)
     assert min(one.score for one in known[64:] if one.score is not None) > 0
     assert max(one.score for one in foreign[4:] if one.score is not None) < 0
     assert all(one.alternatives == [] for one in known)
 
 
 def test_texts_shorter_than_a_window_have_no_scores() -> None:
-    memory = Memory(MemoryConfig.text(num_banks=2, vocab_size=50, inner_dim=128))
+    memory = Memory(TextConfig(num_banks=2, vocab_size=50, inner_dim=128))
     for count in range(5):
-        found = score_tokens(memory, HashedCleanup(memory.config), np.arange(count), 2)
+        found = score_tokens(Lookup(memory), np.arange(count), 2)
         assert [one.score for one in found] == [None] * count

@@ -1,6 +1,6 @@
 """Trace: passages of a text that a memory holds are found, others are not; truth is a search for equal tokens.
 
-Covers: memo_dist/recalling/trace.py, the command. Does not cover: evidence (test_decoding.py).
+Covers: memo_dist/recalling/trace.py, the command. Does not cover: evidence (test_cleanup.py).
 """
 
 import html
@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from console.app import main
-from memo_dist import Memory, MemoryConfig, Tokenizer
+from memo_dist import Memory, TextConfig, Tokenizer
 from memo_dist.errors import ConfigError, PromptError
-from memo_dist.files.published import publish
-from memo_dist.models.text.cleanup import HashedCleanup
+from memo_dist.files.published_writer import publish
+from memo_dist.recalling.lookup import Lookup
 from memo_dist.recalling.trace import trace
 
-CONFIG = MemoryConfig.text(num_banks=24, vocab_size=400, inner_dim=128)
+CONFIG = TextConfig(num_banks=24, vocab_size=400, inner_dim=128)
 HELD = [np.random.default_rng(i).integers(0, 400, 500) for i in range(8)]
 
 
@@ -33,8 +33,8 @@ def memory() -> Memory:
 
 
 @pytest.fixture(scope="module")
-def cleanup() -> HashedCleanup:
-    return HashedCleanup(CONFIG)
+def lookup(memory: Memory) -> Lookup:
+    return Lookup(memory)
 
 
 def covered(tokens: np.ndarray, least: int) -> np.ndarray:
@@ -49,7 +49,7 @@ def covered(tokens: np.ndarray, least: int) -> np.ndarray:
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from([8, 16, 17, 65]))
-def test_held_passages_among_strangers_are_found(memory: Memory, cleanup: HashedCleanup, seed: int, least: int) -> None:
+def test_held_passages_among_strangers_are_found(lookup: Lookup, seed: int, least: int) -> None:
     rng = np.random.default_rng(seed)
     pieces = []
     for _ in range(4):
@@ -57,7 +57,7 @@ def test_held_passages_among_strangers_are_found(memory: Memory, cleanup: Hashed
         start, held = int(rng.integers(400)), HELD[int(rng.integers(8))]
         pieces.append(held[start : start + int(rng.integers(1, 100))])
     tokens = np.concatenate(pieces)
-    found, truth = trace(memory, cleanup, tokens, least), covered(tokens, least)
+    found, truth = trace(lookup, tokens, least=least), covered(tokens, least)
     assert (found.held & ~truth).sum() <= 3  # a neighbour that fits by chance
     for start, stop in trace_spans(truth):
         if stop - start >= least + 4:  # shorter ones have less evidence than asked for
@@ -77,9 +77,9 @@ def trace_spans(marks: np.ndarray) -> list[tuple[int, int]]:
     return spans
 
 
-def test_windows_say_how_long_the_match_is(memory: Memory, cleanup: HashedCleanup) -> None:
+def test_windows_say_how_long_the_match_is(lookup: Lookup) -> None:
     strangers = np.random.default_rng(99).integers(0, 400, 50)
-    found = trace(memory, cleanup, np.concatenate([strangers, HELD[0][100:200], strangers[::-1]]))
+    found = trace(lookup, np.concatenate([strangers, HELD[0][100:200], strangers[::-1]]))
     assert set(found.windows[:50]) == {0}
     assert found.windows[50 + 4] in (0, 4)
     assert set(found.windows[50 + 8 : 50 + 16]) == {4}
@@ -90,23 +90,23 @@ def test_windows_say_how_long_the_match_is(memory: Memory, cleanup: HashedCleanu
     assert (found.confidence <= 1 + 1e-9).all()
 
 
-def test_texts_without_anything_to_ask(memory: Memory, cleanup: HashedCleanup) -> None:
-    assert trace(memory, cleanup, np.zeros(0, np.uint32)).spans == []
-    assert trace(memory, cleanup, HELD[0][:3]).spans == []
+def test_texts_without_anything_to_ask(lookup: Lookup) -> None:
+    assert trace(lookup, np.zeros(0, np.uint32)).spans == []
+    assert trace(lookup, HELD[0][:3]).spans == []
 
 
-def test_bad_questions_are_refused(memory: Memory, cleanup: HashedCleanup) -> None:
+def test_bad_questions_are_refused(lookup: Lookup) -> None:
     for least in (0, 4, 66):
-        with pytest.raises(ConfigError, match=rf"--least is {least}; .* 5 to 65 tokens"):
-            trace(memory, cleanup, HELD[0], least)
+        with pytest.raises(ConfigError, match=rf"least is {least}; .* 5 to 65 tokens"):
+            trace(lookup, HELD[0], least=least)
     with pytest.raises(PromptError, match="token id 400"):
-        trace(memory, cleanup, np.array([1, 400]))
+        trace(lookup, np.array([1, 400]))
 
 
 @pytest.fixture(scope="module")
 def text_memory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("text") / "m.memo"
-    made = Memory(MemoryConfig.text(num_banks=6, vocab_size=256, inner_dim=128), Tokenizer.bytes())
+    made = Memory(TextConfig(num_banks=6, vocab_size=256, inner_dim=128), Tokenizer.bytes())
     made.memorize("a", np.frombuffer(SAID.encode(), np.uint8))
     made.save(path)
     return path

@@ -1,7 +1,7 @@
 """Out of core: banks, ledger and pending associations in scratch files give the same bits as in memory.
 
-Covers: shards with a scratch directory, the stores by themselves, a full disk. Does not cover: planning
-(test_plan.py), whole builds under a budget (test_cluster.py).
+Covers: shards with a scratch directory, the pieces of pending associations, a full disk. Does not cover: the stores by
+themselves (contracts/), planning (test_plan.py), whole builds under a budget (test_cluster.py).
 """
 
 import gc
@@ -13,20 +13,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memo_dist import Memory, MemoryConfig
+from memo_dist import Memory, TextConfig
 from memo_dist.errors import NotMemorizedError, StorageError
+from memo_dist.files.opened import open_memory
 from memo_dist.files.shard_writer import write_shard
-from memo_dist.files.stored import StoredMemory
+from memo_dist.models.protocol import ShardRoom
 from memo_dist.models.text import contents as hashed
 from memo_dist.models.text.associations import Associations
 from memo_dist.segments import Segment
 from memo_dist.shard import Shard
 from memo_dist.stores import banks as bank_stores
-from memo_dist.stores.banks import FileBanks, HostBanks, ResidentBanks
-from memo_dist.stores.parts import FileParts, HostParts, ResidentParts
+from memo_dist.stores.banks import HostBanks, ResidentBanks
 from memo_dist.stores.pending import FilePending
 
-CONFIG = MemoryConfig.text(num_banks=7, vocab_size=50, inner_dim=64)
+CONFIG = TextConfig(num_banks=7, vocab_size=50, inner_dim=64)
 NOTHING = np.zeros(0, np.uint32)
 
 
@@ -45,9 +45,9 @@ def documents(seed: int, count: int) -> dict[str, list[int]]:
 
 
 def filled(texts: dict[str, list[int]], scratch: Path | None, banks: range = range(7), buffer: int = 100) -> Shard:
-    shard = Shard(CONFIG, banks, buffer=buffer, expected=4000, scratch=scratch)
+    shard = Shard(CONFIG, banks, room=ShardRoom(buffer=buffer, expected=4000, scratch=scratch))
     for name, tokens in texts.items():
-        shard.add_segments([(name, segment(tokens))])
+        shard.memorize_segments([(name, segment(tokens))])
     return shard
 
 
@@ -64,7 +64,7 @@ def test_a_shard_in_files_has_the_bits_of_one_in_memory(
         theirs = filled(texts, None)
         for shard in (ours, theirs) if forget else ():
             for name, tokens in itertools.islice(texts.items(), count // 2):
-                shard.add_segments([(name, segment(tokens))], sign=-1)
+                shard.forget_segments([(name, segment(tokens))])
         assert np.array_equal(ours.bank_digests(), theirs.bank_digests())
         assert ours.num_associations == theirs.num_associations
         cues = np.random.default_rng(seed).integers(0, 2**64, 20, dtype=np.uint64)
@@ -81,73 +81,32 @@ def test_files_are_written_read_and_merged_as_memory_is(tmp_path: Path) -> None:
     for name, tokens in first.items():
         one.memorize(name, tokens)
     one.save(tmp_path / "one.memo")
-    shard = Shard(CONFIG, range(7), buffer=50, expected=2000, scratch=tmp_path / "scratch")
-    with StoredMemory(tmp_path / "one.memo") as stored:
-        stored.shards[0].load_into(shard)
+    shard = Shard(CONFIG, range(7), room=ShardRoom(buffer=50, expected=2000, scratch=tmp_path / "scratch"))
+    with open_memory(tmp_path / "one.memo") as stored:
+        stored.require_working().files[0].load_into(shard)
     assert np.array_equal(shard.bank_digests(), one.shard.bank_digests())
     for name, tokens in second.items():
-        shard.add_segments([(name, segment(tokens))])
+        shard.memorize_segments([(name, segment(tokens))])
     ours, _ = write_shard(shard, tmp_path / "shard.h5")
-    with StoredMemory(tmp_path / "both.memo") as stored:
+    with open_memory(tmp_path / "both.memo") as stored:
         theirs = stored.manifest.shards[0]
         assert (ours.digests, ours.records, ours.associations) == (theirs.digests, theirs.records, theirs.associations)
-        fresh = Shard(CONFIG, range(2, 5), scratch=tmp_path / "scratch")
-        stored.shards[0].add_into(fresh)
+        fresh = Shard(CONFIG, range(2, 5), room=ShardRoom(scratch=tmp_path / "scratch"))
+        stored.require_working().files[0].add_into(fresh)
     assert np.array_equal(fresh.bank_digests(), memory.shard.bank_digests()[2:5])
 
 
 def test_forgetting_what_is_not_held_is_refused(tmp_path: Path) -> None:
     shard = filled(documents(1, 3), tmp_path)
-    shard.add_segments([("stranger", segment([1, 2, 3, 4, 5]))], sign=-1)
+    shard.forget_segments([("stranger", segment([1, 2, 3, 4, 5]))])
     with pytest.raises(NotMemorizedError):
         shard.flush()
-
-
-@pytest.mark.parametrize("kind", ["resident", "host", "file"])
-def test_every_bank_store_keeps_what_it_is_given(kind: str, tmp_path: Path) -> None:
-    shape = (5, 4, 6)
-    stores = {
-        "resident": lambda: ResidentBanks(shape, "int16"),
-        "host": lambda: HostBanks(shape, "int16"),
-        "file": lambda: FileBanks(tmp_path, shape, "int16"),
-    }
-    store, truth = stores[kind](), np.zeros(shape, np.int16)
-    rng = np.random.default_rng(0)
-    assert np.array_equal(store.read(0, 5), truth)
-    for _ in range(40):
-        index, change = int(rng.integers(5)), rng.integers(-9, 9, shape[1:]).astype(np.int16)
-        if rng.integers(2):
-            store.fill(index, change)
-            truth[index] = change
-        banks = np.flatnonzero(rng.integers(0, 2, 5))
-        groups = [np.sort(g) for g in np.array_split(rng.permutation(banks), int(rng.integers(1, 4))) if len(g)]
-        for group, cells in store.visit(groups, change=False):
-            assert np.array_equal(cells, truth[group])
-        for group, cells in store.visit([range(g[0], g[0] + 1) if len(g) == 1 else g for g in groups]):
-            cells += change
-            truth[group] += change
-        start = int(rng.integers(5))
-        assert np.array_equal(store.read(start, 5), truth[start:])
 
 
 def test_banks_too_large_for_a_device_stay_with_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bank_stores, "room_on_device", lambda xp: 1000)
     assert isinstance(bank_stores.bank_store((5, 10, 10), "int16"), ResidentBanks)
     assert isinstance(bank_stores.bank_store((6, 10, 10), "int16"), HostBanks)
-
-
-def test_parts_grow_shrink_and_move(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    ours, others, theirs = FileParts(tmp_path, 4), HostParts(4), ResidentParts(4)
-    for _ in range(60):
-        index, rows = int(rng.integers(4)), int(rng.integers(0, 200))
-        columns = tuple(rng.integers(0, 1000, rows).astype(kind) for kind in (np.uint64, np.uint32, np.uint32))
-        for store in (ours, others, theirs):
-            store.write(index, (columns[0], columns[1], columns[2]))
-        other = int(rng.integers(4))
-        for store in (ours, others):
-            assert store.lengths == theirs.lengths
-            assert all(np.array_equal(a, b) for a, b in zip(store.read(other), theirs.read(other), strict=True))
 
 
 @pytest.mark.parametrize("piece", [1, 7, 10_000])
@@ -178,8 +137,10 @@ def test_pending_comes_back_part_by_part_and_memorized_first(tmp_path: Path, pie
 
 def test_a_full_scratch_disk_is_told(small_disk: Path) -> None:
     def memorize() -> None:
-        shard = Shard(MemoryConfig.text(400, 500, inner_dim=64), range(400), scratch=small_disk)
-        shard.add_segments([("a", segment(np.random.default_rng(0).integers(0, 500, 60_000).tolist()))])
+        shard = Shard(
+            TextConfig(num_banks=400, vocab_size=500, inner_dim=64), range(400), room=ShardRoom(scratch=small_disk)
+        )
+        shard.memorize_segments([("a", segment(np.random.default_rng(0).integers(0, 500, 60_000).tolist()))])
 
     with pytest.raises(StorageError, match="the disk is full"):
         memorize()

@@ -17,14 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from console.app import main
-from memo_dist import Memory, MemoryConfig
+from memo_dist import Memory, TextConfig
 from memo_dist.batches import BatchInfo, read_batch
 from memo_dist.errors import InputError
-from memo_dist.files.stored import StoredMemory
+from memo_dist.files.opened import open_memory
 from pipelines.batching import stream_batches
 from pipelines.plan import CorpusOptions, TokenCounts, plan_corpus, plan_token_ids
 
-CONFIG = MemoryConfig.text(num_banks=2, vocab_size=500, inner_dim=64)
+CONFIG = TextConfig(num_banks=2, vocab_size=500, inner_dim=64)
 LISTS: list[list[int] | None] = [[3, 1, 4, 1, 5], None, [], [9] * 70, [2, 499], [], [0]]
 ROWS = [[7, 8, 9], [1, 2, 3], None, [4, 4, 4]]  # of one size
 KINDS = {
@@ -51,7 +51,7 @@ def read(*paths: Path, **chosen: Any) -> tuple[dict[str, list[int]], list[BatchI
     documents, infos = {}, []
     for batch in stream_batches(corpus, None, CONFIG.context_length):
         infos.append(BatchInfo.of(batch))
-        for name, segment in read_batch(batch, MemoryConfig.text(num_banks=1, vocab_size=2**31)):
+        for name, segment in read_batch(batch, TextConfig(num_banks=1, vocab_size=2**31)):
             assert (segment.start, len(segment.context), segment.ends) == (0, 0, True)
             assert name not in documents
             documents[name] = segment.tokens.tolist()
@@ -312,7 +312,7 @@ def test_a_memory_built_from_token_ids_is_that_of_the_lists(
     assert summary["digest"] == whole.digest()
     assert (summary["documents"], summary["empty"]) == (len(documents), 2)
     assert summary["tokens"] == sum(map(len, documents.values()))
-    with StoredMemory(tmp_path / "m.memo") as stored:
+    with open_memory(tmp_path / "m.memo") as stored:
         stored.verify()
         assert stored.tokenizer is None
         assert stored.config == CONFIG

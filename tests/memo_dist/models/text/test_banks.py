@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from reference import ReferenceMemory
 
-from memo_dist import MemoryConfig
+from memo_dist import TextConfig
 from memo_dist.errors import BankOverflowError
 from memo_dist.kernels.banks import add_products
 from memo_dist.models.text import banks as cmm
@@ -21,7 +21,7 @@ def some(count: int, vocab: int = 100, seed: int = 0) -> Associations:
 
 
 def banks(count: int, dim: int, plain: bool = False) -> BankRange:
-    config = MemoryConfig.text(count, 100, inner_dim=dim)
+    config = TextConfig(num_banks=count, vocab_size=100, inner_dim=dim)
     return BankRange(config, range(count), value_words(100, dim, 0), plain=plain)
 
 

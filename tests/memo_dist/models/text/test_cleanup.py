@@ -4,20 +4,22 @@ import numpy as np
 import pytest
 from reference import ReferenceMemory
 
-from memo_dist import Memory, MemoryConfig
+from memo_dist import Memory, MemoryConfig, TextConfig
 from memo_dist.measuring.sampling import context_names
 from memo_dist.models.candidates import joined
+from memo_dist.models.repetition import TextSize
 from memo_dist.models.text import cleanup as hashed
+from memo_dist.models.text.capacity import with_banks_for
 from memo_dist.models.text.cleanup import HashedCleanup
 from memo_dist.models.text.law import first_probability
-from memo_dist.planning.capacity import predicted_recall, with_banks_for
+from memo_dist.planning.capacity import predicted_recall
 from memo_dist.sizes import parse_bytes
 
-CONFIG = MemoryConfig.text(num_banks=4, vocab_size=60, inner_dim=128)
+CONFIG = TextConfig(num_banks=4, vocab_size=60, inner_dim=128)
 
 
 def naive_log_odds(reads: np.ndarray, depth: int, config: MemoryConfig) -> np.ndarray:
-    """The formula of decoding.py for one query, token by token."""
+    """The formula of models/text/cleanup.py for one query, token by token."""
     reference = ReferenceMemory(1, config.vocab_size, config.inner_dim)
     size, d = config.vocab_size + 1, config.inner_dim
     result = []
@@ -47,9 +49,10 @@ def test_log_odds_equal_the_formula(depth: int) -> None:
         assert found.tokens[row, 0] == order[0]
 
 
+@pytest.mark.slow
 def test_shortlist_finds_what_a_full_search_finds() -> None:
     rng = np.random.default_rng(0)
-    memory = Memory(MemoryConfig.text(20, 3000))
+    memory = Memory(TextConfig(num_banks=20, vocab_size=3000))
     tokens = rng.integers(0, 3000, 20_000)
     memory.memorize("a", tokens)
     places = rng.integers(64, 20_000, 200)
@@ -66,7 +69,7 @@ def test_capacity_law_agrees_with_a_real_memory(load: int) -> None:
     """Random tokens, so every association is distinct and the ceiling is 1: the law's own assumptions."""
     rng = np.random.default_rng(load)
     vocab, tokens = 2000, load * 2 // 3
-    config = MemoryConfig.text(2, vocab)
+    config = TextConfig(num_banks=2, vocab_size=vocab)
     document = rng.integers(0, vocab, tokens)
     memory = Memory(config)
     memory.memorize("a", document)
@@ -82,11 +85,11 @@ def test_law_reproduces_the_published_capacity() -> None:
 
 
 def test_banks_follow_from_the_target() -> None:
-    few = with_banks_for(CONFIG, 0.9, tokens=100_000, documents=10)
-    many = with_banks_for(CONFIG, 0.99, tokens=100_000, documents=10)
+    few = with_banks_for(CONFIG, 0.9, TextSize(100_000, 10))
+    many = with_banks_for(CONFIG, 0.99, TextSize(100_000, 10))
     assert few.num_banks < many.num_banks
     assert predicted_recall(many, 300_000, 100_000, 10) >= 0.99
-    one_less = MemoryConfig.text(many.num_banks - 1, 60, inner_dim=128)
+    one_less = TextConfig(num_banks=many.num_banks - 1, vocab_size=60, inner_dim=128)
     assert predicted_recall(one_less, 300_000, 100_000, 10) < 0.99
 
 
@@ -112,7 +115,7 @@ def test_context_names_depend_on_exactly_the_window() -> None:
 @pytest.mark.parametrize("vocab_size", [50, 1000, 40_000])
 def test_few_queries_are_answered_as_many_are(vocab_size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The search in packed codes finds what the matrix product finds, in the same order, whatever the load."""
-    config = MemoryConfig.text(1, vocab_size, inner_dim=256)
+    config = TextConfig(num_banks=1, vocab_size=vocab_size, inner_dim=256)
     cleanup, rng = HashedCleanup(config), np.random.default_rng(0)
     codes = cleanup.codebook[rng.integers(0, vocab_size, (40, 3))] * 256
     reads = (codes + rng.standard_normal((40, 3, 256)) * np.linspace(1, 900, 40)[:, None, None]).astype(np.int32)

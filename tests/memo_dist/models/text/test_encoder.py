@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import ReferenceMemory
 
-from memo_dist import MemoryConfig
+from memo_dist import MemoryConfig, TextConfig
 from memo_dist.models.text import encoder as hashed
 from memo_dist.models.text.associations import Associations, associate, bank_edge, bank_of
 from memo_dist.models.text.encoder import HashedEncoder
 from memo_dist.segments import Segment
 
-CONFIG = MemoryConfig.text(num_banks=5, vocab_size=50, inner_dim=64)
+CONFIG = TextConfig(num_banks=5, vocab_size=50, inner_dim=64)
 NOTHING = np.zeros(0, np.uint32)
 
 
@@ -45,7 +45,7 @@ def encode(segments: list[Segment], config: MemoryConfig = CONFIG, plain: bool =
 )
 def test_associations_equal_the_reference(tokens: list[int], shape: tuple[int, int], seed: int, plain: bool) -> None:
     heads, layers = shape
-    config = MemoryConfig.text(5, 50, inner_dim=64, num_heads=heads, num_layers=layers, seed=seed)
+    config = TextConfig(num_banks=5, vocab_size=50, inner_dim=64, num_heads=heads, num_layers=layers, seed=seed)
     reference = ReferenceMemory(5, 50, 64, heads, layers, seed)
     assert encode([segment(tokens)], config, plain) == sorted(reference.associations(tokens))
 

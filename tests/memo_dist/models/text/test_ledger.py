@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from memo_dist.errors import NotMemorizedError
+from memo_dist.errors import CountOverflowError, NotMemorizedError
 from memo_dist.models.text.associations import Associations
 from memo_dist.models.text.ledger import _MAX_COUNT, Change, Entries, Ledger, _counted, _merged, _merged_in_one_pass
 
@@ -84,7 +84,7 @@ def test_one_pass_merges_like_sorts_and_sums(old: dict[tuple[int, int], int], ne
     def outcome(merged: Callable[[Entries, Entries], tuple[Entries, Change]]) -> object:
         try:
             kept, change = merged(sorted_entries(old, np.uint32), sorted_entries(new, np.int64))
-        except (NotMemorizedError, OverflowError) as error:
+        except (NotMemorizedError, CountOverflowError) as error:
             return type(error)
         both = (change.added, change.removed)
         arrays = [kept.names, kept.tokens, kept.counts, *(a for c in both for a in (c.names, c.tokens))]
@@ -94,7 +94,7 @@ def test_one_pass_merges_like_sorts_and_sums(old: dict[tuple[int, int], int], ne
     if isinstance(plain, list):
         assert fast == plain
     else:
-        assert fast in (NotMemorizedError, OverflowError)  # with faults of both kinds, which is met first differs
+        assert fast in (NotMemorizedError, CountOverflowError)  # with faults of both kinds, which is met first differs
 
 
 @settings(deadline=None)

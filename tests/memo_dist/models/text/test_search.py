@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memo_dist import MemoryConfig
+from memo_dist import TextConfig
 from memo_dist.models.candidates import Candidates
 from memo_dist.models.text.cleanup import HashedCleanup, in_steps
 from memo_dist.models.text.codes import signs, value_words
@@ -74,7 +74,7 @@ def ranked_by_product(cleanup: HashedCleanup, reads: np.ndarray, filled: np.ndar
 
 @cache
 def cleanup_of(vocab_size: int) -> HashedCleanup:
-    return HashedCleanup(MemoryConfig.text(1, vocab_size, inner_dim=256))
+    return HashedCleanup(TextConfig(num_banks=1, vocab_size=vocab_size, inner_dim=256))
 
 
 @settings(max_examples=25, deadline=None)

@@ -1,0 +1,1 @@
+"""Benchmarks: scripts that measure, and the claims of docs/ that they stand behind. See README.md."""

@@ -1,0 +1,1 @@
+"""Benchmarks of building: pace, memory, disk, plans."""

@@ -1,0 +1,1 @@
+"""Benchmarks of recall: what is right, how sure, at what cost."""

@@ -1,0 +1,68 @@
+"""Format: what the files of a memory directory are called, and what a shard file says of itself.
+
+Covers: types, versions, names, root attributes. Does not cover: datasets (shard_writer.py, published_writer.py), the
+manifest's fields (manifest.py). The format is stated in docs/reference/format.md.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from memo_dist.config import MemoryConfig
+from memo_dist.errors import DamagedMemoryError
+from memo_dist.models import model_of
+from memo_dist.models.text.bit_planes import EXACT
+
+SHARD_TYPE = b"memo-dist shard"
+PUBLISHED_TYPE = b"memo-dist published shard"
+FORMAT_VERSION = 2
+
+Attributes = dict[str, bytes | int]
+
+
+def shard_file(index: int) -> str:
+    """The name of a new memory's shard file."""
+    return f"shard-{index:05d}.h5"
+
+
+def shard_attributes(config: MemoryConfig, tokenizer_hash: str, banks: range) -> Attributes:
+    """Of a shard that can change. Texts have a fixed length: HDF5 can hang on a damaged variable one."""
+    attributes: Attributes = {
+        "type": SHARD_TYPE,
+        "version": FORMAT_VERSION,
+        "config": config.fingerprint.encode(),
+        "tokenizer": (tokenizer_hash or "none").encode(),
+        "first_bank": banks.start,
+        "stop_bank": banks.stop,
+    }
+    return {**attributes, **model_of(config).file_attributes(config)}
+
+
+def published_attributes(config: MemoryConfig, tokenizer_hash: str, banks: range, *, bits: int) -> Attributes:
+    """Of a published shard: the same, and the bits of a cell."""
+    return {**shard_attributes(config, tokenizer_hash, banks), "type": PUBLISHED_TYPE, "bits": bits}
+
+
+def write_attributes(file: Any, attributes: Attributes) -> None:
+    """Put them into an h5py.File."""
+    for name, value in attributes.items():
+        file.attrs[name] = np.bytes_(value) if isinstance(value, bytes) else value
+
+
+def require_attributes(file: Any, path: Path, attributes: Attributes) -> None:
+    """Compare an h5py.File's with what the manifest implies.
+
+    Raises:
+        DamagedMemoryError: one differs; the file is named. KeyError: one is missing.
+    """
+    for name, value in attributes.items():
+        found = file.attrs[name]
+        if found != value:
+            raise DamagedMemoryError(f"{path} has {name} {found!r}; the manifest says {value!r}")
+
+
+def published_layout(config: MemoryConfig, bits: int) -> tuple[tuple[int, ...], str]:
+    """Shape and type of a published bank."""
+    dim = config.inner_dim
+    return ((dim, dim), "<i2") if bits == EXACT else ((bits, dim, dim // 64), "<u8")

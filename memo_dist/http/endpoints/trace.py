@@ -1,0 +1,72 @@
+"""POST /v1/trace: which passages of a text the memory holds.
+
+Covers: the request's body, its ask, its answer. Does not cover: finding the passages (recalling/trace.py).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, Field, StrictInt, StrictStr
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from memo_dist.errors import ConfigError, PromptError
+from memo_dist.http.answerer import Answerer
+from memo_dist.http.asks import Ask, Refusal
+from memo_dist.http.front import Endpoint, Front
+from memo_dist.recalling.options import DEFAULTS
+from memo_dist.recalling.trace import DEFAULT_LEAST, trace_text
+
+_READ = 32  # characters of a text that is traced cost about as much as a token that is recalled
+
+
+class TraceBody(BaseModel):
+    """What clients send; see recalling/trace.py."""
+
+    text: StrictStr
+    least: StrictInt = DEFAULT_LEAST
+    min_confidence: Annotated[float, Field(ge=0, le=1)] = DEFAULTS.min_confidence
+    model: StrictStr | None = None
+
+
+@dataclass(frozen=True)
+class TraceAsk(Ask):
+    """A text to look up; answered by what `memo-dist trace --json` says of it."""
+
+    text: str
+    least: int
+    min_confidence: float
+
+    @property
+    def weight(self) -> int:
+        return len(self.text) // _READ
+
+    @classmethod
+    def answered(cls, answerer: Answerer, asks: Sequence[Self]) -> list[dict[str, Any] | Refusal]:
+        return [ask._answered(answerer) for ask in asks]
+
+    def _answered(self, answerer: Answerer) -> dict[str, Any] | Refusal:
+        session = answerer.session
+        try:
+            traced = trace_text(
+                session.lookup,
+                session.tokenizer,
+                self.text,
+                least=self.least,
+                min_confidence=self.min_confidence,
+                most_tokens=answerer.most_tokens,
+            )
+        except (ConfigError, PromptError) as error:  # of the question; what is wrong with the memory is not for clients
+            return Refusal(str(error))
+        return traced.to_dict()
+
+
+async def look_up(front: Front, request: Request) -> Response:
+    body = TraceBody.model_validate_json(await request.body())
+    if body.model is not None:
+        front.require_model(body.model)
+    return JSONResponse(await front.ask(request, TraceAsk(body.text, body.least, body.min_confidence)))
+
+
+ENDPOINT = Endpoint("/v1/trace", look_up, "POST")

@@ -1,0 +1,113 @@
+"""Front: what the handlers of all endpoints share: the replicas, the model's name, the limits, the metrics.
+
+Covers: asking a replica, retries, clients that leave; what an endpoint is. Does not cover: the endpoints (endpoints/),
+limits and keys (guards.py).
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from memo_dist.http.asks import Ask, Refusal
+from memo_dist.http.errors import ClientGoneError, RefusedError, ReplicaLostError
+from memo_dist.http.limits import Limits
+from memo_dist.http.metrics import Metrics
+
+_TRIES = 4
+_AGAIN_SECONDS = 0.25  # before asking once more, times the number of tries
+_log = logging.getLogger("memo_dist.serve")
+
+
+class Replicas(Protocol):
+    """Whoever answers the front: replicas somewhere, or one Answerer in this process."""
+
+    def ask(self, ask: Ask) -> Awaitable[Any]:
+        """The answer to an ask, or a Refusal.
+
+        Raises:
+            ReplicaLostError: the replica that was asked is gone.
+        """
+        ...
+
+    def healthy(self) -> Awaitable[int]:
+        """How many replicas are up."""
+        ...
+
+
+class Front:
+    """One served memory, as its handlers see it.
+
+    Args:
+        name: of the model, as clients must give it.
+    """
+
+    def __init__(self, replicas: Replicas, name: str, *, limits: Limits, metrics: Metrics) -> None:
+        self.replicas, self.name, self.limits, self.metrics = replicas, name, limits, metrics
+        self.created = int(time.time())
+
+    def require_model(self, model: str) -> None:
+        """Raise RefusedError if a client names another model."""
+        if model != self.name:
+            message = f"there is no model {model[:80]!r}; this service has {self.name!r}"
+            raise RefusedError(message, 404, "model_not_found")
+
+    async def ask(self, request: Request, ask: Ask) -> Any:
+        """What a replica answers; asked again of another if it was lost, since asking changes nothing.
+
+        Raises:
+            RefusedError: the ask cannot be answered. ClientGoneError: the client left. TimeoutError: no answer in time.
+            HTTPException: no replica answers.
+        """
+        gone = asyncio.create_task(_until_gone(request))
+        try:
+            async with asyncio.timeout(self.limits.answer_seconds):
+                found = await self._asked(ask, gone)
+        finally:
+            gone.cancel()
+        if isinstance(found, Refusal):
+            raise RefusedError(found.reason)
+        return found
+
+    async def _asked(self, ask: Ask, gone: "asyncio.Task[None]") -> Any:
+        for attempt in range(1, _TRIES + 1):
+            answer = asyncio.ensure_future(self.replicas.ask(ask))
+            try:
+                await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
+                if answer.done():
+                    return answer.result()
+                self.metrics.abandoned.inc()
+                raise ClientGoneError
+            except ReplicaLostError as error:
+                _log.warning("a replica was lost (attempt %d of %d): %s", attempt, _TRIES, error)
+                self.metrics.retries.inc()
+                await asyncio.sleep(_AGAIN_SECONDS * attempt)
+            finally:
+                answer.cancel()
+        raise HTTPException(503, "no replica answers; come again in a second")
+
+
+async def _until_gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A path and its handler.
+
+    Attributes:
+        path: as Starlette writes it; metrics name it, unless it has a parameter.
+        needs_key: whether a client must show an API key, if the service has keys.
+    """
+
+    path: str
+    handle: Callable[[Front, Request], Awaitable[Response]]
+    method: str = "GET"
+    needs_key: bool = True

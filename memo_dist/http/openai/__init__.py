@@ -1,0 +1,1 @@
+"""What OpenAI's clients say and hear: bodies of requests, answers spelled as choices."""

@@ -1,0 +1,59 @@
+"""Choices: one prompt of a completion request, and its answer, free of HTTP.
+
+Covers: dataclasses. Does not cover: answering (completing.py), spelling answers for clients (spelling.py).
+"""
+
+from dataclasses import dataclass, field
+
+from memo_dist.recalling.options import RecallOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptAsk:
+    """One prompt and how to continue it.
+
+    Attributes:
+        prompt: a text, or token ids.
+        scored: give log-probabilities of tokens and of their rivals.
+        echoed: give the prompt's own tokens too.
+    """
+
+    prompt: str | list[int]
+    options: RecallOptions
+    scored: bool = False
+    echoed: bool = False
+
+
+@dataclass(frozen=True)
+class SpelledToken:
+    """A token as text, its log-probability, and its most probable rivals, best first."""
+
+    text: str
+    log_probability: float | None = None
+    rivals: list[tuple[str, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """One continuation.
+
+    Attributes:
+        tokens: after the prompt; a token that repeats the prompt's end is left out.
+        confidences, windows: of each token, as in Continuation.
+        stop: "length", "end_of_document" or "abstained"; stop_confidence: as in Continuation.
+    """
+
+    tokens: list[SpelledToken]
+    confidences: list[float]
+    windows: list[int]
+    stop: str
+    stop_confidence: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to one PromptAsk: at least one choice, best first. `prompt` is empty unless it was to be echoed."""
+
+    prompt_tokens: int
+    prompt: list[SpelledToken]
+    choices: list[Choice]

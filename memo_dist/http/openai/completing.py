@@ -1,0 +1,151 @@
+"""Completing: prompts of completion requests -> choices, tokens as text, log-probabilities.
+
+Covers: the ask of POST /v1/completions. Does not cover: continuation (recalling/), HTTP (endpoints/completions.py).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+
+from memo_dist.http.answerer import Answerer
+from memo_dist.http.asks import Ask, Refusal
+from memo_dist.http.openai.choices import Answer, Choice, PromptAsk, SpelledToken
+from memo_dist.models.candidates import Alternative
+from memo_dist.recalling.options import RecallOptions
+from memo_dist.recalling.probabilities import log_probabilities
+from memo_dist.recalling.recall import Continuation
+from memo_dist.recalling.scoring import score_tokens
+from memo_dist.recalling.session import Question, Session
+
+RIVALS = 8  # of each step, among which the probabilities are divided
+END = "<|end of document|>"
+_READ = 32  # characters of a prompt that is scored cost about as much as a token that is recalled
+
+
+@dataclass(frozen=True)
+class CompletionAsk(Ask):
+    """The prompts of one request; answered by a list with an Answer for each."""
+
+    prompts: list[PromptAsk]
+
+    @property
+    def weight(self) -> int:
+        return sum(_weight(prompt) for prompt in self.prompts)
+
+    def turns(self, most: int) -> Iterator[Self]:
+        some: list[PromptAsk] = []
+        for prompt in self.prompts:
+            if some and sum(map(_weight, [*some, prompt])) > most:
+                yield replace(self, prompts=some)
+                some = []
+            some.append(prompt)
+        if some:
+            yield replace(self, prompts=some)
+
+    def joined(self, answers: list[list[Answer]]) -> list[Answer]:
+        return [answer for several in answers for answer in several]
+
+    @classmethod
+    def answered(cls, answerer: Answerer, asks: Sequence[Self]) -> list[list[Answer] | Refusal]:
+        found = iter(complete(answerer, [prompt for ask in asks for prompt in ask.prompts]))
+        answers: list[list[Answer] | Refusal] = []
+        for ask in asks:
+            mine = [next(found) for _ in ask.prompts]
+            refused = next((one for one in mine if isinstance(one, Refusal)), None)
+            answers.append(refused or [one for one in mine if isinstance(one, Answer)])
+        return answers
+
+
+def _weight(prompt: PromptAsk) -> int:
+    return prompt.options.max_tokens + (len(prompt.prompt) // _READ if prompt.scored and prompt.echoed else 0)
+
+
+def complete(answerer: Answerer, prompts: list[PromptAsk]) -> list[Answer | Refusal]:
+    """One answer for each prompt, in order; prompts of the same options are recalled together."""
+    answers: dict[int, Answer | Refusal] = {}
+    groups: dict[RecallOptions, list[int]] = {}
+    for place, prompt in enumerate(prompts):
+        groups.setdefault(_options(prompt), []).append(place)
+    for options, places in groups.items():
+        asked = [prompts[place] for place in places]
+        questions = answerer.session.questions([one.prompt for one in asked], options, ["the prompt"] * len(asked))
+        questions = [_bounded(question, answerer.most_tokens) for question in questions]
+        found = answerer.session.answer(questions, options)
+        for place, question, several in zip(places, questions, found, strict=True):
+            answers[place] = _answer(answerer.session, prompts[place], question, several=several)
+    return [answers[place] for place in range(len(prompts))]
+
+
+def _options(prompt: PromptAsk) -> RecallOptions:
+    return replace(prompt.options, top_k=RIVALS) if prompt.scored else prompt.options
+
+
+def _bounded(question: Question, most: int) -> Question:
+    """The question, refused if it has more tokens than the service takes."""
+    if len(question.ids) <= most:
+        return question
+    return replace(question, error=f"the prompt has {len(question.ids):,} tokens; this service takes {most:,} at most")
+
+
+def _answer(
+    session: Session, prompt: PromptAsk, question: Question, *, several: list[Continuation]
+) -> Answer | Refusal:
+    if question.error is not None:
+        return Refusal(question.error)
+    spelling = _Spelling(session)
+    echoed = spelling.prompt(question.ids, prompt.scored) if prompt.echoed else []
+    return Answer(len(question.ids), echoed, [spelling.choice(found) for found in several])
+
+
+class _Spelling:
+    """Tokens as text, with their log-probabilities."""
+
+    def __init__(self, session: Session) -> None:
+        self._session, self._tokenizer = session, session.tokenizer
+
+    def choice(self, found: Continuation) -> Choice:
+        """A continuation, without what the prompt has said of it."""
+        said = 0 if found.text is None else len(self._tokenizer.decode(found.tokens)) - len(found.text)
+        tokens, kept = [], []
+        for place, piece in enumerate(self._tokenizer.pieces(found.tokens)):
+            rest, said = piece[said:], max(0, said - len(piece))
+            if piece and not rest:
+                continue  # the prompt said this token whole
+            rivals = found.alternatives[place]
+            scored = self._scored(found.scores[place], rivals, found.tokens[place]) if rivals else (None, [])
+            tokens.append(SpelledToken(rest, *scored))
+            kept.append(place)
+        return Choice(
+            tokens=tokens,
+            confidences=[found.confidences[place] for place in kept],
+            windows=[int(found.windows[place]) for place in kept],
+            stop=found.stop,
+            stop_confidence=found.stop_confidence,
+        )
+
+    def prompt(self, ids: np.ndarray, scored: bool) -> list[SpelledToken]:
+        """The prompt's own tokens."""
+        pieces = self._tokenizer.pieces(ids.tolist())
+        if not scored:
+            return [SpelledToken(piece) for piece in pieces]
+        spelled = []
+        for piece, one in zip(pieces, score_tokens(self._session.lookup, ids, RIVALS), strict=True):
+            found = (None, []) if one.score is None else self._scored(one.score, one.alternatives, one.token)
+            spelled.append(SpelledToken(piece, *found))
+        return spelled
+
+    def _scored(self, score: float, rivals: list[Alternative], token: int) -> tuple[float, list[tuple[str, float]]]:
+        """A token's log-probability among its rivals, and theirs."""
+        others = [one for one in rivals if one.token != token]
+        logs = log_probabilities(np.array([score, *(one.score for one in others)])).tolist()
+        ranked = sorted(zip([token, *(one.token for one in others)], logs, strict=True), key=lambda pair: -pair[1])
+        return logs[0], [(self._word(one), log) for one, log in ranked]
+
+    def _word(self, token: int) -> str:
+        """A name of its own for every token: parts of a character would all be U+FFFD."""
+        if token >= self._session.lookup.config.vocab_size:
+            return END
+        text = self._tokenizer.decode([token])
+        return f"token:{token}" if "\ufffd" in text else text

@@ -1,0 +1,59 @@
+"""RecallOptions: how a prompt is continued; the one set of settings, with the only defaults.
+
+Covers: settings, their ranges. Does not cover: the prompts (session.py), the reader that is asked (lookup.py).
+"""
+
+from dataclasses import dataclass
+from typing import TypedDict
+
+from memo_dist.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecallOptions:
+    """Settings of recall, for the command line, Python, jobs and the service.
+
+    Attributes:
+        max_tokens: the longest continuation, in tokens; 0 asks the memory nothing.
+        min_confidence: in [0, 1]; where no token that is at least this sure follows, recall abstains.
+        beam: rival continuations that are followed at a time; 1 is greedy.
+        from_start: the prompts are beginnings of documents; then any length will do, even none.
+        top_k: alternatives of each step to report.
+        count: different continuations of each prompt, at most.
+
+    Raises:
+        ConfigError: a setting is out of range; it is named.
+    """
+
+    max_tokens: int = 50
+    min_confidence: float = 0.99
+    beam: int = 8
+    from_start: bool = False
+    top_k: int = 0
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        for name, least in (("max_tokens", 0), ("beam", 1), ("top_k", 0), ("count", 1)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ConfigError(f"{name} is {value!r}; expected a whole number: give {least} or more")
+        if not isinstance(self.min_confidence, int | float) or not 0 <= self.min_confidence <= 1:
+            raise ConfigError(
+                f"min_confidence is {self.min_confidence!r}; expected a probability: give a number from 0 to 1"
+            )
+        if not isinstance(self.from_start, bool):
+            raise ConfigError(f"from_start is {self.from_start!r}; expected a truth value: give True or False")
+
+
+class RecallSettings(TypedDict, total=False):
+    """The settings of RecallOptions, where a function takes them by name."""
+
+    max_tokens: int
+    min_confidence: float
+    beam: int
+    from_start: bool
+    top_k: int
+    count: int
+
+
+DEFAULTS = RecallOptions()

@@ -1,0 +1,54 @@
+"""Page: a traced text with its held passages marked, as pieces or as HTML.
+
+Covers: shades, pieces, one page of HTML. Does not cover: finding the passages (trace.py), terminals.
+"""
+
+import html
+import itertools
+
+import numpy as np
+
+from memo_dist.recalling.trace import TracedText
+
+_SHADES = ("#fff3bf", "#ffc078", "#ff8787")  # by the window that matched, shortest first
+
+
+def marked_pieces(traced: TracedText) -> list[tuple[str, int, str]]:
+    """The whole text in pieces: (text, longest window that matched, shade); window 0 and "" where nothing is held."""
+    marks, windows = _marks(traced), traced.memory_windows
+    shade = np.zeros(len(traced.text) + 1, np.int64)
+    for (start, stop), mark in zip(traced.places, marks.tolist(), strict=True):
+        shade[start:stop] = mark
+    edges = [0, *(np.flatnonzero(np.diff(shade[:-1])) + 1).tolist(), len(traced.text)]
+    pieces = []
+    for start, stop in itertools.pairwise(edges):
+        if start < stop:
+            mark = int(shade[start])
+            window = windows[min(mark, len(windows)) - 1] if mark else 0
+            pieces.append((traced.text[start:stop], window, _SHADES[min(mark, len(_SHADES)) - 1] if mark else ""))
+    return pieces
+
+
+def _marks(traced: TracedText) -> np.ndarray:
+    """0 for tokens that are not held, else 1 + the index of the longest window that matched, but 1 at least."""
+    longest = np.searchsorted(np.array(traced.memory_windows), traced.found.windows, side="right")
+    return np.where(traced.found.held, np.maximum(longest, 1), 0)
+
+
+def page(traced: TracedText, title: str) -> str:
+    """One page of HTML: a legend, and the text with its passages shaded."""
+    body = [
+        f'<mark style="background:{shade}" title="{window} tokens and the next">{html.escape(text)}</mark>'
+        if shade
+        else html.escape(text)
+        for text, window, shade in marked_pieces(traced)
+    ]
+    legend = " ".join(
+        f'<mark style="background:{shade}">{window} tokens and the next</mark>'
+        for shade, window in zip(_SHADES, traced.memory_windows, strict=False)
+    )
+    return (
+        f"<!doctype html><meta charset=utf-8><title>{html.escape(title)}</title>"
+        f"<h1>{html.escape(title)}</h1><p>held, by the longest window that matched: {legend}</p>"
+        f"<pre style='white-space:pre-wrap'>{''.join(body)}</pre>\n"
+    )

@@ -1,0 +1,161 @@
+"""Session: what is asked of each kind of prompt, what is refused, and that many together are answered as each alone.
+
+Covers: recalling/session.py, options.py, confidence.py, one prompt or several in Python. Does not cover: healing
+(measuring/test_evaluation.py), equality of the surfaces (test_one_answer.py).
+"""
+
+import math
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import pytest
+
+from memo_dist import Memory, RecallOptions, Session, TextConfig, Tokenizer
+from memo_dist.errors import ConfigError, PromptError, TokenizerError
+from memo_dist.recalling.confidence import PRIOR, STAYS, confidence, confirmed_by_later, next_prior
+from memo_dist.recalling.options import DEFAULTS, RecallSettings
+
+TEXT = "a sentence that is held by the memory, word by word, and then another one that follows it to the end."
+CONFIG = TextConfig(num_banks=12, vocab_size=256, inner_dim=128)
+
+
+@pytest.fixture(scope="module")
+def memory() -> Memory:
+    made = Memory(CONFIG, Tokenizer.bytes())
+    made.memorize("text", list(TEXT.encode()))
+    return made
+
+
+@pytest.fixture(scope="module")
+def bare() -> Memory:
+    made = Memory(CONFIG)
+    made.memorize("text", list(TEXT.encode()))
+    return made
+
+
+def test_a_text_is_answered_by_a_text_and_ids_by_ids(memory: Memory) -> None:
+    ids = list(TEXT[:30].encode())
+    by_text = memory.recall(TEXT[:30], max_tokens=9)
+    assert (by_text.prompt, by_text.text, by_text.healed) == (TEXT[:30], TEXT[30:39], 0)
+    for prompt in (ids, np.array(ids), np.array(ids, np.uint8)):
+        by_ids = memory.recall(prompt, max_tokens=9)
+        assert (by_ids.prompt, by_ids.text) == (ids, None)
+        assert bytes(by_ids.tokens).decode() == TEXT[30:39]
+
+
+def test_several_prompts_of_both_kinds_are_answered_as_each_alone(memory: Memory) -> None:
+    prompts: list[Any] = [TEXT[:30], list(TEXT[:40].encode()), "nothing like this is held", TEXT[5:50]]
+    together = memory.recall(prompts, max_tokens=9, top_k=2)
+    assert together == [memory.recall(prompt, max_tokens=9, top_k=2) for prompt in prompts]
+    assert [found.text is None for found in together] == [False, True, False, False]
+    assert memory.recall([]) == []
+
+
+def test_a_memory_without_a_tokenizer_reads_numbers(bare: Memory) -> None:
+    ids = list(TEXT[:30].encode())
+    for spelled in (" ".join(map(str, ids)), ", ".join(map(str, ids))):
+        found = bare.recall(spelled, max_tokens=9)
+        assert found == bare.recall(ids, max_tokens=9)
+        assert (found.prompt, found.text) == (ids, None)
+    with pytest.raises(PromptError, match=r"'a text' is no list of token ids.*no tokenizer"):
+        bare.recall("a text")
+    with pytest.raises(TokenizerError, match="bare token ids"):
+        _ = bare.session.tokenizer
+
+
+REFUSED: dict[str, tuple[Any, str]] = {
+    "a short text": ("abc", r"prompt 2 \('abc'\) has 3 tokens; the shortest window is 4"),
+    "short ids": ([1, 2], "prompt 2 has 2 tokens; the shortest window is 4"),
+    "a foreign id": ([1, 2, 3, 256], "prompt 2 has token id 256; the vocabulary has 256"),
+    "a negative id": ([1, 2, 3, -7], "prompt 2 has token id -7; the vocabulary has 256"),
+    "a huge id": ([1, 2, 3, 2**70], "no list of token ids"),
+    "ids of two levels": ([[1, 2], [3, 4]], "no list of token ids"),
+    "half a character": ("\ud800 and more", "prompt 2 .*UTF-8"),
+}
+
+
+@pytest.mark.parametrize(("prompt", "reason"), REFUSED.values(), ids=REFUSED)
+def test_a_prompt_that_cannot_be_asked_is_refused_alone(memory: Memory, prompt: Any, reason: str) -> None:
+    session, options = memory.session, RecallOptions(max_tokens=5)
+    prompts = [TEXT[:30], prompt, TEXT[:40]]
+    first, second, third = (found for (found,) in session.answer(session.questions(prompts, options), options))
+    assert (first.text, third.text) == (TEXT[30:35], TEXT[40:45])
+    assert (second.stop, second.tokens) == ("refused", [])
+    with pytest.raises(PromptError, match=reason) as raised:
+        session.recall(prompts, options)
+    assert second.error == str(raised.value)
+    assert "--" not in str(raised.value)
+
+
+def test_refusals_name_prompts_as_their_caller_does(memory: Memory) -> None:
+    (question,) = memory.session.questions(["abc"], names=["row seven"])
+    assert str(question.error).startswith("row seven has 3 tokens")
+
+
+def test_beginnings_may_be_of_any_length(memory: Memory) -> None:
+    for length in (0, 1, 3, 10):
+        assert memory.recall(TEXT[:length], max_tokens=9, from_start=True).text == TEXT[length : length + 9]
+
+
+def test_no_tokens_ask_nothing_of_the_memory() -> None:
+    class Silent:
+        config = CONFIG
+
+        def read(self, cues: np.ndarray) -> np.ndarray:
+            raise AssertionError("the memory was asked")
+
+    found = Session(Silent(), Tokenizer.bytes()).recall([TEXT, [1]], RecallOptions(max_tokens=0))
+    assert [(one.tokens, one.stop, one.text) for one in found] == [([], "length", ""), ([], "length", None)]
+
+
+def test_several_continuations_begin_with_the_one_that_recall_gives(memory: Memory) -> None:
+    two = Memory(CONFIG, Tokenizer.bytes())
+    for name, end in (("a", "left by the river."), ("b", "right by the hill.")):
+        two.memorize(name, list(f"where the road parts after a long and common way, turn {end}".encode()))
+    prompt = "the road parts after a long and common way, turn "
+    several = two.session.recall_several([prompt], RecallOptions(count=3))[0]
+    assert {found.text for found in several} == {"left by the river.", "right by the hill."}
+    assert several[0] == two.recall(prompt)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("max_tokens", -1),
+        ("max_tokens", 2.5),
+        ("beam", 0),
+        ("top_k", -1),
+        ("count", 0),
+        ("min_confidence", 1.01),
+        ("min_confidence", -0.1),
+        ("min_confidence", math.nan),
+        ("from_start", 1),
+    ],
+)
+def test_settings_out_of_range_are_named_with_what_to_give(memory: Memory, setting: str, value: Any) -> None:
+    settings: Any = {setting: value}
+    with pytest.raises(ConfigError, match=f"^{setting} is {value}; expected .*: give "):
+        memory.recall(TEXT, **settings)
+
+
+def test_settings_by_name_are_those_of_the_options() -> None:
+    assert list(RecallSettings.__annotations__) == [field.name for field in fields(RecallOptions)]
+    assert RecallOptions() == DEFAULTS
+
+
+def test_confidence_is_bayes_rule() -> None:
+    for log_odds in (-9.0, -0.5, 0.0, 3.0):
+        for prior in (0.001, PRIOR, 0.999):
+            odds = math.exp(log_odds) * prior / (1 - prior)
+            assert confidence(np.array([[log_odds]]), prior)[0, 0] == pytest.approx(odds / (1 + odds))
+    rows = confidence(np.zeros((2, 3)), np.array([0.25, 0.75]))
+    assert rows.tolist() == pytest.approx(np.array([[0.25] * 3, [0.75] * 3]))
+    assert np.isfinite(confidence(np.array([[1e9, -1e9]]))).all()
+    assert next_prior(0.5) == 0.5 * STAYS < 0.5
+
+
+def test_later_tokens_confirm_earlier_ones() -> None:
+    assert confirmed_by_later([0.2, 0.9, 0.5, 0.7]) == [0.9, 0.9, 0.7, 0.7]
+    assert confirmed_by_later([0.2, 0.9, 0.5], 0.95) == [0.95, 0.95, 0.95]
+    assert confirmed_by_later([]) == []
