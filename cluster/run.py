@@ -129,7 +129,7 @@ class Run:
         graphs = delayed_batches(
             [unit for unit in corpus.units if unit.batch_id not in applied],
             corpus.options,
-            ray.put(self.prepared.choice.tokenizer),
+            tokenizer=ray.put(self.prepared.choice.tokenizer),
             context_length=plan.config.context_length,
             selection=ray.put(self.task.selection),
         )
