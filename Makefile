@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CORPUS = $(shell $(PYTHON) -c "import sysconfig; print(sysconfig.get_path('stdlib'))")
 
-.PHONY: setup demo test test-quick lint lock clean
+.PHONY: setup demo test test-quick lint docs lock clean
 
 setup: .venv/.done
 
@@ -14,9 +14,9 @@ setup: .venv/.done
 	touch $@
 
 demo: setup
-	$(BIN)/python examples/standard_library.py $(CORPUS)
+	$(BIN)/python examples/02_build_and_recall.py $(CORPUS)
 
-test: setup lint
+test: setup lint docs
 	$(BIN)/python -m pytest
 
 test-quick: setup
@@ -27,6 +27,9 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy benchmarks examples
+
+docs: setup
+	$(BIN)/python -m mkdocs build --strict --quiet
 
 # Pins every version by number and hash; names no address.
 lock:

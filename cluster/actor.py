@@ -20,9 +20,18 @@ from memo_dist.models.protocol import ShardRoom
 from memo_dist.shard import Applied, Shard
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ShardSpec:
-    """How to make a shard: its config, banks, limits, device."""
+    """How to make a shard: its config, banks, limits, device.
+
+    Attributes:
+        first_bank, stop_bank: the banks owned.
+        buffer: associations that are collected before they are merged.
+        max_associations: more are refused; None: no limit.
+        expected: associations to size the ledger's parts by.
+        threads: of numerical libraries.
+        scratch: directory for banks and ledger; None: they are in memory.
+    """
 
     config: MemoryConfig
     first_bank: int
@@ -65,17 +74,16 @@ class ShardActor:
                 memory.require_working().load_into(self._shard)
 
     def memorize(self, batch: pa.Table) -> Applied:
+        """Take a batch in, once; see Shard.memorize_batch."""
         return self._shard.memorize_batch(batch)
 
-    def flush(self) -> None:
-        self._shard.flush()
+    def forget(self, batch: pa.Table) -> Applied:
+        """Take what a batch holds out, once; that it is held is the caller's to know."""
+        return self._shard.forget_contents_of(batch)
 
     def write(self, path: str) -> tuple[ShardRecord, np.ndarray]:
         """Write the shard's file."""
         return write_shard(self._shard, Path(path))
-
-    def forget(self, batch: pa.Table) -> Applied:
-        return self._shard.forget_contents_of(batch)
 
     def merge(self, path: str) -> None:
         """Add what a memory directory, of any number of banks, holds for the banks owned here."""
@@ -83,11 +91,8 @@ class ShardActor:
             memory.require_working().add_into(self._shard)
 
     def retrieve(self, part: np.ndarray) -> np.ndarray:
+        """Answer the cues that fall to this shard, one vector for each; see Shard.retrieve."""
         return self._shard.retrieve(part)
-
-    def totals(self) -> tuple[int, int]:
-        """(documents, tokens) whose records are kept here."""
-        return len(self._shard.registry), self._shard.registry.num_tokens
 
     def peak_bytes(self) -> int:
         """The process's largest resident set so far."""

@@ -1,6 +1,7 @@
 """New memories out of memories: merge several, or give one another number of banks. No corpus is needed.
 
-Covers: both, on shard actors, published atomically. Does not cover: changing a memory in place (change.py).
+Covers: both, on shard actors; the new memory is there whole or not at all. Does not cover: changing a memory in place
+(change.py).
 
 merge   every shard takes the first memory's banks, then adds what the others' ledgers hold; cells are added only for
         associations that are new, so shared passages count once. Preset paper: the matrices are added.
@@ -10,39 +11,49 @@ rebank  a ledger's names keep the upper half of every window's hash, which says 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import ray
 
-from cluster.build import kept_or_removed
-from cluster.placement import Placed, place_shards, release, wait_until_ready
+from cluster.placement import Placed, device_for, place_shards, release, wait_until_ready
 from cluster.ray_session import local_cpus, memory_budget, ray_session
-from cluster.workspace import Workspace
+from cluster.resources import Resources
+from cluster.run import write_shards
+from cluster.statement import CombineStatement
+from cluster.workspace import Workspace, kept_or_removed
 from memo_dist.config import MemoryConfig
 from memo_dist.errors import ConfigError
-from memo_dist.files.journal import Entry, MergeEntry, RebankEntry, now
 from memo_dist.files.manifest import TOKENIZER_FILE, Manifest
 from memo_dist.files.opened import open_memory
 from memo_dist.files.staging import refuse_existing
 from memo_dist.models import model_of
+from memo_dist.models.repetition import TextSize
 from memo_dist.planning.memory_plan import MemoryPlan, fit_plan, require_budget
 from memo_dist.tokenizer import Tokenizer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CombineOptions:
-    """What the command line gives. None: chosen from the machine."""
+    """What the command line gives; see `memo-dist merge --help`. No checkpoints are written meanwhile."""
 
-    shards: int | None = None
-    device: str = "cpu"
-    address: str | None = None
-    memory_budget: int | None = None
-    scratch: Path | None = None
+    resources: Resources = field(default_factory=Resources)
 
 
-def merge(memories: list[Path], out: Path, options: CombineOptions) -> Manifest:
+@dataclass(frozen=True, kw_only=True)
+class CombineSummary:
+    """The new memory."""
+
+    memory: str
+    digest: str
+    documents: int
+    tokens: int
+    associations: int
+    banks: int
+
+
+def merge(memories: list[Path], out: Path, options: CombineOptions) -> CombineSummary:
     """Add memories into a new one; they are not changed.
 
     Raises:
@@ -53,14 +64,16 @@ def merge(memories: list[Path], out: Path, options: CombineOptions) -> Manifest:
         raise ConfigError("merge takes two memories or more")
     manifests, tokenizer = _alike(memories)
     total = _summed(manifests)
-    with _shards(manifests[0].config, total, tokenizer, memories[0], out, options) as placed:
+    with _shards(
+        manifests[0].config, total, tokenizer, path=memories[0], out=out, resources=options.resources
+    ) as placed:
         for memory in memories[1:]:
             ray.get([one.actor.merge.remote(str(memory.absolute())) for one in placed])
-        entry = MergeEntry(memories=[str(memory) for memory in memories], when=now())
-        return _publish(out, manifests[0].config, total, tokenizer, placed, entry)
+        statement = CombineStatement(action="merge", memories=[str(memory) for memory in memories])
+        return _finish(out, manifests[0].config, total=total, tokenizer=tokenizer, placed=placed, statement=statement)
 
 
-def rebank(memory: Path, num_banks: int, out: Path, options: CombineOptions) -> Manifest:
+def rebank(memory: Path, num_banks: int, out: Path, *, options: CombineOptions) -> CombineSummary:
     """The same associations in another number of banks, as if they had been memorized so; `memory` is not changed.
 
     Raises:
@@ -73,11 +86,11 @@ def rebank(memory: Path, num_banks: int, out: Path, options: CombineOptions) -> 
     if not model_of(manifest.config).has_ledger:
         raise ConfigError(f"{memory} is of the preset {manifest.config.preset!r}, one matrix that has no ledger")
     config = replace(manifest.config, num_banks=num_banks)
-    with _shards(config, manifest, tokenizer, None, out, options) as placed:
+    with _shards(config, manifest, tokenizer, path=None, out=out, resources=options.resources) as placed:
         ray.get([one.actor.merge.remote(str(memory.absolute())) for one in placed])
-        banks = [manifest.config.num_banks, num_banks]
-        entry = RebankEntry(memories=[str(memory)], banks=banks, when=now())
-        return _publish(out, config, manifest, tokenizer, placed, entry)
+        banks = (manifest.config.num_banks, num_banks)
+        statement = CombineStatement(action="rebank", memories=[str(memory)], banks=banks)
+        return _finish(out, config, total=manifest, tokenizer=tokenizer, placed=placed, statement=statement)
 
 
 def _alike(memories: list[Path]) -> tuple[list[Manifest], Tokenizer | None]:
@@ -123,22 +136,22 @@ def _shards(
     config: MemoryConfig,
     total: Manifest,
     tokenizer: Tokenizer | None,
+    *,
     path: Path | None,
     out: Path,
-    options: CombineOptions,
+    resources: Resources,
 ) -> Iterator[list[Placed]]:
     """Shards for what `total` holds, filled from `path` if there is one."""
-    plan = _plan(config, total, options)
-    require_budget(plan, memory_budget(options.memory_budget))
-    with ray_session(options.address, 1, plan.store_bytes):
+    plan = _plan(config, total, resources)
+    require_budget(plan, memory_budget(resources.memory_budget))
+    with ray_session(resources.address, 1, plan.store_bytes):
         placed = place_shards(
             plan,
             tokenizer.hash if tokenizer else "",
-            None,
-            options.device,
+            device=device_for(resources.device, plan.shards),
             path=None if path is None else str(path.absolute()),
-            by_memory=options.address is not None,
-            scratch=options.scratch or out.absolute().parent,
+            by_memory=resources.address is not None,
+            scratch=resources.scratch or out.absolute().parent,
         )
         try:
             wait_until_ready(placed)
@@ -147,27 +160,47 @@ def _shards(
             release(placed)
 
 
-def _plan(config: MemoryConfig, total: Manifest, options: CombineOptions) -> MemoryPlan:
+def _plan(config: MemoryConfig, total: Manifest, resources: Resources) -> MemoryPlan:
     """A shard of the preset paper holds what it makes and as much of what it adds."""
-    tokens, budget = -(-total.associations // config.num_layers), memory_budget(options.memory_budget)
-    plan = fit_plan(config, tokens, total.documents, options.shards, local_cpus(), None, budget)
+    tokens, budget = -(-total.associations // config.num_layers), memory_budget(resources.memory_budget)
+    plan = fit_plan(
+        config,
+        TextSize(tokens, total.documents),
+        shards=resources.shards,
+        cpus=local_cpus(),
+        unit_bytes=None,
+        budget=budget,
+    )
     extra = -(-config.num_banks // plan.shards) * config.bank_bytes if not model_of(config).has_ledger else 0
     return replace(plan, shard_bytes=plan.shard_bytes + extra, peak_bytes=plan.peak_bytes + plan.shards * extra)
 
 
-def _publish(
+def _finish(
     out: Path,
     config: MemoryConfig,
+    *,
     total: Manifest,
     tokenizer: Tokenizer | None,
     placed: list[Placed],
-    entry: Entry,
-) -> Manifest:
+    statement: CombineStatement,
+) -> CombineSummary:
+    """Write what the shards hold as the new memory."""
     refuse_existing(out)
-    workspace = Workspace(out, entry.to_dict(), tokenizer)
+    workspace = Workspace(out, statement, tokenizer)
     with kept_or_removed(workspace):
-        targets = [str((workspace.path / name).absolute()) for name in workspace.shard_files(len(placed))]
-        written = ray.get([one.actor.write.remote(target) for one, target in zip(placed, targets, strict=True)])
-        manifest = workspace.commit(config, written, total.tokens, total.documents, [*total.sources, entry])
-        workspace.publish()
-    return manifest
+        manifest = workspace.checkpoint(
+            config,
+            write_shards(placed, workspace),
+            tokens=total.tokens,
+            documents=total.documents,
+            journal=[*total.sources, statement.entry()],
+        )
+        workspace.commit()
+    return CombineSummary(
+        memory=str(out),
+        digest=manifest.digest,
+        documents=manifest.documents,
+        tokens=manifest.tokens,
+        associations=manifest.associations,
+        banks=config.num_banks,
+    )

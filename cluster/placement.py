@@ -1,7 +1,7 @@
 """Placement: which actors own which banks, and where they run.
 
 Covers: equal bank ranges, resources, waiting until actors are up. Does not cover: restarts: a lost actor has lost its
-state, so the build starts all shards again from its last checkpoint (build.py).
+state, so a run starts all shards again from its last checkpoint (run.py).
 """
 
 import itertools
@@ -13,8 +13,10 @@ import ray
 from ray.exceptions import GetTimeoutError
 
 from cluster.actor import ShardActor, ShardSpec
-from cluster.ray_session import NoRoomError
-from memo_dist.planning.memory_plan import SHARED_BYTES, MemoryPlan
+from memo_dist.device.backend import array_module
+from memo_dist.errors import NoRoomError
+from memo_dist.planning.memory_plan import MemoryPlan
+from memo_dist.planning.processes import SHARED_BYTES
 
 _START_SECONDS = 180
 
@@ -34,21 +36,33 @@ def bank_ranges(num_banks: int, shards: int) -> list[range]:
     return [range(start, stop) for start, stop in itertools.pairwise(edges)]
 
 
+def device_for(asked: str, shards: int) -> str:
+    """ "auto" is "gpu" where CuPy finds one here and the cluster has one for every shard; else as asked."""
+    if asked != "auto":
+        return asked
+    enough = ray.cluster_resources().get("GPU", 0) >= shards
+    return "gpu" if enough and array_module("auto").__name__ == "cupy" else "cpu"
+
+
 def place_shards(
     plan: MemoryPlan,
     tokenizer_hash: str,
-    max_associations: int | None,
+    *,
+    max_associations: int | None = None,
     device: str = "cpu",
     path: str | None = None,
     threads: int = 1,
     by_memory: bool = False,
     scratch: Path | None = None,
 ) -> list[Placed]:
-    """Start one actor a shard, spread over the cluster's nodes; calls queue until an actor is up.
+    """Start one actor for each shard, spread over the cluster's nodes; calls queue until an actor is up.
 
     Args:
-        max_associations: what a shard refuses to exceed.
-        path: a memory to fill them from.
+        tokenizer_hash: what batches must carry; "" takes any.
+        max_associations: what a shard refuses to exceed; None: no limit.
+        device: "cpu" or "gpu"; see device_for.
+        path: a memory to fill them from; None: they begin empty.
+        threads: of numerical libraries, in each actor.
         by_memory: Ray must have the planned bytes free on a shard's node.
         scratch: where shards keep banks and ledger if the plan is out of core; on every node.
     """
@@ -61,16 +75,16 @@ def place_shards(
     placed = []
     for banks in bank_ranges(plan.config.num_banks, plan.shards):
         spec = ShardSpec(
-            plan.config,
-            banks.start,
-            banks.stop,
-            tokenizer_hash,
-            plan.buffer,
-            max_associations,
-            plan.associations // plan.shards,
-            device,
-            threads,
-            str(scratch) if plan.out_of_core else None,
+            config=plan.config,
+            first_bank=banks.start,
+            stop_bank=banks.stop,
+            tokenizer_hash=tokenizer_hash,
+            buffer=plan.buffer,
+            max_associations=max_associations,
+            expected=plan.associations // plan.shards,
+            device=device,
+            threads=threads,
+            scratch=str(scratch) if plan.out_of_core else None,
         )
         actor = remote.remote(spec)
         placed.append(Placed(actor, banks, actor.ready.remote(path)))

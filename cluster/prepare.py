@@ -4,46 +4,39 @@ Covers: everything that is fixed before a build starts, anew or from the stateme
 running it (build.py).
 """
 
-import hashlib
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from cluster.ray_session import local_cpus, memory_budget
-from cluster.workspace import require_same, workspace_path
+from cluster.resources import Resources
+from cluster.statement import BuildStatement, ChangeStatement, CorpusStamp, require_same
+from cluster.workspace import workspace_path
 from memo_dist.config import MemoryConfig
 from memo_dist.errors import ConfigError
 from memo_dist.files.manifest import TOKENIZER_FILE
-from memo_dist.models import config_from_dict, model_named
+from memo_dist.models import model_named
 from memo_dist.models.protocol import AskedShape
-from memo_dist.models.repetition import Repetition, TextSize, repetition_of
+from memo_dist.models.repetition import Repetition, TextSize
 from memo_dist.planning.memory_plan import MemoryPlan, fit_plan
 from memo_dist.planning.repetition import SAMPLE_TOKENS, measure_repetition
 from memo_dist.tokenizer import Tokenizer
 from pipelines.plan import CorpusOptions, CorpusPlan, plan_corpus
-from pipelines.sources import source_stamp
 from pipelines.token_ids import plan_token_ids
 from pipelines.tokenizing import TokenizerChoice, choose_tokenizer
 
-_MAY_CHANGE = (
-    "shards",
-    "device",
-    "address",
-    "memory_budget",
-    "scratch",
-    "checkpoint_every",
-)  # from one attempt to the next
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BuildOptions:
-    """What the command line gives; see `memo-dist build --help`. None: chosen from the corpus or the machine.
+    """What the command line gives; see `memo-dist build --help`. None: chosen from the corpus.
 
-    `token_ids`: the inputs are parquet files of token ids, and `vocab_size` may say how many there are.
-    `scratch`: where shards keep banks that the budget does not hold; None: beside the output.
-    `checkpoint_every`: seconds of work that may be lost.
+    Attributes:
+        resources: what the build may take; no part of what it makes.
+        corpus: how the inputs are found and read.
+        token_ids: the inputs are parquet files of token ids, and `vocab_size` may say how many ids there are.
     """
 
+    resources: Resources = field(default_factory=Resources)
     corpus: CorpusOptions = field(default_factory=CorpusOptions)
     preset: str = "text"
     composition: str = "jlt"
@@ -56,35 +49,20 @@ class BuildOptions:
     num_layers: int = 3
     num_banks: int | None = None
     seed: int = 0
-    shards: int | None = None
-    device: str = "cpu"
-    address: str | None = None
-    memory_budget: int | None = None
-    scratch: Path | None = None
-    checkpoint_every: float = 60.0
 
 
-class Room(Protocol):
-    """What a plan needs of the options of a build or a change."""
-
-    @property
-    def shards(self) -> int | None: ...
-    @property
-    def memory_budget(self) -> int | None: ...
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """A build that can start. `repetition`: of the text, as a sample shows it; None if there was none."""
+    """A build or a change that can start. `repetition`: of the text, as a sample shows it; None if there was none."""
 
     corpus: CorpusPlan
     choice: TokenizerChoice
     plan: MemoryPlan
-    statement: dict[str, Any]
+    statement: BuildStatement | ChangeStatement
     repetition: Repetition | None = None
 
 
-def prepare(inputs: list[str], out: Path, options: BuildOptions, stopped: dict[str, Any] | None) -> Prepared:
+def prepare(inputs: list[str], out: Path, *, options: BuildOptions, stopped: dict[str, Any] | None = None) -> Prepared:
     """Fix everything.
 
     Args:
@@ -92,30 +70,48 @@ def prepare(inputs: list[str], out: Path, options: BuildOptions, stopped: dict[s
 
     Raises:
         ConfigError: a setting is bad, or differs from the stopped build's; a source changed since.
-        InputError: the corpus cannot be read.
+        InputError: the corpus cannot be read. DamagedMemoryError: the stopped build's statement is not whole.
     """
     if not 0 < options.target_recall < 1:
         raise ConfigError(f"--target-recall is {options.target_recall}; expected between 0 and 1, such as 0.99")
-    if options.checkpoint_every <= 0:
-        raise ConfigError(f"--checkpoint-every is {options.checkpoint_every}; expected seconds of work, such as 60")
-    asked = _asked(inputs, options)
+    settings = _settings(options)
+    place = None if stopped is None else workspace_path(out)
     if stopped is not None:
-        require_same(asked, {name: stopped.get(name) for name in asked}, out)
-    corpus, choice = _measure(inputs, options, None if stopped is None else workspace_path(out))
-    found = found_sources(corpus)
+        _require_part({"inputs": inputs, "settings": settings}, stopped, out)
+    corpus, choice = _measure(inputs, options, place)
+    stamp = CorpusStamp.of(corpus)
     if stopped is not None:
-        require_same(found, {name: stopped.get(name) for name in found}, out)
-        config = config_from_dict(stopped["config"])
-        choice = TokenizerChoice(choice.tokenizer, config.vocab_size, 0, stopped["tokens"], stopped["documents"])
-        repetition = repetition_of(stopped)
+        _require_part(stamp.to_dict(), stopped, out)
+        before = BuildStatement.from_dict(stopped)
+        config, repetition = before.config, before.repetition
+        choice = TokenizerChoice(choice.tokenizer, config.vocab_size, 0, before.tokens, before.documents)
     else:
         repetition = _repetition(choice, options)
         config = choose_config(choice, options, repetition)
-        choice = replace(choice, sample=())  # it has told what it can
-    counts = {"config": config.to_dict(), "tokens": choice.tokens, "documents": choice.documents}
-    told = {} if repetition is None else {"repetition": repetition.to_dict()}
-    plan = plan_for(config, corpus, choice, options, repetition)
-    return Prepared(corpus, choice, plan, {**asked, **found, **counts, **told}, repetition)
+        choice = replace(choice, sample=())  # the sample is large, and was needed for the repetition alone
+    plan = plan_for(config, corpus, choice, resources=options.resources, repetition=repetition)
+    statement = BuildStatement(
+        inputs=inputs,
+        settings=settings,
+        corpus=stamp,
+        config=config,
+        tokens=choice.tokens,
+        documents=choice.documents,
+        repetition=repetition,
+    )
+    return Prepared(corpus=corpus, choice=choice, plan=plan, statement=statement, repetition=repetition)
+
+
+def _settings(options: BuildOptions) -> dict[str, Any]:
+    """Every setting that the result depends on, by name: all but the resources."""
+    settings = {name: value for name, value in asdict(options).items() if name != "resources"}
+    corpus = settings.pop("corpus")
+    return {**settings, **corpus}
+
+
+def _require_part(ours: dict[str, Any], stopped: dict[str, Any], out: Path) -> None:
+    """Refuse a difference between a part of this build's statement and the same part of a stopped one's."""
+    require_same(ours, {name: stopped.get(name) for name in ours}, out, place=workspace_path(out))
 
 
 def _repetition(choice: TokenizerChoice, options: BuildOptions) -> Repetition | None:
@@ -125,19 +121,6 @@ def _repetition(choice: TokenizerChoice, options: BuildOptions) -> Repetition | 
     return measure_repetition(
         list(choice.sample), model.asked_config(choice.vocab_size, _shape(options)), SAMPLE_TOKENS
     )
-
-
-def _asked(inputs: list[str], options: BuildOptions) -> dict[str, Any]:
-    settings = {name: value for name, value in asdict(options).items() if name not in _MAY_CHANGE}
-    corpus = settings.pop("corpus")
-    return {"inputs": inputs, "settings": {**settings, **corpus}}
-
-
-def found_sources(corpus: CorpusPlan) -> dict[str, Any]:
-    """The part of a statement that changes when a source does."""
-    sources = {span.source.url: span.source for unit in corpus.units for span in unit.spans}
-    units = hashlib.blake2b("".join(unit.batch_id for unit in corpus.units).encode(), digest_size=16)
-    return {"sources": {s.name: source_stamp(s) for s in sources.values()}, "units": units.hexdigest()}
 
 
 def _measure(inputs: list[str], options: BuildOptions, workspace: Path | None) -> tuple[CorpusPlan, TokenizerChoice]:
@@ -166,13 +149,19 @@ def plan_for(
     config: MemoryConfig,
     corpus: CorpusPlan,
     choice: TokenizerChoice,
-    options: Room,
+    *,
+    resources: Resources,
     repetition: Repetition | None = None,
 ) -> MemoryPlan:
-    """What a run will take."""
-    budget = memory_budget(options.memory_budget)
-    cpus, unit = local_cpus(), corpus.largest_unit
-    return fit_plan(config, choice.tokens, choice.documents, options.shards, cpus, unit, budget, repetition)
+    """The plan of a run: how many shards and workers, and what they take."""
+    return fit_plan(
+        config,
+        TextSize(choice.tokens, choice.documents, repetition),
+        shards=resources.shards,
+        cpus=local_cpus(),
+        unit_bytes=corpus.largest_unit,
+        budget=memory_budget(resources.memory_budget),
+    )
 
 
 def choose_config(choice: TokenizerChoice, options: BuildOptions, repetition: Repetition | None = None) -> MemoryConfig:

@@ -22,20 +22,10 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
-from memo_dist.errors import ConfigError, MemoError
-from memo_dist.planning.memory_plan import STORE_BYTES
+from memo_dist.errors import ClusterError, ConfigError, MemoError
+from memo_dist.planning.processes import STORE_BYTES
 
 _SHARE = 0.85
-
-
-class ClusterError(MemoError, RuntimeError):
-    """Ray lost a process or a node that the work needs."""
-
-    exit_code = 1
-
-
-class NoRoomError(ClusterError):
-    """The cluster has no room for what was asked of it."""
 
 
 @contextmanager

@@ -23,10 +23,11 @@ import pyarrow.parquet as pq
 import ray
 from ray.exceptions import RayActorError
 
-from cluster.ray_session import ClusterError, local_cpus, ray_session
+from cluster.ray_session import local_cpus, ray_session
 from cluster.recall_actor import SCHEMA, RecallActor
-from cluster.workspace import require_same
+from cluster.statement import require_same
 from memo_dist.durable import sync_directory, write_text, writing
+from memo_dist.errors import ClusterError
 from memo_dist.files.manifest import Manifest
 from memo_dist.files.opened import open_memory
 from memo_dist.files.staging import refuse_existing

@@ -1,96 +1,56 @@
-"""Run: the work of a build, attempt by attempt, from the last checkpoint to the end.
+"""Run: the work of a build or a change, attempt by attempt, from the last checkpoint to the end.
 
-Covers: feeding shards, checkpoints, stopping when asked, starting again after a lost process or node. Does not cover:
-the directory (workspace.py), one unit's way to the shards (feed.py).
+Covers: what talks to Ray: shards, the feed, checkpoints, starting again after a lost process or node. Does not cover:
+how far the run is and when it gives up (state.py), the directory (workspace.py), one unit's way to the shards
+(feed.py).
 """
 
-import time
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import ray
 
+from cluster import feed
+from cluster.clock import Clock
 from cluster.feed import Feed
-from cluster.placement import Placed, place_shards, release, wait_until_ready
+from cluster.placement import Placed, device_for, place_shards, release, wait_until_ready
 from cluster.prepare import Prepared
-from cluster.ray_session import ClusterError, NoRoomError, unwrapped
+from cluster.ray_session import unwrapped
+from cluster.resources import Resources
 from cluster.signals import StopRequest
+from cluster.state import Held, Progress, RunState
 from cluster.workspace import Workspace
-from memo_dist.device.backend import array_module
-from memo_dist.errors import DamagedMemoryError, MemoError
+from memo_dist.errors import ClusterError, DamagedMemoryError, NoRoomError, StoppedError
 from memo_dist.files.journal import TEXT_ENTRIES, TextEntry, now
 from memo_dist.files.manifest import Manifest
 from memo_dist.planning.memory_plan import MemoryPlan
 from pipelines.batching import EVERYTHING, Selection, delayed_batches
 from pipelines.plan import CorpusPlan
 
-_MAX_WINDOW = 32
-_LOSSES = 3  # lost processes or nodes without a checkpoint in between, after which a build gives up
+_MOST_UNDER_WAY = 32  # units
+_log = logging.getLogger("memo_dist.cluster")
 
 
-class StoppedError(MemoError, RuntimeError):
-    """The build was asked to stop, and can go on from its checkpoint. The exit code is EX_TEMPFAIL of sysexits.h."""
-
-    exit_code = 75
-
-
-@dataclass
-class Progress:
-    """How far a build is; handed to the caller after every unit. `units_before` were done by earlier attempts."""
-
-    units: int
-    units_before: int = 0
-    units_done: int = 0
-    tokens: int = 0
-    documents: int = 0
-    skipped: int = 0
-    replaced: int = 0
-    empty: int = 0
-
-
-class Clock:
-    """Seconds by stage, in the order in which stages end; a stage entered again adds up."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, stage: str) -> None:
-        now = time.perf_counter()
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
-        self._last = now
-
-
-class RunOptions(Protocol):
-    """What a run needs of the options of a build or a change."""
-
-    @property
-    def device(self) -> str: ...
-    @property
-    def address(self) -> str | None: ...
-    @property
-    def scratch(self) -> Path | None: ...
-    @property
-    def checkpoint_every(self) -> float: ...
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Task:
     """What a run does with the documents of its units.
 
     Attributes:
-        action: for the journal.
-        sign: 1 memorizes, -1 forgets.
+        action: for the journal: "build", "add" or "forget".
         base: the manifest of the memory that is changed; None for a new one.
         selection: the documents taken.
     """
 
     action: str = "build"
-    sign: int = 1
     base: Manifest | None = None
     selection: Selection = EVERYTHING
+
+    @property
+    def forgets(self) -> bool:
+        """Whether the documents are taken out, not in."""
+        return self.action == "forget"
 
 
 BUILD = Task()
@@ -99,100 +59,127 @@ BUILD = Task()
 class Run:
     """Every attempt starts shards from the last checkpoint and feeds what that lacks.
 
+    Args:
+        on_progress: called after every unit.
+        task: what is done with the documents.
+
     Attributes:
-        progress: of all attempts together.
-        units_before: done before the first of them. checkpoints, losses: of them.
+        state: counters of all attempts.
         shard_peaks: bytes, of the last attempt's shards.
     """
 
     def __init__(
         self,
         prepared: Prepared,
-        options: RunOptions,
         workspace: Workspace,
+        *,
+        resources: Resources,
         clock: Clock,
         stop: StopRequest,
         on_progress: Callable[[Progress], None],
         task: Task = BUILD,
     ) -> None:
-        self.task = task
-        self.prepared, self.options, self.workspace = prepared, options, workspace
-        self.clock, self.stop, self.on_progress = clock, stop, on_progress
-        self.progress = Progress(len(prepared.corpus.units))
-        self.units_before = self.checkpoints = self.losses = 0
+        self.prepared, self.workspace, self.task = prepared, workspace, task
+        self.resources, self.clock, self.stop, self.on_progress = resources, clock, stop, on_progress
+        self.state = RunState(
+            len(prepared.corpus.units), forgets=task.forgets, checkpoint_every=resources.checkpoint_every
+        )
         self.shard_peaks: list[int] = []
-        self._first = True
 
-    def to_the_end(self, inputs: list[str]) -> Manifest:
-        """Run until every unit is in a checkpoint, starting again when a process or node is lost."""
-        fruitless = 0
+    def to_the_end(self) -> Manifest:
+        """Run until every unit is in a checkpoint, starting again when a process or node is lost.
+
+        Raises:
+            StoppedError: a stop was asked for; everything done is in a checkpoint.
+            ClusterError: processes or nodes are lost again and again, or there is no room for the shards.
+            MemoError: a worker or a shard met something that another attempt would meet, too.
+        """
         while True:
-            before = self.checkpoints
             try:
                 with unwrapped():
-                    return self._attempt(inputs)
+                    return self._attempt()
             except ClusterError as error:
-                if isinstance(error, NoRoomError) and not self.losses:
-                    raise  # it was so from the start; waiting does not help
-                self.losses += 1
-                fruitless = 0 if self.checkpoints > before else fruitless + 1
-                if fruitless >= _LOSSES:
+                if not self.state.goes_on_after_loss(no_room=isinstance(error, NoRoomError)):
                     raise
+                _log.warning("loss %d, starting again from the last checkpoint: %s", self.state.losses, error)
 
-    def _attempt(self, inputs: list[str]) -> Manifest:
-        applied = self._recall_progress()
+    def _attempt(self) -> Manifest:
+        held, applied = self._checkpoint_before()
+        self.state.begin(held)
+        _log.info(
+            "%s of %s, attempt %d: %d of %d units are done",
+            self.task.action,
+            self.workspace.out,
+            self.state.attempts,
+            held.units_done,
+            self.state.progress.units,
+        )
         placed = self._place()
         try:
-            tokenizer = ray.put(self.prepared.choice.tokenizer)
-            corpus, plan = self.prepared.corpus, self.prepared.plan
-            left = [unit for unit in corpus.units if unit.batch_id not in applied]
-            selection = ray.put(self.task.selection)
-            graphs = delayed_batches(left, corpus.options, tokenizer, plan.config.context_length, selection)
-            feed = Feed(graphs, placed, _window(corpus, plan), self.task.sign)
-            feed.fill()
+            units = self._feed(placed, applied)
+            units.fill()
             self._wait_until_ready(placed)
             self.clock.lap("start")
-            manifest = self._memorize(feed, placed, inputs)
+            manifest = self._work(units, placed)
             self.shard_peaks = ray.get([one.actor.peak_bytes.remote() for one in placed])
+            _log.info("end: %d tokens in %d documents, digest %s", manifest.tokens, manifest.documents, manifest.digest)
             return manifest
         finally:
             release(placed)
 
-    def _memorize(self, feed: Feed, placed: list[Placed], inputs: list[str]) -> Manifest:
-        due = time.monotonic() + self.options.checkpoint_every
-        for answers in feed:
+    def _feed(self, placed: list[Placed], applied: set[str]) -> Feed:
+        """The units that the last checkpoint lacks, on their way to the shards."""
+        corpus, plan = self.prepared.corpus, self.prepared.plan
+        graphs = delayed_batches(
+            [unit for unit in corpus.units if unit.batch_id not in applied],
+            corpus.options,
+            ray.put(self.prepared.choice.tokenizer),
+            context_length=plan.config.context_length,
+            selection=ray.put(self.task.selection),
+        )
+        call = feed.forget if self.task.forgets else feed.memorize
+        return Feed(graphs, placed, limit=_most_under_way(corpus, plan), call=call)
+
+    def _work(self, units: Feed, placed: list[Placed]) -> Manifest:
+        self.state.shards_are_up()
+        for answers in units:
             self._count(answers)
-            if feed.unfinished and (self.stop.requested or time.monotonic() >= due):
-                for late in feed.drain():
+            if units.unfinished and (self.stop.requested or self.state.checkpoint_is_due):
+                for late in units.drain():
                     self._count(late)
                 self.clock.lap("memorize")
-                self._checkpoint(placed, inputs)
-                due = time.monotonic() + self.options.checkpoint_every
+                self._checkpoint(placed)
                 if self.stop.requested:
-                    raise StoppedError(
-                        f"stopped as asked, with {self.progress.units_done} of {self.progress.units} units done"
-                    )
+                    progress = self.state.progress
+                    raise StoppedError(f"stopped as asked, with {progress.units_done} of {progress.units} units done")
         self.clock.lap("memorize")
-        return self._checkpoint(placed, inputs)
+        return self._checkpoint(placed)
 
     def _count(self, answers: list[Any]) -> None:
-        progress = self.progress
-        progress.units_done += 1
-        progress.tokens += self.task.sign * sum(a.tokens for a in answers)
-        progress.documents += self.task.sign * sum(a.documents for a in answers)
-        progress.skipped += answers[0].skipped
-        progress.replaced += answers[0].replaced
-        progress.empty += answers[0].empty
-        self.on_progress(progress)
+        self.state.count(answers)
+        self.on_progress(self.state.progress)
 
-    def _checkpoint(self, placed: list[Placed], inputs: list[str]) -> Manifest:
+    def _checkpoint(self, placed: list[Placed]) -> Manifest:
         """Have every shard write a file, then make the files the checkpoint. No batch is under way."""
-        targets = [str((self.workspace.path / name).absolute()) for name in self.workspace.shard_files(len(placed))]
-        written = ray.get([one.actor.write.remote(target) for one, target in zip(placed, targets, strict=True)])
-        progress = self.progress
-        entry = TEXT_ENTRIES[self.task.action](
+        progress = self.state.progress
+        manifest = self.workspace.checkpoint(
+            self.prepared.plan.config,
+            write_shards(placed, self.workspace),
+            tokens=progress.tokens,
+            documents=progress.documents,
+            journal=[*(self.task.base.sources if self.task.base else []), self._entry()],
+        )
+        self.state.checkpointed()
+        self.clock.lap("write")
+        _log.info("checkpoint %d: %d of %d units", self.state.checkpoints, progress.units_done, progress.units)
+        return manifest
+
+    def _entry(self) -> TextEntry:
+        """This run's entry of the journal, as far as the run is."""
+        progress = self.state.progress
+        return TEXT_ENTRIES[self.task.action](
             when=now(),
-            inputs=inputs,
+            inputs=self.prepared.statement.inputs,
             files=self.prepared.corpus.files,
             units=progress.units,
             units_done=progress.units_done,
@@ -201,44 +188,36 @@ class Run:
             empty=progress.empty,
             repetition=self.prepared.repetition,
         )
-        journal = [*(self.task.base.sources if self.task.base else []), entry]
-        manifest = self.workspace.commit(
-            self.prepared.plan.config, written, progress.tokens, progress.documents, journal
-        )
-        self.checkpoints += 1
-        self.clock.lap("write")
-        return manifest
 
-    def _recall_progress(self) -> set[str]:
-        """Start counting from the last checkpoint; returns the batch ids that it holds."""
-        self.progress = Progress(len(self.prepared.corpus.units))
+    def _checkpoint_before(self) -> tuple[Held, set[str]]:
+        """What an attempt begins with, and the ids of the batches of this run that are in it."""
+        base = self.task.base
         if not self.workspace.resumable:
-            if self.task.base is not None:
-                self.progress.tokens, self.progress.documents = self.task.base.tokens, self.task.base.documents
-            return set()
+            return (Held() if base is None else Held(tokens=base.tokens, documents=base.documents)), set()
         with self.workspace.stored() as stored:
             manifest, applied = stored.manifest, stored.require_working().applied()
         entry = manifest.sources[-1]
         assert isinstance(entry, TextEntry)  # a checkpoint's last entry is that of the run which wrote it
-        self.progress.units_done = self.progress.units_before = entry.units_done
-        self.progress.tokens, self.progress.documents = manifest.tokens, manifest.documents
-        self.progress.skipped, self.progress.replaced = entry.skipped, entry.replaced
-        self.progress.empty = entry.empty
-        if self._first:
-            self.units_before, self._first = entry.units_done, False
-        return applied
+        held = Held(
+            tokens=manifest.tokens,
+            documents=manifest.documents,
+            units_done=entry.units_done,
+            skipped=entry.skipped,
+            replaced=entry.replaced,
+            empty=entry.empty,
+        )
+        return held, applied
 
     def _place(self) -> list[Placed]:
-        self._first = False
         plan, tokenizer = self.prepared.plan, self.prepared.choice.tokenizer
         return place_shards(
             plan,
             tokenizer.hash if tokenizer else "",
-            plan.max_associations,
-            _device(self.options.device, plan.shards),
+            max_associations=plan.max_associations,
+            device=device_for(self.resources.device, plan.shards),
             path=self._begins_from(),
-            by_memory=self.options.address is not None,
-            scratch=self.options.scratch or self.workspace.path,
+            by_memory=self.resources.address is not None,
+            scratch=self.resources.scratch or self.workspace.path,
         )
 
     def _wait_until_ready(self, placed: list[Placed]) -> None:
@@ -257,15 +236,14 @@ class Run:
         return str(self.workspace.out.absolute()) if self.task.base is not None else None
 
 
-def _device(asked: str, shards: int) -> str:
-    """ "auto" is "gpu" where CuPy finds one here and the cluster has one for every shard."""
-    if asked != "auto":
-        return asked
-    enough = ray.cluster_resources().get("GPU", 0) >= shards
-    return "gpu" if enough and array_module("auto").__name__ == "cupy" else "cpu"
+def write_shards(placed: list[Placed], workspace: Workspace) -> list[Any]:
+    """Have every shard write its file for the next checkpoint; their records and banks' digests, in bank order."""
+    targets = [str((workspace.path / name).absolute()) for name in workspace.shard_files(len(placed))]
+    written: list[Any] = ray.get([one.actor.write.remote(target) for one, target in zip(placed, targets, strict=True)])
+    return written
 
 
-def _window(corpus: CorpusPlan, plan: MemoryPlan) -> int:
+def _most_under_way(corpus: CorpusPlan, plan: MemoryPlan) -> int:
     """Units under way: enough that workers go on while shards merge, in a quarter of the object store."""
     batch = 4 * max(1, corpus.largest_unit * plan.tokens // max(corpus.text_bytes, 1))
-    return max(2 * plan.workers, min(_MAX_WINDOW, plan.store_bytes // 4 // batch))
+    return max(2 * plan.workers, min(_MOST_UNDER_WAY, plan.store_bytes // 4 // batch))

@@ -1,13 +1,13 @@
-"""Workspace: the directory in which a build grows until it is published, and from which a stopped one goes on.
+"""Workspace: the directory in which a build grows until it is committed, and from which a stopped one goes on.
 
-Covers: what is being built, checkpoints, fencing of overlapping attempts, publishing. Does not cover: running a build
-(build.py).
+Covers: what is being built, checkpoints, fencing of overlapping attempts, room on the disk, what a failure leaves. Does
+not cover: running a build (build.py).
 
 `.NAME.memo.building/` holds `build.json` (the statement of what is built), `attempt` (the token of the newest attempt),
 `tokenizer.json`, shard files and, after the first checkpoint, `manifest.json`: from then on it is a whole memory of the
 units that are done. Shard files carry their generation and attempt in their names and are never changed; the manifest
 replaced by rename is the checkpoint, and the files that it no longer lists are removed after it. Whoever claims the
-workspace last owns it: an older attempt finds another token and can commit and publish nothing.
+workspace last owns it: an older attempt finds another token, and can make no checkpoint and commit nothing.
 """
 
 import json
@@ -20,14 +20,17 @@ from typing import Any
 
 import numpy as np
 
+from cluster.statement import Statement
 from memo_dist.config import MemoryConfig
 from memo_dist.durable import sync_directory, write_text, writing
-from memo_dist.errors import ConfigError, DamagedMemoryError, MemoError
+from memo_dist.errors import DamagedMemoryError, FencedError, MemoError, StorageError
 from memo_dist.files.generations import locked, replace_generation
 from memo_dist.files.journal import Entry
 from memo_dist.files.manifest import MANIFEST_FILE, Manifest, ShardRecord
 from memo_dist.files.opened import OpenMemory, open_memory
 from memo_dist.files.staging import refuse_existing, write_contents
+from memo_dist.planning.memory_plan import MemoryPlan
+from memo_dist.sizes import show_bytes
 from memo_dist.tokenizer import Tokenizer
 
 STATEMENT_FILE = "build.json"
@@ -35,14 +38,8 @@ _ATTEMPT_FILE = "attempt"
 Written = list[tuple[ShardRecord, np.ndarray]]
 
 
-class FencedError(MemoError, RuntimeError):
-    """A newer attempt on the same output took over."""
-
-    exit_code = 1
-
-
 def workspace_path(out: Path) -> Path:
-    """Where a build of `out` grows: beside it, so that publishing is a rename."""
+    """Where a build of `out` grows: beside it, so that committing it is a rename."""
     named = out if out.name else out.absolute()  # "." has no name
     return named.with_name(f".{named.name}.building")
 
@@ -65,37 +62,11 @@ def unfinished_statement(out: Path) -> dict[str, Any] | None:
     return statement
 
 
-def require_same(
-    ours: dict[str, Any], theirs: dict[str, Any], out: Path, what_stopped: str = "build", place: Path | None = None
-) -> None:
-    """Refuse to go on with a build, or another job, of something else.
-
-    Args:
-        ours, theirs: statements; values may be tables of a level more, whose differences are named.
-        place: where it stopped; None: the workspace of `out`.
-
-    Raises:
-        ConfigError: naming the first thing that differs.
-    """
-    for name in sorted({*ours, *theirs}):
-        mine, other = ours.get(name), theirs.get(name)
-        if mine == other:
-            continue
-        what = name
-        if isinstance(mine, dict) and isinstance(other, dict):
-            key = next(k for k in sorted({*mine, *other}) if mine.get(k) != other.get(k))
-            what, mine, other = f"{name}: {key}", mine.get(key, "not there"), other.get(key, "not there")
-        raise ConfigError(
-            f"a stopped {what_stopped} of {out} is to be continued, but {what} differs: it is {mine} now and was "
-            f"{other}. Restore it, or remove {place or workspace_path(out)} to start anew"
-        )
-
-
 class Workspace:
     """One attempt's hold on the directory of a build.
 
     Args:
-        out: the memory to be published; with `replaces`, a memory that is there, of which a new generation is made.
+        out: the memory to be made; with `replaces`, a memory that is there, of which a new generation is made.
         statement: what is built; kept for the attempts to come.
         tokenizer: written at once; None for token ids.
 
@@ -108,7 +79,7 @@ class Workspace:
     """
 
     def __init__(
-        self, out: Path, statement: dict[str, Any], tokenizer: Tokenizer | None, replaces: Manifest | None = None
+        self, out: Path, statement: Statement, tokenizer: Tokenizer | None, *, replaces: Manifest | None = None
     ) -> None:
         self.out, self.path, self._replaces = out, workspace_path(out), replaces
         if replaces is None:
@@ -121,7 +92,7 @@ class Workspace:
             with locked(self.path):
                 if unfinished_statement(out) is None:  # a checkpoint of nobody knows what
                     (self.path / MANIFEST_FILE).unlink(missing_ok=True)
-                write_text(self.path / STATEMENT_FILE, json.dumps(statement, indent=1) + "\n")
+                write_text(self.path / STATEMENT_FILE, json.dumps(statement.to_dict(), indent=1) + "\n")
                 write_text(self.path / _ATTEMPT_FILE, self._token)
         self.generation = self._last_generation()
 
@@ -138,10 +109,21 @@ class Workspace:
         """Names for the next checkpoint's shard files."""
         return [f"shard-{index:05d}.g{self.generation + 1:04d}-{self._token}.h5" for index in range(count)]
 
-    def commit(
-        self, config: MemoryConfig, written: Written, tokens: int, documents: int, journal: list[Entry]
+    def checkpoint(
+        self,
+        config: MemoryConfig,
+        written: Written,
+        *,
+        tokens: int,
+        documents: int,
+        journal: list[Entry],
     ) -> Manifest:
         """Make shard files that are written the checkpoint, durably; then remove those of the one before.
+
+        Args:
+            written: of every shard, in bank order: its record and its banks' digests.
+            tokens, documents: that the shards hold.
+            journal: of the memory, this run's entry last.
 
         Raises:
             FencedError: a newer attempt owns the workspace; nothing is changed.
@@ -161,8 +143,8 @@ class Workspace:
             self._sweep(manifest)
         return manifest
 
-    def publish(self) -> None:
-        """Rename the workspace to the output; or make it the output's new generation.
+    def commit(self) -> None:
+        """Make the last checkpoint the output: by renaming the workspace, or as the output's new generation.
 
         Raises:
             FencedError: a newer attempt owns the workspace.
@@ -171,7 +153,7 @@ class Workspace:
         with self._owned():
             if self._replaces is not None:
                 replace_generation(self.out, self._replaces, self.path)
-                shutil.rmtree(self.path, ignore_errors=True)  # what is left is of an older generation
+                shutil.rmtree(self.path, ignore_errors=True)  # other files in it are of an older generation
                 return
             refuse_existing(self.out)
             with writing(self.out):
@@ -201,13 +183,13 @@ class Workspace:
             return None
         return FencedError(
             f"another attempt to build {self.out} was started after this one and goes on with it; this one stops and "
-            "has published nothing"
+            "has changed nothing"
         )
 
     def _ours(self) -> bool:
         try:
             return (self.path / _ATTEMPT_FILE).read_text() == self._token
-        except OSError:  # published by the other attempt
+        except OSError:  # the other attempt has committed
             return False
 
     @contextmanager
@@ -218,7 +200,7 @@ class Workspace:
                 if error := self.fenced():
                     raise error
                 yield
-        except FileNotFoundError as error:  # the other attempt has published: the directory is gone
+        except FileNotFoundError as error:  # the other attempt has committed: the directory is gone
             raise self.fenced() or error from error
 
     def _last_generation(self) -> int:
@@ -230,3 +212,39 @@ class Workspace:
         for file in self.path.glob("shard-*"):
             if file.name not in kept:
                 file.unlink(missing_ok=True)
+
+
+@contextmanager
+def kept_or_removed(workspace: Workspace) -> Iterator[None]:
+    """After a failure: keep the checkpoint and say so in a note, or leave nothing."""
+    try:
+        yield
+    except BaseException as error:
+        if fenced := workspace.fenced():
+            raise fenced from error
+        kept = workspace.abandon()
+        error.add_note(
+            "What was done up to the last checkpoint is kept; the same command goes on from there."
+            if kept
+            else "Nothing was published."
+        )
+        raise
+
+
+def require_disk(directory: Path, plan: MemoryPlan, scratch: Path | None) -> None:
+    """Refuse a plan that the disk has no room for.
+
+    Raises:
+        StorageError: with the numbers.
+    """
+    free, apart = _free_bytes(directory), 0 if scratch is not None else plan.scratch_bytes
+    if free < 2 * plan.disk_bytes + apart:
+        more = f", and {show_bytes(apart)} for banks that are not in memory (--scratch)" if apart else ""
+        raise StorageError(
+            f"{directory.parent} has {show_bytes(free)} free; the memory will take {show_bytes(plan.disk_bytes)}, and "
+            f"as much again while a checkpoint is written{more}. Make room or choose another --out"
+        )
+
+
+def _free_bytes(directory: Path) -> int:
+    return shutil.disk_usage(directory).free

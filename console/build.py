@@ -6,33 +6,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.flags import (
-    Address,
-    AsJson,
-    Budget,
-    ConfigFile,
-    Device,
-    Errors,
-    Exclude,
-    IdKey,
-    Include,
-    Limit,
-    OptionalInputs,
-    Scratch,
-    Shards,
-    TextKey,
-    budget_of,
-)
+from console.flags import AsJson, ConfigFile, OptionalInputs, corpus_flags, resource_flags
 from console.output import ProgressLine, print_json, print_table
 from memo_dist.models import model_named, model_of
 from memo_dist.planning.memory_plan import MemoryPlan
-from memo_dist.sizes import parse_seconds, show_bytes
+from memo_dist.sizes import show_bytes
 
 if TYPE_CHECKING:
-    from pipelines.plan import CorpusPlan
+    from cluster.resources import Resources
+    from pipelines.plan import CorpusOptions, CorpusPlan
 
 
+@resource_flags()
+@corpus_flags()
 def build_command(
+    *,
     out: Annotated[Path, typer.Option(help="The new memory directory, M.memo.")],
     inputs: OptionalInputs = None,
     token_ids: Annotated[
@@ -40,7 +28,7 @@ def build_command(
         typer.Option(help="Instead of INPUT: .parquet with lists of token ids in 'tokens' or 'input_ids'."),
     ] = None,
     vocab_size: Annotated[
-        int | None, typer.Option(help="How many token ids there are; else the highest of --token-ids and one.")
+        int | None, typer.Option(help="Size of the vocabulary of --token-ids; the highest id and one unless given.")
     ] = None,
     preset: Annotated[str, typer.Option(help="text, or paper: the published memory, for small corpora.")] = "text",
     composition: Annotated[str, typer.Option(help="Preset paper: jlt or product.")] = "jlt",
@@ -56,35 +44,22 @@ def build_command(
     layers: Annotated[int, typer.Option(help="Layers of windows.")] = 3,
     banks: Annotated[int | None, typer.Option(help="Number of banks; else from --target-recall.")] = None,
     seed: Annotated[int, typer.Option(help="Names the family of codes.")] = 0,
-    shards: Shards = None,
-    device: Device = "auto",
-    address: Address = None,
-    memory_budget: Budget = None,
-    scratch: Scratch = None,
-    checkpoint_every: Annotated[
-        str,
-        typer.Option(help="Work that may be lost, such as 60s or 10m; a stopped build goes on by the same command."),
-    ] = "60s",
-    text_key: TextKey = "text",
-    id_key: IdKey = "id",
-    include: Include = None,
-    exclude: Exclude = None,
-    errors: Errors = "strict",
-    limit: Limit = None,
+    resources: "Resources",
+    corpus: "CorpusOptions",
     as_json: AsJson = False,
     settings: ConfigFile = None,
 ) -> None:
     """Memorize a corpus: print the plan, then progress, then what was memorized."""
     from cluster.build import build
     from cluster.prepare import BuildOptions
-    from cluster.run import Progress
+    from cluster.state import Progress
     from memo_dist.errors import ConfigError
-    from pipelines.plan import CorpusOptions
 
     if bool(inputs) == bool(token_ids):
         raise ConfigError("give either INPUT or --token-ids, one of the two")
     options = BuildOptions(
-        corpus=CorpusOptions(include, exclude, errors, text_key, id_key, limit),
+        resources=resources,
+        corpus=corpus,
         preset=preset,
         composition=composition,
         tokenizer=tokenizer,
@@ -96,22 +71,16 @@ def build_command(
         num_layers=layers,
         num_banks=banks,
         seed=seed,
-        shards=shards,
-        device=device,
-        address=address,
-        memory_budget=budget_of(memory_budget),
-        scratch=scratch,
-        checkpoint_every=parse_seconds(checkpoint_every),
     )
     with ProgressLine("memorizing") as line:
 
-        def on_plan(corpus: "CorpusPlan", plan: MemoryPlan) -> None:
-            print_table("Plan", _plan_rows(corpus, plan), error=True)
+        def on_plan(units: "CorpusPlan", plan: MemoryPlan) -> None:
+            print_table("Plan", _plan_rows(units, plan), error=True)
 
         def on_progress(progress: Progress) -> None:
             line.update(progress.units_done / progress.units, progress.tokens)
 
-        summary = build(inputs or token_ids or [], out, options, on_plan, on_progress)
+        summary = build(inputs or token_ids or [], out, options, on_plan=on_plan, on_progress=on_progress)
     if as_json:
         print_json(asdict(summary))
         return

@@ -1,84 +1,51 @@
 """memo-dist add, forget, undo: changing a memory that is there."""
 
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.flags import (
-    Address,
-    AsJson,
-    Budget,
-    ConfigFile,
-    Device,
-    Errors,
-    Exclude,
-    IdKey,
-    Include,
-    Limit,
-    MemoryPath,
-    OptionalInputs,
-    Scratch,
-    Shards,
-    TextKey,
-    budget_of,
-)
+from console.flags import AsJson, ConfigFile, MemoryPath, OptionalInputs, corpus_flags, resource_flags
 from console.output import ProgressLine, print_json, print_table
 from memo_dist.errors import ConfigError
 from memo_dist.files.generations import undo
-from memo_dist.sizes import parse_seconds
 
 if TYPE_CHECKING:
-    from cluster.change import ChangeOptions, ChangeSummary
-    from cluster.run import Progress
-
-    Change = Callable[[Path, list[str], ChangeOptions, Callable[[Progress], None]], ChangeSummary]
+    from cluster.change import ChangeSummary
+    from cluster.resources import Resources
+    from cluster.state import Progress
+    from pipelines.plan import CorpusOptions
 
 TokenIds = Annotated[list[str] | None, typer.Option(help="Instead of INPUT, for a memory of bare token ids.")]
-Every = Annotated[str, typer.Option(help="Work that may be lost, such as 60s or 10m.")]
 
 
+@resource_flags()
+@corpus_flags()
 def add_command(
+    *,
     memory: MemoryPath,
     inputs: OptionalInputs = None,
     token_ids: TokenIds = None,
-    shards: Shards = None,
-    device: Device = "auto",
-    address: Address = None,
-    memory_budget: Budget = None,
-    scratch: Scratch = None,
-    checkpoint_every: Every = "60s",
-    text_key: TextKey = "text",
-    id_key: IdKey = "id",
-    include: Include = None,
-    exclude: Exclude = None,
-    errors: Errors = "strict",
-    limit: Limit = None,
+    resources: "Resources",
+    corpus: "CorpusOptions",
     as_json: AsJson = False,
     settings: ConfigFile = None,
 ) -> None:
     """Memorize more documents; those whose id the memory holds already are left as they are."""
     from cluster.change import ChangeOptions, add
-    from pipelines.plan import CorpusOptions
 
-    options = ChangeOptions(
-        CorpusOptions(include, exclude, errors, text_key, id_key, limit),
-        bool(token_ids),
-        (),
-        shards,
-        device,
-        address,
-        budget_of(memory_budget),
-        scratch,
-        parse_seconds(checkpoint_every),
-    )
-    summary = _run(add, "adding", memory, _one_of(inputs, token_ids), options)
-    _report(summary, as_json, "Added", "held already, left as they are")
+    options = ChangeOptions(resources=resources, corpus=corpus, token_ids=bool(token_ids))
+    taken = _one_of(inputs, token_ids)
+    with ProgressLine("adding", "units") as line:
+        summary = add(Path(memory), taken, options, on_progress=lambda progress: _show(progress, line))
+    _report(summary, as_json, title="Added", why="held already, left as they are")
 
 
+@resource_flags()
+@corpus_flags()
 def forget_command(
+    *,
     memory: MemoryPath,
     inputs: OptionalInputs = None,
     token_ids: TokenIds = None,
@@ -86,39 +53,22 @@ def forget_command(
         list[str] | None,
         typer.Option(help="Only this document, by its id; read again from INPUT, or from where it was memorized."),
     ] = None,
-    shards: Shards = None,
-    device: Device = "auto",
-    address: Address = None,
-    memory_budget: Budget = None,
-    scratch: Scratch = None,
-    checkpoint_every: Every = "60s",
-    text_key: TextKey = "text",
-    id_key: IdKey = "id",
-    include: Include = None,
-    exclude: Exclude = None,
-    errors: Errors = "strict",
-    limit: Limit = None,
+    resources: "Resources",
+    corpus: "CorpusOptions",
     as_json: AsJson = False,
     settings: ConfigFile = None,
 ) -> None:
     """Take documents out exactly; passages that other documents share stay. Unknown documents change nothing."""
     from cluster.change import ChangeOptions, forget
-    from pipelines.plan import CorpusOptions
 
     from_journal = document and not inputs and not token_ids
     options = ChangeOptions(
-        CorpusOptions(include, exclude, errors, text_key, id_key, limit),
-        bool(token_ids),
-        tuple(document or ()),
-        shards,
-        device,
-        address,
-        budget_of(memory_budget),
-        scratch,
-        parse_seconds(checkpoint_every),
+        resources=resources, corpus=corpus, token_ids=bool(token_ids), documents=tuple(document or ())
     )
-    summary = _run(forget, "forgetting", memory, [] if from_journal else _one_of(inputs, token_ids), options)
-    _report(summary, as_json, "Forgotten", "not held with this text, nothing to forget")
+    taken = [] if from_journal else _one_of(inputs, token_ids)
+    with ProgressLine("forgetting", "units") as line:
+        summary = forget(Path(memory), taken, options, on_progress=lambda progress: _show(progress, line))
+    _report(summary, as_json, title="Forgotten", why="not held with this text, nothing to forget")
 
 
 def undo_command(memory: MemoryPath, as_json: AsJson = False, settings: ConfigFile = None) -> None:
@@ -136,16 +86,11 @@ def _one_of(inputs: list[str] | None, token_ids: list[str] | None) -> list[str]:
     return inputs or token_ids or []
 
 
-def _run(change: "Change", what: str, memory: str, inputs: list[str], options: "ChangeOptions") -> "ChangeSummary":
-    with ProgressLine(what, "units") as line:
-
-        def on_progress(progress: "Progress") -> None:
-            line.update(progress.units_done / progress.units, progress.units_done)
-
-        return change(Path(memory), inputs, options, on_progress)
+def _show(progress: "Progress", line: ProgressLine) -> None:
+    line.update(progress.units_done / progress.units, progress.units_done)
 
 
-def _report(summary: "ChangeSummary", as_json: bool, title: str, why: str) -> None:
+def _report(summary: "ChangeSummary", as_json: bool, *, title: str, why: str) -> None:
     if as_json:
         print_json(asdict(summary))
         return

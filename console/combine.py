@@ -1,24 +1,28 @@
 """memo-dist merge, rebank: new memories out of memories, without the corpus."""
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.flags import Address, AsJson, Budget, ConfigFile, MemoryPath, Scratch, Shards, budget_of
+from console.flags import AsJson, ConfigFile, MemoryPath, resource_flags
 from console.output import print_json, print_table
-from memo_dist.files.manifest import Manifest
 
+if TYPE_CHECKING:
+    from cluster.combine import CombineSummary
+    from cluster.resources import Resources
+
+_FLAGS = ("shards", "address", "memory_budget", "scratch")  # banks are added on the CPU
 Out = Annotated[Path, typer.Option(help="The new memory directory.")]
 
 
+@resource_flags(*_FLAGS, device="cpu")
 def merge_command(
+    *,
     memories: Annotated[list[str], typer.Argument(metavar="A.memo B.memo...", help="Memory directories.")],
     out: Out,
-    shards: Shards = None,
-    address: Address = None,
-    memory_budget: Budget = None,
-    scratch: Scratch = None,
+    resources: "Resources",
     as_json: AsJson = False,
     settings: ConfigFile = None,
 ) -> None:
@@ -27,18 +31,17 @@ def merge_command(
     from memo_dist.files.staging import refuse_existing
 
     refuse_existing(out)
-    options = CombineOptions(shards, "cpu", address, budget_of(memory_budget), scratch)
-    _report(merge([Path(memory) for memory in memories], out, options), out, "Merged", as_json)
+    options = CombineOptions(resources=resources)
+    _report(merge([Path(memory) for memory in memories], out, options), as_json, title="Merged")
 
 
+@resource_flags(*_FLAGS, device="cpu")
 def rebank_command(
+    *,
     memory: MemoryPath,
     banks: Annotated[int, typer.Option(min=1, help="Number of banks of the new memory.")],
     out: Out,
-    shards: Shards = None,
-    address: Address = None,
-    memory_budget: Budget = None,
-    scratch: Scratch = None,
+    resources: "Resources",
     as_json: AsJson = False,
     settings: ConfigFile = None,
 ) -> None:
@@ -47,19 +50,12 @@ def rebank_command(
     from memo_dist.files.staging import refuse_existing
 
     refuse_existing(out)
-    options = CombineOptions(shards, "cpu", address, budget_of(memory_budget), scratch)
-    _report(rebank(Path(memory), banks, out, options), out, "Rebanked", as_json)
+    options = CombineOptions(resources=resources)
+    _report(rebank(Path(memory), banks, out, options=options), as_json, title="Rebanked")
 
 
-def _report(manifest: Manifest, out: Path, title: str, as_json: bool) -> None:
-    facts = {
-        "memory": str(out),
-        "digest": manifest.digest,
-        "documents": manifest.documents,
-        "tokens": manifest.tokens,
-        "associations": manifest.associations,
-        "banks": manifest.config.num_banks,
-    }
+def _report(summary: "CombineSummary", as_json: bool, *, title: str) -> None:
+    facts = asdict(summary)
     if as_json:
         print_json(facts)
     else:

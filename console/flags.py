@@ -1,14 +1,30 @@
-"""Flags that several commands take, spelled once."""
+"""Flags that several commands take, spelled once.
 
+Covers: single flags, the two groups of flags that arrive as one object, the settings file. Does not cover: flags of one
+command alone, which stand in its file.
+
+A command that takes a group has one parameter for it, and a decorator that puts the flags in its place:
+
+    @resource_flags()
+    @corpus_flags()
+    def add_command(memory: MemoryPath, *, resources: "Resources", corpus: "CorpusOptions", as_json: AsJson = False)
+
+typer sees the flags, so that --help and --config know each of them; the command sees a Resources and a CorpusOptions.
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from cluster.resources import Resources
 from memo_dist.errors import InputError
 from memo_dist.extras import extra
-from memo_dist.sizes import parse_bytes
+from memo_dist.sizes import parse_bytes, parse_seconds
 
 
 @dataclass
@@ -66,16 +82,107 @@ OptionalInputs = Annotated[
     typer.Argument(metavar="INPUT...", help="Files, directories, globs or URLs: .txt .md .rst .py .jsonl .parquet."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-Include = Annotated[str | None, typer.Option(help="Only files of a directory that match this glob.")]
-Exclude = Annotated[str | None, typer.Option(help="No files of a directory that match this glob.")]
-Errors = Annotated[str, typer.Option(help="Documents that are not UTF-8: strict, replace or skip.")]
+Include = Annotated[str | None, typer.Option(help="Read only the files of a directory that match this glob.")]
+Exclude = Annotated[str | None, typer.Option(help="Leave out the files of a directory that match this glob.")]
+Errors = Annotated[str, typer.Option(help="What to do with documents that are not UTF-8: strict, replace or skip.")]
 TextKey = Annotated[str, typer.Option(help="The field of a row that holds the text.")]
 IdKey = Annotated[str, typer.Option(help="The field of a row that holds the document's id.")]
-Limit = Annotated[int | None, typer.Option(help="Only the first so many documents.")]
-Shards = Annotated[int | None, typer.Option(help="Actors; else one a processor.")]
-Device = Annotated[str, typer.Option(help="auto, cpu or gpu.")]
+Limit = Annotated[int | None, typer.Option(help="Read only this many documents, the first ones.")]
+Shards = Annotated[int | None, typer.Option(help="How many shard actors; one for each processor unless given.")]
+Device = Annotated[str, typer.Option(help="Where banks are changed: auto, cpu or gpu.")]
 Budget = Annotated[
-    str | None, typer.Option(help="Memory of all processes, such as 4GB; banks that it does not hold go to disk.")
+    str | None,
+    typer.Option(help="Memory of all processes together, such as 4GB; banks that it does not hold are kept on disk."),
 ]
-Scratch = Annotated[Path | None, typer.Option(help="Where such banks go meanwhile; else beside the output.")]
+Scratch = Annotated[
+    Path | None,
+    typer.Option(help="Directory for banks that the budget does not hold; beside the output unless given."),
+]
 Address = Annotated[str | None, typer.Option(help="Use the Ray cluster at this address.")]
+CheckpointEvery = Annotated[
+    str,
+    typer.Option(help="Work that may be lost, such as 60s or 10m; a stopped run goes on by the same command."),
+]
+
+Command = Callable[..., None]
+_RESOURCES: dict[str, tuple[Any, Any]] = {  # field of Resources -> its flag's type and default
+    "shards": (Shards, Resources.shards),
+    "device": (Device, Resources.device),
+    "address": (Address, Resources.address),
+    "memory_budget": (Budget, None),
+    "scratch": (Scratch, Resources.scratch),
+    "checkpoint_every": (CheckpointEvery, f"{Resources.checkpoint_every:g}s"),
+}
+_CORPUS: dict[
+    str, tuple[Any, Any]
+] = {  # field of CorpusOptions, which is not imported here: it needs the cluster extra
+    "text_key": (TextKey, "text"),
+    "id_key": (IdKey, "id"),
+    "include": (Include, None),
+    "exclude": (Exclude, None),
+    "errors": (Errors, "strict"),
+    "limit": (Limit, None),
+}
+
+
+def resource_flags(*names: str, **fixed: Any) -> Callable[[Command], Command]:
+    """Give a command the flags of Resources; it gets one Resources as its parameter `resources`.
+
+    Args:
+        names: fields that have a flag; none named: all.
+        fixed: fields that have no flag, and another value than the default.
+    """
+
+    def made(given: dict[str, Any]) -> Resources:
+        values = {**fixed, **given}
+        if "memory_budget" in given:
+            values["memory_budget"] = budget_of(given["memory_budget"])
+        if "checkpoint_every" in given:
+            values["checkpoint_every"] = parse_seconds(given["checkpoint_every"])
+        return Resources(**values)
+
+    return _grouped("resources", _some_of(_RESOURCES, names), made)
+
+
+def corpus_flags(*names: str) -> Callable[[Command], Command]:
+    """Give a command the flags of CorpusOptions; it gets one CorpusOptions as its parameter `corpus`.
+
+    Args:
+        names: fields that have a flag; none named: all.
+    """
+
+    def made(given: dict[str, Any]) -> object:
+        from pipelines.plan import CorpusOptions
+
+        return CorpusOptions(**given)
+
+    return _grouped("corpus", _some_of(_CORPUS, names), made)
+
+
+def _some_of(flags: dict[str, tuple[Any, Any]], names: Sequence[str]) -> dict[str, tuple[Any, Any]]:
+    return {name: flags[name] for name in names or flags}
+
+
+def _grouped(
+    parameter: str, flags: dict[str, tuple[Any, Any]], make: Callable[[dict[str, Any]], object]
+) -> Callable[[Command], Command]:
+    """Put flags in the place of a command's parameter, and call the command with what `make` makes of them."""
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def called(**given: Any) -> None:
+            values = {name: given.pop(name) for name in flags}
+            command(**given, **{parameter: make(values)})
+
+        parameters: list[inspect.Parameter] = []
+        for one in inspect.signature(command).parameters.values():
+            replaced = [
+                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+                for name, (kind, default) in flags.items()
+            ]
+            parameters += replaced if one.name == parameter else [one.replace(kind=inspect.Parameter.KEYWORD_ONLY)]
+        called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # typer reads it
+        called.__annotations__ = {one.name: one.annotation for one in parameters}
+        return called
+
+    return decorate

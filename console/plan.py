@@ -10,7 +10,7 @@ import typer
 from console.flags import AsJson, ConfigFile, Errors, Exclude, Include
 from console.output import print_json, print_table
 from memo_dist.errors import ConfigError
-from memo_dist.models.repetition import Repetition, unrepeated
+from memo_dist.models.repetition import Repetition, TextSize, unrepeated
 from memo_dist.planning.rates import Rates, read_rates
 from memo_dist.planning.repetition import TYPICAL
 from memo_dist.sizes import show_bytes, show_seconds
@@ -60,7 +60,14 @@ def plan_command(
     size = vocab_size if vocab_size is not None else found["vocab_size"] if found else 32_000
     machines = Machines(nodes, _cores(cores, measured), gpus)
     config = TextConfig(num_banks=1 if banks is None else banks, vocab_size=size, **shape)
-    told = forecast(config, target_recall, count, many, text, machines, measured, banks is not None)
+    told = forecast(
+        config,
+        target_recall,
+        TextSize(count, many, text),
+        machines=machines,
+        rates=measured,
+        fixed_banks=banks is not None,
+    )
     plan = told.plan
     missed = banks is None and plan.recall < target_recall - _NEAR
     if as_json:

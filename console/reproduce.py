@@ -62,7 +62,7 @@ def layers_command(
             line.update(number / len(runs), len(rows.rows))
             if known >= set(range(iterations)):
                 continue
-            for row in run_layers(run, iterations, sequences, known):
+            for row in run_layers(run, iterations=iterations, sequences=sequences, done=known):
                 rows.append(row)
                 line.update((number + (row.iteration + 1) / iterations) / len(runs), len(rows.rows))
     _report(layers_table(rows.rows), out, "layers", _show_layers, as_json)

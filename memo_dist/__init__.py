@@ -1,4 +1,4 @@
-"""memo-dist: corpora memorized exactly in correlation-matrix memories. See README.md and docs/design.md.
+"""memo-dist: corpora memorized exactly in correlation-matrix memories. See README.md and docs/explanation/design.md.
 
 The names below are loaded when they are first used, so that `import memo_dist` takes milliseconds.
 """

@@ -1,14 +1,31 @@
 """Errors that users meet. Every one is a `MemoError` and also the built-in error that a caller would expect.
 
 Covers: names, built-in parents and command-line exit codes. Does not cover: the messages, which are written where
-the fault is found (they name the thing, say what was expected and what to do).
+the fault is found (they name the thing, say what was expected and what to do); errors of HTTP (http/errors.py).
 """
+
+from typing import Any
 
 
 class MemoError(Exception):
-    """Base of all errors raised on purpose. `exit_code` is what the command line returns: 2 bad input, 1 failure."""
+    """Base of all errors raised on purpose. `exit_code` is what the command line returns: 2 bad input, 1 failure.
+
+    An error that is raised in another process, such as a shard's, arrives as it was: with its message and its notes,
+    however its constructor is called.
+    """
 
     exit_code = 2
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.args, dict(self.__dict__))
+
+
+def _restored(kind: type[MemoError], arguments: tuple[Any, ...], attributes: dict[str, Any]) -> MemoError:
+    """An error as it was pickled: by its arguments and attributes (`__notes__` is one), not by its constructor."""
+    error = kind.__new__(kind)
+    error.args = arguments
+    error.__dict__.update(attributes)
+    return error
 
 
 class ConfigError(MemoError, ValueError):
@@ -60,6 +77,28 @@ class BankOverflowError(MemoError, OverflowError):
 
 class CountOverflowError(MemoError, OverflowError):
     """An association was seen more often than the ledger counts; nothing of its part was changed."""
+
+    exit_code = 1
+
+
+class ClusterError(MemoError, RuntimeError):
+    """Ray lost a process or a node that the work needs."""
+
+    exit_code = 1
+
+
+class NoRoomError(ClusterError):
+    """The cluster has no room for what was asked of it."""
+
+
+class StoppedError(MemoError, RuntimeError):
+    """The build was asked to stop, and can go on from its checkpoint. The exit code is EX_TEMPFAIL of sysexits.h."""
+
+    exit_code = 75
+
+
+class FencedError(MemoError, RuntimeError):
+    """A newer attempt on the same output took over."""
 
     exit_code = 1
 

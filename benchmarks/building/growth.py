@@ -25,7 +25,8 @@ import numpy as np
 from benchmarks.common.script import add_corpus, add_out, script_parser, write_json, write_rows
 from cluster.build import BuildSummary, build
 from cluster.prepare import BuildOptions
-from cluster.run import Progress
+from cluster.resources import Resources
+from cluster.state import Progress
 from memo_dist.files.batch_file import read_batches, write_batches
 from memo_dist.files.opened import open_memory
 from memo_dist.measuring.evaluation import evaluate
@@ -69,7 +70,8 @@ def built(
         pace.append((time.perf_counter(), progress.tokens))
 
     options = BuildOptions(
-        corpus=corpus, memory_budget=None if budget is None else parse_bytes(budget), checkpoint_every=every
+        corpus=corpus,
+        resources=Resources(memory_budget=None if budget is None else parse_bytes(budget), checkpoint_every=every),
     )
     return build(inputs, out, options, on_progress=note), [(when - pace[0][0], tokens) for when, tokens in pace]
 

@@ -1,4 +1,4 @@
-"""The table of docs/scaling.md: what 10^9 to 10^12 tokens take, from measured rates.
+"""The table of docs/explanation/scaling.md: what 10^9 to 10^12 tokens take, from measured rates.
 
     memo-dist bench --json > bench.json
     python benchmarks/building/plan_table.py bench.json [--cores 64] [--nodes 1 1 10 100]

@@ -7,7 +7,7 @@ Text is the standard library unless INPUT names another; whole documents in rand
 is trained on the whole input. Four ways, each in a process of its own; prints one JSON object:
     sequences   the published arithmetic, plainly (outer_products.py): a (30, d, d) tensor a layer and batch
     positions   the same, one outer product a position
-    identity    the same matrix by the identities of docs/paper.md: our preset `paper`
+    identity    the same matrix by the identities of docs/explanation/paper.md: our preset `paper`
     text        our preset `text`, with as many cells
 The first two are slow, so a sample is timed (`--batches`; 64 positions). Their matrix is compared with that of
 `identity` for the same sample; their recall is that of `identity`, the same sum in another order. Only memorizing is

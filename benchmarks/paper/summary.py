@@ -1,4 +1,4 @@
-"""The tables of docs/paper.md, from what `memo-dist reproduce` wrote.
+"""The tables of docs/explanation/paper.md, from what `memo-dist reproduce` wrote.
 
 python benchmarks/paper/summary.py DIR
 """

@@ -1,6 +1,7 @@
 """Grouped products: rows that belong to many banks, cut into pieces that are multiplied together.
 
-Covers: which rows go into one batched product, padded to one length. Does not cover: the products (cmm.py).
+Covers: which rows go into one batched product, padded to one length. Does not cover: the products
+(models/text/banks.py).
 
 A GPU is slow at many small products and fast at one large one, so the rows of many banks become one (p, m, d) array, a
 piece of a bank in each of its p layers. Banks get about the same number of rows, and pieces of similar length are put

@@ -1,7 +1,7 @@
 """Format: what the files of a memory directory are called, and what a shard file says of itself.
 
 Covers: types, versions, names, root attributes. Does not cover: datasets (shard_writer.py, published_writer.py), the
-manifest's fields (manifest.py). The format is stated in docs/format.md.
+manifest's fields (manifest.py). The format is stated in docs/reference/format.md.
 """
 
 from pathlib import Path

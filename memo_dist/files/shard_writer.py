@@ -1,7 +1,7 @@
 """Writing a shard to one HDF5 file for its range of banks, once, never to be changed.
 
 Covers: writing `shard-*.h5`, and what the manifest says of it. Does not cover: reading one (shard_reader.py), the
-directory and its manifest (staging.py, manifest.py). The format is stated in docs/format.md.
+directory and its manifest (staging.py, manifest.py). The format is stated in docs/reference/format.md.
 """
 
 import os

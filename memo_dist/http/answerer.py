@@ -50,7 +50,7 @@ def servable(path: Path, memory: Reader, tokenizer: Tokenizer | None) -> Session
         raise ConfigError(f"{path} is a memory of bare token ids: there is no tokenizer to read prompts with")
     session = Session(memory, tokenizer)
     try:
-        _ = session.lookup.evidence
+        _ = session.lookup.telling
     except ConfigError as error:
         raise ConfigError(f"{path} is a memory that cannot be served: {error}") from error
     return session

@@ -3,12 +3,27 @@
 Covers: one step, whoever answers the reads. Does not cover: continuation (paths.py), prompts (session.py).
 """
 
+from typing import Protocol, cast
+
+import numpy as np
+
 from memo_dist.config import MemoryConfig
 from memo_dist.errors import ConfigError
 from memo_dist.models import cleanup_for, model_of
 from memo_dist.models.candidates import Candidates, Cleanup
 from memo_dist.models.cues import Cues, Encoder, Reader
-from memo_dist.models.text.cleanup import HashedCleanup
+
+
+class TellingCleanup(Cleanup, Protocol):
+    """A cleanup that tells the evidence for any given token, as every model of `tells_length` has it."""
+
+    def score(self, reads: np.ndarray, filled: np.ndarray, tokens: np.ndarray) -> Candidates:
+        """Log-odds of the (n, k) tokens given."""
+        ...
+
+    def evidence(self, reads: np.ndarray, filled: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        """(n, k, L) log-likelihood ratios of each layer alone."""
+        ...
 
 
 class Lookup:
@@ -36,15 +51,15 @@ class Lookup:
         return self.cleanup.rank(self.encoder.retrieve(self.reader, cues), cues.filled, top_k)
 
     @property
-    def evidence(self) -> HashedCleanup:
+    def telling(self) -> TellingCleanup:
         """The cleanup, if it can tell the evidence for any given token.
 
         Raises:
             ConfigError: it cannot: the memory is of the preset paper.
         """
-        if not (model_of(self.config).tells_length and isinstance(self.cleanup, HashedCleanup)):
+        if not model_of(self.config).tells_length:
             raise ConfigError(
                 "scores of given tokens and traces need a memory of the preset 'text': the paper's scores do not tell "
                 "how long a match is; build the memory with that preset"
             )
-        return self.cleanup
+        return cast("TellingCleanup", self.cleanup)

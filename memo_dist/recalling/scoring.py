@@ -34,7 +34,7 @@ def score_tokens(lookup: Lookup, tokens: np.ndarray, top_k: int) -> list[ScoredT
     Raises:
         ConfigError: the memory is of the preset paper.
     """
-    cleanup = lookup.evidence
+    cleanup = lookup.telling
     shortest = lookup.config.windows[0]
     given = np.asarray(tokens, np.uint32)
     scored = [ScoredToken(int(token), None, []) for token in given[:shortest]]

@@ -129,7 +129,7 @@ def trace(
         ConfigError: the memory is of the preset paper, or `least` is out of range.
         PromptError: an id is outside the vocabulary.
     """
-    _ = lookup.evidence
+    _ = lookup.telling
     config = lookup.config
     shortest, longest = config.windows[0] + 1, config.context_length + 1
     if not shortest <= least <= longest:
@@ -148,7 +148,7 @@ def trace(
 
 def _evidence(lookup: Lookup, tokens: np.ndarray) -> np.ndarray:
     """(n, L) log-likelihood ratios; 0 for windows that reach before the text."""
-    cleanup = lookup.evidence
+    cleanup = lookup.telling
     parts = [np.zeros((0, lookup.config.num_layers))]
     for cues, targets in cleanup.encoder.targets([Segment(0, _NOTHING, tokens, False)]):
         for first in range(0, len(targets), _ASK):

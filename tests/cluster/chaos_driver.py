@@ -10,7 +10,8 @@ from pathlib import Path
 import cluster.run
 from cluster.build import build
 from cluster.prepare import BuildOptions
-from cluster.run import Progress
+from cluster.resources import Resources
+from cluster.state import Progress
 from memo_dist.planning.memory_plan import MemoryPlan
 from pipelines.plan import CorpusOptions, CorpusPlan
 
@@ -21,16 +22,18 @@ def main() -> None:
     """Build with small units and a checkpoint about every second; print the digest."""
     address, corpus, out, shards, place = sys.argv[1:]
     tight = (700 + 340 * int(shards)) * 10**6  # enough for the processes, not for these banks in memory
-    cluster.run._MAX_WINDOW = 4
+    cluster.run._MOST_UNDER_WAY = 4
     options = BuildOptions(
         tokenizer="bytes",
         num_banks=40,
         inner_dim=64,
-        shards=int(shards),
-        address=address,
-        memory_budget=tight if place == "disk" else None,
+        resources=Resources(
+            shards=int(shards),
+            address=address,
+            memory_budget=tight if place == "disk" else None,
+            checkpoint_every=0.3,
+        ),
         corpus=CorpusOptions(unit_bytes=1500),
-        checkpoint_every=0.3,
     )
     shown = sys.stdout  # Ray's session takes stdout for its own reports
 
@@ -41,7 +44,7 @@ def main() -> None:
     def check(_: CorpusPlan, plan: MemoryPlan) -> None:
         assert plan.out_of_core == (place == "disk"), plan
 
-    summary = build([corpus], Path(out), options, check, slowly)
+    summary = build([corpus], Path(out), options, on_plan=check, on_progress=slowly)
     print(summary.digest, summary.losses, summary.units_before, flush=True)
 
 

@@ -21,7 +21,8 @@ from reference import ReferenceMemory
 from cluster.build import build
 from cluster.change import ChangeOptions, ChangeSummary, add, forget
 from cluster.prepare import BuildOptions
-from cluster.run import Progress
+from cluster.resources import Resources
+from cluster.state import Progress
 from cluster.workspace import workspace_path
 from console.app import main
 from memo_dist import Memory, TextConfig, Tokenizer
@@ -37,8 +38,8 @@ from pipelines.plan import CorpusOptions
 
 pytestmark = pytest.mark.usefixtures("ray_local")
 Texts = dict[str, str]
-OPTIONS = ChangeOptions(CorpusOptions(unit_bytes=200), shards=1)
-EVERY_UNIT = replace(OPTIONS, checkpoint_every=1e-6)
+OPTIONS = ChangeOptions(corpus=CorpusOptions(unit_bytes=200), resources=Resources(shards=1))
+EVERY_UNIT = replace(OPTIONS, resources=Resources(shards=1, checkpoint_every=1e-6))
 CONFIG = TextConfig(num_banks=40, vocab_size=256, inner_dim=64)
 
 
@@ -87,7 +88,11 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> World:
         Path(name).write_text(text)
     rows = {f"row-{i}": texts[i] for i in range(23, 27)}
     held = [str(place / "old"), written(place / "rows.jsonl", rows)]
-    build(held, place / "m.memo", BuildOptions(tokenizer="bytes", num_banks=40, inner_dim=64, shards=2))
+    build(
+        held,
+        place / "m.memo",
+        BuildOptions(tokenizer="bytes", num_banks=40, inner_dim=64, resources=Resources(shards=2)),
+    )
     return World(place, {**old, **rows}, new, held, [str(place / "new")])
 
 
@@ -131,9 +136,10 @@ def second_generation(world: World) -> None:
     replace_generation(world.memory, Manifest.read(world.memory), with_more(world, {"more": "a text in between"}))
 
 
+@pytest.mark.slow
 def test_add_forget_and_undo_are_exact(world: World) -> None:
     both = {**world.old, **world.new}
-    summary = add(world.memory, world.more, replace(OPTIONS, shards=2))
+    summary = add(world.memory, world.more, replace(OPTIONS, resources=Resources(shards=2)))
     manifest = settled(world.memory, both)
     assert (summary.digest, summary.changed, summary.unchanged) == (manifest.digest, 12, 0)
     assert [entry.action for entry in manifest.sources] == ["build", "add"]
@@ -220,7 +226,7 @@ def test_a_stopped_change_goes_on(
     monkeypatch: pytest.MonkeyPatch,
     change: Callable[..., ChangeSummary],
 ) -> None:
-    monkeypatch.setattr("cluster.run._MAX_WINDOW", 4)
+    monkeypatch.setattr("cluster.run._MOST_UNDER_WAY", 4)
     inputs = world.more if change is add else world.held
     counts: list[int] = []
 
@@ -229,7 +235,12 @@ def test_a_stopped_change_goes_on(
             raise InterruptionError
 
     with pytest.raises(InterruptionError) as caught:
-        change(world.memory, inputs, replace(EVERY_UNIT, shards=2), interrupt)
+        change(
+            world.memory,
+            inputs,
+            replace(EVERY_UNIT, resources=Resources(shards=2, checkpoint_every=1e-6)),
+            on_progress=interrupt,
+        )
     assert "the same command goes on" in " ".join(caught.value.__notes__)
     with open_memory(world.memory) as stored:
         stored.verify()
@@ -239,7 +250,7 @@ def test_a_stopped_change_goes_on(
         other(world.memory, inputs, EVERY_UNIT)
     with pytest.raises(ConfigError, match="settings: id_key differs"):
         change(world.memory, inputs, replace(EVERY_UNIT, corpus=replace(EVERY_UNIT.corpus, id_key="name")))
-    change(world.memory, inputs, EVERY_UNIT, lambda progress: counts.append(progress.units_before))
+    change(world.memory, inputs, EVERY_UNIT, on_progress=lambda progress: counts.append(progress.units_before))
     assert counts[0] > 0
     settled(world.memory, {**world.old, **world.new} if change is add else {})
 
@@ -247,7 +258,7 @@ def test_a_stopped_change_goes_on(
 @pytest.mark.slow
 def test_an_older_generation_is_not_published_over_a_newer_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its workspace, of a generation that is no more, is discarded by the next change."""
-    monkeypatch.setattr("cluster.run._MAX_WINDOW", 4)
+    monkeypatch.setattr("cluster.run._MOST_UNDER_WAY", 4)
     second_generation(world)
 
     def meanwhile(progress: Progress) -> None:
@@ -255,7 +266,7 @@ def test_an_older_generation_is_not_published_over_a_newer_one(world: World, mon
             undo(world.memory)
 
     with pytest.raises(ConfigError, match="changed by another command meanwhile"):
-        add(world.memory, world.more, EVERY_UNIT, meanwhile)
+        add(world.memory, world.more, EVERY_UNIT, on_progress=meanwhile)
     assert Manifest.read(world.memory).digest == memory_of(world.old).digest()
     assert (workspace_path(world.memory) / MANIFEST_FILE).exists()
     more = {"one": "one text more"}
@@ -322,7 +333,7 @@ def test_a_full_disk_leaves_the_memory_whole(world: World, small_disk: Path, mon
     with pytest.raises(StorageError, match="KB free; the memory will take"):
         add(memory, world.more, OPTIONS)
     settled(memory, world.old)
-    monkeypatch.setattr("cluster.build._free_bytes", lambda path: 10**12)
+    monkeypatch.setattr("cluster.workspace._free_bytes", lambda path: 10**12)
     with pytest.raises(StorageError, match="the disk is full"):
         add(memory, world.more, OPTIONS)
     settled(memory, world.old)
@@ -340,7 +351,7 @@ def test_a_document_of_several_units_is_added_and_forgotten(world: World) -> Non
     big = world.place / "big.txt"
     big.write_text(text)
     units: list[int] = []
-    add(world.memory, [str(big)], OPTIONS, lambda progress: units.append(progress.units))
+    add(world.memory, [str(big)], OPTIONS, on_progress=lambda progress: units.append(progress.units))
     assert units[0] == len(units) > 2
     settled(world.memory, {**world.old, str(big): text})
     assert forget(world.memory, [str(big)], OPTIONS).changed == 1

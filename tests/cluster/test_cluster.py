@@ -17,18 +17,18 @@ import pytest
 
 from cluster.build import BuildSummary, build
 from cluster.prepare import BuildOptions
-from cluster.ray_session import ClusterError
 from cluster.reader import cluster_reader
+from cluster.resources import Resources
 from console.app import main
 from memo_dist import Memory, TextConfig, Tokenizer
-from memo_dist.errors import BudgetError, InputError, StorageError
+from memo_dist.errors import BudgetError, ClusterError, InputError, StorageError
 from memo_dist.files.manifest import Manifest
 from memo_dist.files.opened import open_memory
 from memo_dist.planning.memory_plan import MemoryPlan
 from pipelines.plan import CorpusOptions
 
 pytestmark = pytest.mark.usefixtures("ray_local")
-OPTIONS = BuildOptions(tokenizer="bytes", num_banks=40, inner_dim=64, shards=1)
+OPTIONS = BuildOptions(tokenizer="bytes", num_banks=40, inner_dim=64, resources=Resources(shards=1))
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +46,11 @@ def built(corpus: Path, out: Path, options: BuildOptions = OPTIONS) -> BuildSumm
 
 
 @pytest.mark.parametrize("shards", [1, 2, pytest.param(3, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("unit_bytes", [None, 1500])
+@pytest.mark.parametrize("unit_bytes", [pytest.param(None, marks=pytest.mark.slow), 1500])
 def test_digest_is_that_of_one_process(
     text_corpus: Path, truth: Memory, tmp_path: Path, shards: int, unit_bytes: int | None
 ) -> None:
-    options = replace(OPTIONS, shards=shards, corpus=CorpusOptions(unit_bytes=unit_bytes))
+    options = replace(OPTIONS, resources=Resources(shards=shards), corpus=CorpusOptions(unit_bytes=unit_bytes))
     summary = built(text_corpus, tmp_path / "m.memo", options)
     assert summary.digest == truth.digest()
     assert (summary.documents, summary.associations) == (40, truth.num_associations)
@@ -59,16 +59,17 @@ def test_digest_is_that_of_one_process(
     assert Memory.open(tmp_path / "m.memo").digest() == summary.digest
 
 
+@pytest.mark.slow
 def test_order_and_format_of_the_documents_do_not_matter(text_corpus: Path, truth: Memory, tmp_path: Path) -> None:
     rows = [{"id": p.name, "text": p.read_text()} for p in sorted(text_corpus.iterdir(), reverse=True)]
     path = tmp_path / "rows.jsonl.gz"
     path.write_bytes(gzip.compress("\n".join(map(json.dumps, rows)).encode()))
-    assert built(path, tmp_path / "m.memo", replace(OPTIONS, shards=2)).digest == truth.digest()
+    assert built(path, tmp_path / "m.memo", replace(OPTIONS, resources=Resources(shards=2))).digest == truth.digest()
 
 
 @pytest.mark.slow
 def test_actors_answer_like_the_memory(text_corpus: Path, truth: Memory, tmp_path: Path) -> None:
-    built(text_corpus, tmp_path / "m.memo", replace(OPTIONS, shards=2))
+    built(text_corpus, tmp_path / "m.memo", replace(OPTIONS, resources=Resources(shards=2)))
     hashes = np.random.default_rng(0).integers(0, 2**64, 300, dtype=np.uint64)
     for shards in (1, 3):
         with cluster_reader(tmp_path / "m.memo", None, shards) as reader:
@@ -101,7 +102,9 @@ def test_a_worker_that_meets_bad_input_names_it_and_leaves_nothing(
 
 def test_a_budget_too_small_is_refused_with_the_numbers(text_corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(BudgetError, match=r"would need .* MB: driver .* The memory budget is 100\.0 MB"):
-        built(text_corpus, tmp_path / "m.memo", replace(OPTIONS, memory_budget=100_000_000))
+        built(
+            text_corpus, tmp_path / "m.memo", replace(OPTIONS, resources=Resources(shards=1, memory_budget=100_000_000))
+        )
     assert_nothing_left(tmp_path)
 
 
@@ -111,9 +114,10 @@ def test_a_memory_beyond_the_budget_is_built_on_disk_to_the_same_bits(
     text_corpus: Path, truth: Memory, tmp_path: Path, shards: int
 ) -> None:
     plans: list[MemoryPlan] = []
-    options = replace(OPTIONS, shards=shards, memory_budget=(700 + 340 * shards) * 10**6, scratch=tmp_path / "scratch")
-    corpus = replace(options.corpus, unit_bytes=1500)
-    build([str(text_corpus)], tmp_path / "m.memo", replace(options, corpus=corpus), lambda _, plan: plans.append(plan))
+    budget = (700 + 340 * shards) * 10**6
+    resources = Resources(shards=shards, memory_budget=budget, scratch=tmp_path / "scratch")
+    options = replace(OPTIONS, resources=resources, corpus=CorpusOptions(unit_bytes=1500))
+    build([str(text_corpus)], tmp_path / "m.memo", options, on_plan=lambda _, plan: plans.append(plan))
     assert plans[0].out_of_core
     assert Manifest.read(tmp_path / "m.memo").digest == truth.digest()
     assert list((tmp_path / "scratch").iterdir()) == []
@@ -138,7 +142,7 @@ def test_a_build_on_disk_keeps_to_its_plan(text_corpus: Path, tmp_path: Path) ->
 def test_too_little_disk_is_refused_before_the_work(
     text_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cluster.build._free_bytes", lambda path: 1000)
+    monkeypatch.setattr("cluster.workspace._free_bytes", lambda path: 1000)
     with pytest.raises(StorageError, match=r"1\.0 KB free; the memory will take"):
         built(text_corpus, tmp_path / "m.memo")
     assert_nothing_left(tmp_path)
@@ -159,7 +163,7 @@ def test_a_killed_shard_ends_the_build_and_publishes_nothing(text_corpus: Path, 
                 os.kill(process.pid, signal.SIGKILL)
                 return
 
-    options = replace(OPTIONS, shards=2, corpus=CorpusOptions(unit_bytes=1500))
+    options = replace(OPTIONS, resources=Resources(shards=2), corpus=CorpusOptions(unit_bytes=1500))
     with pytest.raises(ClusterError, match="a shard's process died"):
         build([str(text_corpus)], tmp_path / "m.memo", options, on_progress=kill_one)
     assert_nothing_left(tmp_path)
@@ -168,7 +172,7 @@ def test_a_killed_shard_ends_the_build_and_publishes_nothing(text_corpus: Path, 
 def test_a_full_disk_while_writing_is_told(
     text_corpus: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cluster.build._free_bytes", lambda path: 10**12)
+    monkeypatch.setattr("cluster.workspace._free_bytes", lambda path: 10**12)
     with pytest.raises(StorageError, match="the disk is full"):
         built(text_corpus, small_disk / "m.memo", replace(OPTIONS, num_banks=400))
     assert list(small_disk.iterdir()) == []

@@ -13,14 +13,16 @@ from cluster.change import ChangeOptions, add, forget
 from cluster.placement import Placed, place_shards
 from cluster.prepare import BuildOptions
 from cluster.reader import ClusterReader
+from cluster.resources import Resources
 from memo_dist import Memory, PaperConfig
 from memo_dist.experiments.random_tokens import random_batch, sequence_segments, sequences_with_decoys
 from memo_dist.files.opened import open_memory
+from memo_dist.models.repetition import TextSize
 from memo_dist.planning.memory_plan import plan_memory
 from pipelines.plan import CorpusOptions
 
 pytestmark = pytest.mark.usefixtures("ray_local")
-ROUNDING = 2e-6  # of the norm, as in test_projected.py
+ROUNDING = 2e-6  # of the norm, as in test_paper.py
 CONFIG = PaperConfig.of(300, 64, num_heads=4, num_layers=3)
 DOCUMENTS = [np.random.default_rng(i).integers(0, 300, 150 + i).tolist() for i in range(40)]
 
@@ -52,7 +54,11 @@ def truth() -> Memory:
 
 
 def started(shards: int, path: Path | None = None) -> list[Placed]:
-    return place_shards(plan_memory(CONFIG, 1000, 10, shards, 0, 0), "", None, path=None if path is None else str(path))
+    return place_shards(
+        plan_memory(CONFIG, TextSize(1000, 10), shards=shards, workers=0, unit_bytes=0),
+        "",
+        path=None if path is None else str(path),
+    )
 
 
 @pytest.mark.slow
@@ -64,7 +70,7 @@ def test_row_blocks_over_actors(shards: int, corpus: Path, truth: Memory, tmp_pa
         token_ids=True,
         vocab_size=300,
         inner_dim=64,
-        shards=shards,
+        resources=Resources(shards=shards),
     )
     first, second = (build([str(corpus)], tmp_path / name, options) for name in ("a.memo", "b.memo"))
     assert first.digest == second.digest  # units reach a shard in the order of the corpus, whoever made them first
@@ -86,28 +92,32 @@ def test_add_and_forget_change_a_memory_within_rounding(corpus: Path, truth: Mem
     table = pa.table({"tokens": DOCUMENTS[:20], "id": [f"d{i}" for i in range(20)]})
     pyarrow.parquet.write_table(table, half)
     units = CorpusOptions(unit_bytes=2000)
-    options = BuildOptions(corpus=units, preset="paper", token_ids=True, vocab_size=300, inner_dim=64, shards=2)
+    options = BuildOptions(
+        corpus=units, preset="paper", token_ids=True, vocab_size=300, inner_dim=64, resources=Resources(shards=2)
+    )
     out = tmp_path / "m.memo"
     build([str(half)], out, options)
     before = cells(out)
-    summary = add(out, [str(corpus)], ChangeOptions(units, token_ids=True, shards=1))
+    summary = add(out, [str(corpus)], ChangeOptions(corpus=units, token_ids=True, resources=Resources(shards=1)))
     assert (summary.changed, summary.unchanged, summary.associations) == (20, 20, truth.num_associations)
     assert distance(cells(out), truth.shard.contents.cells.reshape(-1, 64)) < ROUNDING
     named = tuple(f"d{i}" for i in range(20, 40))
-    summary = forget(out, [str(corpus)], ChangeOptions(units, token_ids=True, documents=named, shards=3))
+    summary = forget(
+        out, [str(corpus)], ChangeOptions(corpus=units, token_ids=True, documents=named, resources=Resources(shards=3))
+    )
     assert (summary.changed, summary.documents) == (20, 20)
     assert distance(cells(out), before) < ROUNDING
 
 
 def test_actors_forget_and_merge(truth: Memory, tmp_path: Path) -> None:
-    batches = [random_batch(sequence_segments(sequences_with_decoys(300, 3, 0, i)[:3], i), f"b {i}") for i in range(2)]
+    segments = [sequence_segments(sequences_with_decoys(300, 3, 0, iteration=i)[:3], i) for i in range(2)]
+    batches = [random_batch(each, f"b {i}") for i, each in enumerate(segments)]
     kept = Memory(CONFIG)
     kept.memorize_batch(batches[1])
     placed = started(2)
     for batch in batches:
         ray.get([one.actor.memorize.remote(batch) for one in placed])
-    undone = batches[0].replace_schema_metadata({**batches[0].schema.metadata, b"batch_id": b"ff"})
-    ray.get([one.actor.forget.remote(undone) for one in placed])
+    ray.get([one.actor.forget.remote(random_batch(segments[0], "taken out")) for one in placed])
     keys = np.random.default_rng(0).standard_normal((50, 64), np.float32)
     assert distance(ClusterReader(CONFIG, placed).read(keys), kept.read(keys)) < ROUNDING
     truth.save(tmp_path / "t.memo")

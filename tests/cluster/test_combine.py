@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from cluster.combine import CombineOptions, merge, rebank
+from cluster.resources import Resources
 from cluster.workspace import workspace_path
 from console.app import main
 from memo_dist import Memory, MemoryConfig, PaperConfig, TextConfig, Tokenizer
 from memo_dist.errors import BudgetError, ConfigError, OutputExistsError
+from memo_dist.files.manifest import Manifest
 from memo_dist.files.opened import open_memory
 
 pytestmark = pytest.mark.usefixtures("ray_local")
@@ -40,10 +42,10 @@ def test_merge_is_one_build_of_everything(documents: Documents, tmp_path: Path, 
     """The three parts share a passage, which counts once in the matrices and thrice in the ledger."""
     parts = [saved(tmp_path, f"{i}.memo", built(part(documents, i))) for i in range(3)]
     before = [Memory.open(path).digest() for path in parts]
-    manifest = merge(parts, tmp_path / "all.memo", CombineOptions(shards=shards))
-    assert manifest.digest == built(documents).digest()
-    assert (manifest.documents, manifest.tokens) == (30, sum(map(len, documents.values())))
-    assert manifest.sources[-1].action == "merge"
+    summary = merge(parts, tmp_path / "all.memo", CombineOptions(resources=Resources(shards=shards)))
+    assert summary.digest == built(documents).digest()
+    assert (summary.documents, summary.tokens) == (30, sum(map(len, documents.values())))
+    assert Manifest.read(tmp_path / "all.memo").sources[-1].action == "merge"
     merged = Memory.open(tmp_path / "all.memo")
     for name, tokens in part(documents, 0).items():
         merged.forget(name, tokens)
@@ -55,8 +57,8 @@ def test_merge_is_one_build_of_everything(documents: Documents, tmp_path: Path, 
 @pytest.mark.parametrize(("banks", "shards"), [(7, 2), (1, 1), (63, 3)])
 def test_rebank_is_a_build_with_that_many_banks(documents: Documents, tmp_path: Path, banks: int, shards: int) -> None:
     memory = saved(tmp_path, "m.memo", built(documents))
-    manifest = rebank(memory, banks, tmp_path / "n.memo", CombineOptions(shards=shards))
-    assert manifest.digest == built(documents, TextConfig(num_banks=banks, vocab_size=500, inner_dim=64)).digest()
+    summary = rebank(memory, banks, tmp_path / "n.memo", options=CombineOptions(resources=Resources(shards=shards)))
+    assert summary.digest == built(documents, TextConfig(num_banks=banks, vocab_size=500, inner_dim=64)).digest()
     with open_memory(tmp_path / "n.memo") as stored:
         stored.verify()
 
@@ -66,12 +68,12 @@ def test_paper_memories_are_added(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     halves = [{f"{i}-{j}": rng.integers(0, 300, 100).tolist() for j in range(3)} for i in range(2)]
     paths = [saved(tmp_path, f"{i}.memo", built(half, config)) for i, half in enumerate(halves)]
-    merge(paths, tmp_path / "m.memo", CombineOptions(shards=2))
+    merge(paths, tmp_path / "m.memo", CombineOptions(resources=Resources(shards=2)))
     ours = Memory.open(tmp_path / "m.memo").shard.contents.cells
     theirs = built(halves[0] | halves[1], config).shard.contents.cells
     assert np.linalg.norm(ours - theirs) / np.linalg.norm(theirs) < 2e-6
     with pytest.raises(ConfigError, match="one matrix"):
-        rebank(paths[0], 7, tmp_path / "n.memo", CombineOptions())
+        rebank(paths[0], 7, tmp_path / "n.memo", options=CombineOptions())
 
 
 @pytest.mark.parametrize(
@@ -106,9 +108,9 @@ def test_refusals_leave_nothing(documents: Documents, tmp_path: Path, capsys: py
     with pytest.raises(ConfigError, match="two memories or more"):
         merge([one], tmp_path / "c.memo", CombineOptions())
     with pytest.raises(BudgetError, match="would need"):
-        rebank(one, 40, tmp_path / "c.memo", CombineOptions(memory_budget=1000))
+        rebank(one, 40, tmp_path / "c.memo", options=CombineOptions(resources=Resources(memory_budget=1000)))
     with pytest.raises(OutputExistsError):
-        rebank(one, 40, one, CombineOptions())
+        rebank(one, 40, one, options=CombineOptions())
     assert main(["merge", str(one), str(tmp_path / "none.memo"), "--out", str(tmp_path / "c.memo"), "--json"]) == 2
     assert "none.memo does not exist" in json.loads(capsys.readouterr().out)["error"]
     assert not (tmp_path / "c.memo").exists()

@@ -16,10 +16,12 @@ import pytest
 
 from cluster.build import BuildSummary, build
 from cluster.prepare import BuildOptions
-from cluster.run import Progress
-from cluster.workspace import FencedError, Workspace, workspace_path
+from cluster.resources import Resources
+from cluster.state import Progress
+from cluster.statement import CombineStatement
+from cluster.workspace import Workspace, workspace_path
 from memo_dist import Memory, TextConfig, Tokenizer
-from memo_dist.errors import ConfigError, DamagedMemoryError, OutputExistsError, StorageError
+from memo_dist.errors import ConfigError, DamagedMemoryError, FencedError, OutputExistsError, StorageError
 from memo_dist.files.opened import open_memory
 from pipelines.plan import CorpusOptions
 
@@ -28,9 +30,8 @@ EVERY_UNIT = BuildOptions(
     tokenizer="bytes",
     num_banks=40,
     inner_dim=64,
-    shards=2,
+    resources=Resources(shards=2, checkpoint_every=1e-6),
     corpus=CorpusOptions(unit_bytes=1500),
-    checkpoint_every=1e-6,
 )
 
 
@@ -41,7 +42,7 @@ class InterruptionError(Exception):
 @pytest.fixture(autouse=True)
 def few_units_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that checkpoints come often in a corpus of 40 units."""
-    monkeypatch.setattr("cluster.run._MAX_WINDOW", 4)
+    monkeypatch.setattr("cluster.run._MOST_UNDER_WAY", 4)
 
 
 @pytest.fixture
@@ -74,7 +75,9 @@ def stopped_after(units: int, corpus: Path, out: Path, options: BuildOptions = E
 def finished(corpus: Path, out: Path, options: BuildOptions = EVERY_UNIT) -> BuildSummary:
     summary = build([str(corpus)], out, options)
     assert not workspace_path(out).exists()
-    assert sorted(p.suffix for p in out.iterdir()) == sorted([".json", ".json"] + [".h5"] * (options.shards or 0))
+    assert sorted(p.suffix for p in out.iterdir()) == sorted(
+        [".json", ".json"] + [".h5"] * (options.resources.shards or 0)
+    )
     with open_memory(out) as stored:
         stored.verify()
     return summary
@@ -84,7 +87,7 @@ def test_a_stopped_build_goes_on(corpus: Path, tmp_path: Path, truth: str) -> No
     """Three attempts, each with other numbers of shards; every one begins where the one before had its checkpoint."""
     out, before = tmp_path / "m.memo", 0
     for shards in (2, 3, 1):
-        stopped_after(12, corpus, out, replace(EVERY_UNIT, shards=shards))
+        stopped_after(12, corpus, out, replace(EVERY_UNIT, resources=replace(EVERY_UNIT.resources, shards=shards)))
         with open_memory(workspace_path(out)) as stored:
             stored.verify()
             source = stored.manifest.sources[0]
@@ -174,7 +177,7 @@ def test_a_changed_setting_is_refused_by_name(
 def test_a_full_disk_at_a_checkpoint_loses_nothing(
     corpus: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch, truth: str
 ) -> None:
-    monkeypatch.setattr("cluster.build._free_bytes", lambda path: 10**12)
+    monkeypatch.setattr("cluster.workspace._free_bytes", lambda path: 10**12)
     out = small_disk / "m.memo"
     subprocess.run(["mount", "-o", "remount,size=32m", str(small_disk)], check=True)
     stopped_after(8, corpus, out)
@@ -197,7 +200,7 @@ def test_sigterm_drains_and_exits_75(corpus: Path, tmp_path: Path, truth: str) -
         "count = b.Run._count\n"
         "def slow(self, answers):\n"
         "    count(self, answers); print('unit', file=sys.__stdout__, flush=True); time.sleep(0.2)\n"
-        "b.Run._count, b._MAX_WINDOW = slow, 4\n"
+        "b.Run._count, b._MOST_UNDER_WAY = slow, 4\n"
         "from console.app import entry\nentry()"
     )
     command = [sys.executable, "-c", code, "build", *words]
@@ -217,6 +220,6 @@ def test_sigterm_drains_and_exits_75(corpus: Path, tmp_path: Path, truth: str) -
 def test_a_workspace_without_a_checkpoint_is_not_gone_on_from(corpus: Path, tmp_path: Path, truth: str) -> None:
     """As a killed driver leaves it before its first checkpoint."""
     out = tmp_path / "m.memo"
-    Workspace(out, {"settings": "of another build"}, None)
+    Workspace(out, CombineStatement(action="merge", memories=["of another command"]), None)
     (workspace_path(out) / "shard-00000.g0001-deadbeef.h5").write_bytes(b"torn")
     assert finished(corpus, out).digest == truth

@@ -147,7 +147,7 @@ def test_banks_beyond_the_budget_are_no_reason_to_refuse(place: Path, capsys: py
 def test_an_output_that_cannot_be_written_fails_and_leaves_nothing(
     refused: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cluster.build._free_bytes", lambda _: 1000)
+    monkeypatch.setattr("cluster.workspace._free_bytes", lambda _: 1000)
     assert "1.0 KB free" in refused(*BUILD, code=1)
     assert "good.txt/m.memo" in refused("build", "good.txt", "--out", "good.txt/m.memo", "--tokenizer", "bytes", code=1)
     assert "free" in refused("build", "good.txt", "--out", "new/deep/m.memo", "--tokenizer", "bytes", code=1)

@@ -5,7 +5,8 @@ Covers: which token r supports, and how surely. Does not cover: reading, continu
 A context that fills m windows and was memorized scores z(v) = r E[v]^T = m + noise for its next token v, noise else.
 Values are Gaussian, so the read tells its own noise: s^2 = |r|^2 / d. With a prior of 1/V,
     log_odds(v) = (m z(v) - m^2 / 2) / s^2 - log V.
-Real text breaks the assumption that keys are nearly orthogonal; there the confidence is too high (docs/paper.md).
+Real text breaks the assumption that keys are nearly orthogonal; there the confidence is too high
+(docs/explanation/paper.md).
 """
 
 import numpy as np

@@ -99,7 +99,7 @@ class PaperModel:
         return f"one matrix of {config.key_dim:,} x {config.inner_dim:,} float32 cells, {config.num_heads} heads"
 
     def recall_told(self, recall: float) -> str:
-        return f"{recall:.3f} of random tokens, by the capacity law; of real text about a fifth (docs/paper.md)"
+        return f"{recall:.3f} of random tokens, by the capacity law; of real text about a fifth (docs: paper.md)"
 
 
 PAPER = PaperModel()

@@ -1,7 +1,7 @@
 """Ledger: which associations are held, and how often each was seen.
 
 Covers: counting associations, telling which are new and which are gone, saving as plain arrays. Does not cover: the
-matrices (cmm.py), which are a pure function of the ledger's keys.
+matrices (banks.py), which are a pure function of the ledger's keys.
 
 The ledger is three parallel arrays sorted by (name, token), cut into parts of equal name ranges. New associations are
 sorted and merged part by part, so the temporary memory is that of one part and the cost is sorting plus one pass; the
@@ -64,7 +64,7 @@ class Ledger:
     """
 
     def __init__(
-        self, low: int, high: int, parts: int = 1, xp: ModuleType = np, store: PartStore | None = None
+        self, low: int, high: int, parts: int = 1, *, xp: ModuleType = np, store: PartStore | None = None
     ) -> None:
         self.xp = xp
         self._edges = self.edges(low, high, parts)
@@ -178,11 +178,12 @@ def _raise(below_zero: bool, too_many: bool) -> None:
         raise NotMemorizedError("an association to forget was never memorized; nothing of this part was changed")
     if too_many:
         raise CountOverflowError(
-            f"an association was seen more than {_MAX_COUNT:,} times, the most that the ledger counts"
+            f"an association was seen more than {_MAX_COUNT:,} times, the most that the ledger counts; leave out "
+            "documents that repeat it"
         )
 
 
-def _grouped(names: Array, tokens: Array, counts: Array, presorted: bool) -> Entries:
+def _grouped(names: Array, tokens: Array, counts: Array, *, presorted: bool) -> Entries:
     """Sort by (name, token) and add up the counts of equal associations.
 
     `presorted`: the arrays are a few sorted runs, which a stable sort merges in one pass.

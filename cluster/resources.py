@@ -1,0 +1,41 @@
+"""Resources: the processes, memory and time that a command may take.
+
+Covers: the fields that build, add, forget, merge and rebank share, and their only defaults. Does not cover: what is
+built (prepare.py, change.py, combine.py), how a plan spends them (memo_dist/planning/memory_plan.py).
+
+The result of a command does not depend on its resources, so every field may change from one attempt of a stopped
+command to the next.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from memo_dist.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What a command may take.
+
+    Attributes:
+        shards: shard actors; None: one for each processor.
+        device: "cpu", "gpu", or "auto": a GPU if CuPy finds one here and the cluster has one for every shard.
+        address: of a Ray cluster; None: a local one, which ends with the command.
+        memory_budget: bytes of all processes together; None: most of what is free.
+        scratch: directory for banks that the budget does not hold; None: beside the output.
+        checkpoint_every: seconds of work that may be lost.
+
+    Raises:
+        ConfigError: `checkpoint_every` is not above 0.
+    """
+
+    shards: int | None = None
+    device: str = "auto"
+    address: str | None = None
+    memory_budget: int | None = None
+    scratch: Path | None = None
+    checkpoint_every: float = 60.0
+
+    def __post_init__(self) -> None:
+        if self.checkpoint_every <= 0:
+            raise ConfigError(f"--checkpoint-every is {self.checkpoint_every}; expected seconds of work, such as 60")
