@@ -106,10 +106,8 @@ class Run:
     def _attempt(self) -> Manifest:
         held, applied = self._checkpoint_before()
         self.state.begin(held)
-        done = f"{held.units_done} of {self.state.progress.units}"
-        _log.info(
-            "%s of %s, attempt %d: %s units are done", self.task.action, self.workspace.out, self.state.attempts, done
-        )
+        what = f"{self.task.action} of {self.workspace.out}, attempt {self.state.attempts}"
+        _log.info("%s: %d of %d units are done", what, held.units_done, self.state.progress.units)
         placed = self._place()
         try:
             units = self._feed(placed, applied)
