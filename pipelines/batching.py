@@ -16,14 +16,13 @@ from dask.delayed import delayed
 from memo_dist.batches import BatchInfo, make_batch, read_batch
 from memo_dist.config import MemoryConfig
 from memo_dist.documents import DocumentRegistry, document_key, record_of
-from memo_dist.segments import Segment
+from memo_dist.segments import NO_TOKENS, Segment
 from memo_dist.tokenizer import Tokenizer
 from pipelines.plan import CorpusOptions, CorpusPlan, Unit
 from pipelines.reading import Passage, Reading
 from pipelines.release_memory import return_freed_memory
 from pipelines.token_ids import token_id_batch
 
-_NOTHING = np.zeros(0, np.uint32)
 _WINDOW = 4  # units tokenized at a time in one process
 
 
@@ -75,7 +74,7 @@ def _text_batch(
     encoded = iter(tokenizer.encode([text for passage in passages for text in passage.pieces]))
     segments = []
     for passage in passages:
-        tokens = np.concatenate([_NOTHING, *[next(encoded) for _ in passage.pieces]])
+        tokens = np.concatenate([NO_TOKENS, *[next(encoded) for _ in passage.pieces]])
         begins = passage.start == 0
         if not len(tokens) and begins == passage.ends:  # the middle of a document, or all of it
             reading.empty += begins
@@ -99,7 +98,7 @@ def _context(reading: Reading, passage: Passage, tokenizer: Tokenizer, length: i
     count = 1
     while True:
         before = reading.preceding(passage, count)
-        tokens = np.concatenate([_NOTHING, *tokenizer.encode(before)])
+        tokens = np.concatenate([NO_TOKENS, *tokenizer.encode(before)])
         if len(tokens) >= length or len(before) < count:
             return tokens[max(0, len(tokens) - length) :]
         count *= 4

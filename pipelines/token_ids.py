@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from memo_dist.batches import BatchInfo, make_batch
 from memo_dist.errors import InputError
-from memo_dist.segments import Segment
+from memo_dist.segments import NO_TOKENS, Segment
 from pipelines.plan import CorpusOptions, CorpusPlan, Unit, cut_into_units
 from pipelines.reading import Span, row_id
 from pipelines.sources import TOKEN_IDS, Source, list_sources
@@ -25,7 +25,6 @@ from pipelines.sources import TOKEN_IDS, Source, list_sources
 COLUMNS = ("tokens", "input_ids")
 _TOKEN_BYTES = 4
 _LARGEST = 2**31 - 1
-_NOTHING = np.zeros(0, np.uint32)
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def token_id_batch(unit: Unit, options: CorpusOptions, takes: Callable[[str], bo
         for lists in _lists(span.source, span.start, span.stop - span.start, options.id_key):
             _highest_id(span.source, lists.field("tokens"), place)
             for name, row in zip(lists.field("id").to_pylist(), lists.field("tokens"), strict=True):
-                ids = row.values.to_numpy(zero_copy_only=False).astype(np.int64) if row.is_valid else _NOTHING
+                ids = row.values.to_numpy(zero_copy_only=False).astype(np.int64) if row.is_valid else NO_TOKENS
                 document = row_id(name, f"{span.source.name}#{place}")
                 if len(ids) and takes(document):
                     content.update(ids.tobytes())
@@ -95,7 +94,7 @@ def token_id_batch(unit: Unit, options: CorpusOptions, takes: Callable[[str], bo
 
 
 def _whole(ids: np.ndarray) -> Segment:
-    return Segment(0, _NOTHING, ids.astype(np.uint32), ends=True)
+    return Segment(0, NO_TOKENS, ids.astype(np.uint32), ends=True)
 
 
 def _highest_id(source: Source, lists: pa.Array, first: int) -> int:
