@@ -60,19 +60,20 @@ class Reading:
     consumed: int = 0
     content: Any = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
 
-    def decoded(self, document_id: str, data: bytes) -> str | None:
+    def decoded(self, document_id: str, data: bytes, source: Source) -> str | None:
         """Text by the error policy; None for a document to leave out.
 
         Raises:
-            InputError: the document is not UTF-8, and the policy is strict.
+            InputError: the document is not UTF-8, and the policy is strict; document and file are named.
         """
         try:
             return data.decode()
         except UnicodeDecodeError as error:
             if self.errors == "strict":
+                place = "" if document_id.startswith(source.name) else f" of {source.name}"
                 raise InputError(
-                    f"document {document_id} is not valid UTF-8 ({error}); convert it, or choose --errors replace or "
-                    "skip"
+                    f"document {document_id}{place} is not valid UTF-8 ({error}); convert it, or choose --errors "
+                    "replace or skip"
                 ) from error
             if self.errors == "skip":
                 self.skipped += 1
@@ -80,14 +81,14 @@ class Reading:
             self.replaced += 1
             return data.decode(errors="replace")
 
-    def whole_documents(self, rows: Iterable[tuple[str, bytes]]) -> Iterator[Passage]:
-        """One passage for each (document id, text) row. Empty documents are counted and left out.
+    def whole_documents(self, rows: Iterable[tuple[str, bytes]], source: Source) -> Iterator[Passage]:
+        """One passage for each (document id, text) row of a source. Empty documents are counted and left out.
 
         Raises:
             InputError: a document is not UTF-8, and the policy is strict.
         """
         for document_id, data in rows:
-            text = self.decoded(document_id, data)
+            text = self.decoded(document_id, data, source)
             if text == "":
                 self.empty += 1
             elif text is not None:

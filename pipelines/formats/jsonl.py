@@ -38,7 +38,7 @@ class JsonlFormat(ByBytes):
 
     def passages(self, span: Span, reading: Reading) -> Iterator[Passage]:
         """The documents of the lines that begin in the span."""
-        return reading.whole_documents(_rows(span, reading))
+        return reading.whole_documents(_rows(span, reading), span.source)
 
 
 def _rows(span: Span, reading: Reading) -> Iterator[tuple[str, bytes]]:
@@ -66,7 +66,7 @@ def _rows(span: Span, reading: Reading) -> Iterator[tuple[str, bytes]]:
 def _parsed(line: bytes, source: Source, offset: int, *, reading: Reading) -> tuple[str, bytes] | None:
     """Id and text of one line; None for a line to leave out."""
     place = f"{source.name}@{offset}"
-    text = reading.decoded(place, line)
+    text = reading.decoded(place, line, source)
     if text is None:
         return None
     try:

@@ -37,7 +37,7 @@ class ParquetFormat(ByRows):
 
     def passages(self, span: Span, reading: Reading) -> Iterator[Passage]:
         """The documents of the rows of the span."""
-        return reading.whole_documents(_rows(span, reading))
+        return reading.whole_documents(_rows(span, reading), span.source)
 
 
 def row_groups(file: pq.ParquetFile, start: int, stop: int) -> Iterator[tuple[int, int, int, int]]:

@@ -52,7 +52,7 @@ class TextFormat(ByBytes):
         owned = data[begin - span.start : end - span.start]
         reading.content.update(owned)
         if span.whole_utf8:
-            if reading.decoded(source.name, owned) is None:
+            if reading.decoded(source.name, owned, source) is None:
                 return
         else:  # known from the plan: counted once for all its spans
             reading.replaced += begin == 0
