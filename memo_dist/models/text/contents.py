@@ -3,8 +3,8 @@
 Covers: buffering, keeping ledger and matrices in step. Does not cover: batches and documents (shard.py).
 
 Associations wait (stores/pending.py) until enough of them do, are sorted and merged into the ledger; only the
-associations that became held, or ceased to be held, reach the matrices, in bank order. State is a function of the set of
-associations, not of their order.
+associations that became held, or ceased to be held, reach the matrices, in bank order. State is a function of the set
+of associations, not of their order.
 """
 
 from collections.abc import Iterator
