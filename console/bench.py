@@ -103,7 +103,8 @@ def measure(wanted: int, device: str, with_build: bool, work: Path, line: Progre
 
 def standard_library(size: int) -> "CorpusPlan":
     """About `size` bytes of the standard library's own sources, from all over it."""
-    from pipelines.plan import CorpusOptions, plan_corpus, span_bytes
+    from pipelines.formats import span_bytes
+    from pipelines.plan import CorpusOptions, plan_corpus
 
     options = CorpusOptions(include="*.py", exclude="*site-packages*", errors="skip")
     whole = plan_corpus([sysconfig.get_path("stdlib")], options)
@@ -121,7 +122,7 @@ def tokenize_stages(task: Any) -> Iterator[Any]:
     units, options, definition = task
     tokenizer = Tokenizer(definition)
     yield None
-    yield sum(token_count(unit_batch(unit, options, tokenizer, 64)) for unit in units)
+    yield sum(token_count(unit_batch(unit, options, tokenizer=tokenizer, context_length=64)) for unit in units)
 
 
 def build_seconds(work: Path) -> float:

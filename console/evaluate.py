@@ -52,10 +52,11 @@ def evaluate_command(
     """Measure a memory on the corpus it was built from; give the same corpus flags as to build. Tokens are kept in the
     system's directory for temporary files meanwhile, 4 bytes each."""
     from pipelines.batching import stream_batches
-    from pipelines.plan import CorpusOptions, CorpusPlan, plan_corpus
-    from pipelines.token_ids import plan_token_ids
+    from pipelines.plan import CorpusOptions, CorpusPlan, plan_corpus, plan_token_ids
 
-    options = CorpusOptions(include, exclude, errors, text_key, id_key, limit)
+    options = CorpusOptions(
+        include=include, exclude=exclude, errors=errors, text_key=text_key, id_key=id_key, limit=limit
+    )
     with open_memory(memory) as stored:
         tokenizer = stored.tokenizer
         if bool(inputs) == bool(token_ids):
@@ -74,7 +75,7 @@ def evaluate_command(
             return partial(read_batches, path)
 
         corpus = planned(inputs or token_ids or [], options)
-        new = planned(unseen, CorpusOptions(None, None, errors, text_key, id_key)) if unseen else None
+        new = planned(unseen, CorpusOptions(errors=errors, text_key=text_key, id_key=id_key)) if unseen else None
         with reader_for(stored, address, shards) as reader, temporary_directory("memo-evaluate-") as folder:
             memorized = kept(corpus, folder / "memorized.arrow")
             other = None if new is None else kept(new, folder / "unseen.arrow")

@@ -140,7 +140,7 @@ def _text(
     from pipelines.plan import CorpusOptions, plan_corpus
     from pipelines.tokenizing import choose_tokenizer
 
-    choice = choose_tokenizer(plan_corpus(sample, CorpusOptions(include, exclude, errors)))
+    choice = choose_tokenizer(plan_corpus(sample, CorpusOptions(include=include, exclude=exclude, errors=errors)))
     found = {"tokens": choice.tokens, "documents": choice.documents, "vocab_size": choice.vocab_size}
     config = TextConfig(num_banks=1, vocab_size=choice.vocab_size, **shape)
     return measure_repetition(list(choice.sample), config), found
