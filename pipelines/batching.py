@@ -16,7 +16,7 @@ from dask.delayed import delayed
 from memo_dist.batches import BatchInfo, make_batch, read_batch
 from memo_dist.config import MemoryConfig
 from memo_dist.documents import DocumentRegistry, document_key, record_of
-from memo_dist.segments import Segment
+from memo_dist.segments import NO_TOKENS, Segment
 from memo_dist.tokenizer import Tokenizer
 from pipelines.formats import passages
 from pipelines.plan import CorpusOptions, CorpusPlan
