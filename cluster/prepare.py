@@ -165,13 +165,11 @@ def plan_for(
     """The plan of a run: how many shards and workers, and what they take."""
     return fit_plan(
         config,
-        choice.tokens,
-        choice.documents,
+        TextSize(choice.tokens, choice.documents, repetition),
         shards=resources.shards,
         cpus=local_cpus(),
         unit_bytes=corpus.largest_unit,
         budget=memory_budget(resources.memory_budget),
-        repetition=repetition,
     )
 
 

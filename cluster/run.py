@@ -106,14 +106,8 @@ class Run:
     def _attempt(self) -> Manifest:
         held, applied = self._checkpoint_before()
         self.state.begin(held)
-        _log.info(
-            "%s of %s, attempt %d: %d of %d units are done",
-            self.task.action,
-            self.workspace.out,
-            self.state.attempts,
-            held.units_done,
-            self.state.progress.units,
-        )
+        what = f"{self.task.action} of {self.workspace.out}, attempt {self.state.attempts}"
+        _log.info("%s: %d of %d units are done", what, held.units_done, self.state.progress.units)
         placed = self._place()
         try:
             units = self._feed(placed, applied)

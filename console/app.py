@@ -1,7 +1,7 @@
 """The `memo-dist` program: commands, exit codes, errors in plain English.
 
-Covers: dispatch. Exit codes: 0 done, 2 usage or bad input, 1 failure, 130 interrupted. With --json an error is a JSON
-object too.
+Covers: dispatch. Exit codes: 0 done, 2 usage or bad input, 1 failure, 75 stopped with a checkpoint, 130 interrupted.
+With --json an error is a JSON object too.
 """
 
 import signal

@@ -10,7 +10,7 @@ import typer
 from console.flags import AsJson, ConfigFile, corpus_flags
 from console.output import print_json, print_table
 from memo_dist.errors import ConfigError
-from memo_dist.models.repetition import Repetition, unrepeated
+from memo_dist.models.repetition import Repetition, TextSize, unrepeated
 from memo_dist.planning.rates import Rates, read_rates
 from memo_dist.planning.repetition import TYPICAL
 from memo_dist.sizes import show_bytes, show_seconds
@@ -81,11 +81,9 @@ def plan_command(
         vocab_size = choice.vocab_size if choice else _VOCABULARY
     machines = Machines(nodes, _cores(cores, measured), gpus)
     told = forecast(
-        config=TextConfig(num_banks=1 if banks is None else banks, vocab_size=vocab_size, **shape),
-        target=target_recall,
-        tokens=count,
-        documents=document_count,
-        repetition=text,
+        TextConfig(num_banks=1 if banks is None else banks, vocab_size=vocab_size, **shape),
+        target_recall,
+        TextSize(count, document_count, text),
         machines=machines,
         rates=measured,
         fixed_banks=banks is not None,

@@ -13,12 +13,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from memo_dist.files.published import publish
 from packaging.requirements import Requirement
 
 from memo_dist import Memory, TextConfig, Tokenizer
 from memo_dist.errors import MemoError, MissingExtraError
 from memo_dist.extras import EXTRA_OF, extra, missing_extra, require
+from memo_dist.files.published_writer import publish
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -14,7 +14,7 @@ DECOY_START, DECOY_LENGTH = 5, 4
 _NOTHING = np.zeros(0, np.uint32)
 
 
-def sequences_with_decoys(vocab_size: int, decoys: int, seed: int, iteration: int) -> np.ndarray:
+def sequences_with_decoys(vocab_size: int, decoys: int, seed: int, *, iteration: int) -> np.ndarray:
     """(30, 1024) uniform random tokens; the 4 at position 5 copied to `decoys` random places of each sequence."""
     draws = np.random.default_rng([seed, iteration, decoys])
     tokens = draws.integers(0, vocab_size, (SEQUENCES, LENGTH), dtype=np.uint32)

@@ -158,14 +158,16 @@ def measure_core(config: MemoryConfig, batches: list[pa.Table], device: str = "c
             shard.memorize_batch(table)
 
     associations = associations_of(config, [segment for _, segment in segments], device)
-    ledger = Ledger(0, 2**64, 1, xp)
+    ledger = Ledger(0, 2**64, 1, xp=xp)
     distinct = next(change.added for change in list(ledger.merge(associations)))
 
     def count_again() -> None:
         for _ in ledger.merge(associations):
             pass
 
-    banks = BankRange(config, range(config.num_banks), value_words(config.vocab_size, config.inner_dim, 0, xp), xp)
+    banks = BankRange(
+        config, range(config.num_banks), value_words(config.vocab_size, config.inner_dim, 0, xp=xp), xp=xp
+    )
 
     def update() -> None:
         banks.memorize(distinct)

@@ -64,8 +64,13 @@ class Repetition:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Repetition":
         """What `to_dict` gave, also by way of JSON."""
-        distinct, growth, spread = (tuple(values[name]) for name in ("distinct", "growth", "spread"))
-        return cls(values["tokens"], distinct, growth, spread, tuple(tuple(row) for row in values["contexts"]))
+        return cls(
+            tokens=values["tokens"],
+            distinct=tuple(values["distinct"]),
+            growth=tuple(values["growth"]),
+            spread=tuple(values["spread"]),
+            contexts=tuple(tuple(row) for row in values["contexts"]),
+        )
 
 
 def repetition_of(statement: dict[str, Any]) -> Repetition | None:
@@ -76,7 +81,8 @@ def repetition_of(statement: dict[str, Any]) -> Repetition | None:
 def unrepeated(layers: int) -> Repetition:
     """Text that never repeats itself: the most associations there can be, one token after every window."""
     ones = (1.0,) * layers
-    return Repetition(1, ones, ones, (0.0,) * layers, ((1.0, 1.0, *ones),))
+    spread, contexts = (0.0,) * layers, ((1.0, 1.0, *ones),)
+    return Repetition(tokens=1, distinct=ones, growth=ones, spread=spread, contexts=contexts)
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,13 @@ def measure_repetition(pieces: list[np.ndarray], config: MemoryConfig, limit: in
         spread = np.log(many / few).mean(axis=0) / ratio if len(asked) else spread
     counts, chances = _follow(segments, _whole_contexts(segments, config, tokens), config)
     contexts = _classes(counts, chances) if len(counts) else unrepeated(config.num_layers).contexts
-    return Repetition(tokens, _rounded(distinct), _rounded(growth), _rounded(spread), contexts)
+    return Repetition(
+        tokens=tokens,
+        distinct=_rounded(distinct),
+        growth=_rounded(growth),
+        spread=_rounded(spread),
+        contexts=contexts,
+    )
 
 
 def _rounded(values: np.ndarray) -> tuple[float, ...]:

@@ -51,6 +51,7 @@ class BankStore(Protocol):
 def bank_store(
     shape: tuple[int, ...],
     cell_type: str,
+    *,
     xp: ModuleType = np,
     scratch: Path | None = None,
     device_room: float | None = None,
@@ -61,7 +62,7 @@ def bank_store(
         device_room: bytes that the banks may take of the GPU; None leaves it a third of what is free to work in.
     """
     if scratch is not None:
-        return FileBanks(scratch, shape, cell_type, xp)
+        return FileBanks(scratch, shape, cell_type, xp=xp)
     size = int(np.prod(shape)) * np.dtype(cell_type).itemsize
     room = room_on_device(xp) if device_room is None else device_room
     return (ResidentBanks if size <= room else HostBanks)(shape, cell_type, xp)
@@ -70,6 +71,7 @@ def bank_store(
 def _conveyed(
     conveyor: Conveyor,
     groups: Iterable[Group],
+    *,
     gather: Callable[[Group], np.ndarray],
     scatter: Callable[[Group, np.ndarray], None] | None,
 ) -> Iterator[tuple[Group, Array]]:
@@ -129,7 +131,7 @@ class HostBanks:
         self._cells, self._conveyor = np.zeros(shape, np.dtype(cell_type)), Conveyor(xp)
 
     def visit(self, groups: Iterable[Group], change: bool = True) -> Iterator[tuple[Group, Array]]:
-        return _conveyed(self._conveyor, groups, self._gather, self._scatter if change else None)
+        return _conveyed(self._conveyor, groups, gather=self._gather, scatter=self._scatter if change else None)
 
     def read(self, start: int, stop: int) -> Array:
         return self._cells[start:stop]
@@ -156,7 +158,7 @@ class FileBanks:
 
     group_bytes = HostBanks.group_bytes
 
-    def __init__(self, directory: Path, shape: tuple[int, ...], cell_type: str, xp: ModuleType = np) -> None:
+    def __init__(self, directory: Path, shape: tuple[int, ...], cell_type: str, *, xp: ModuleType = np) -> None:
         self._file = ScratchFile(directory)
         self._conveyor = None if xp is np else Conveyor(xp)
         self._shape, self._type = shape[1:], np.dtype(cell_type)
@@ -165,7 +167,7 @@ class FileBanks:
 
     def visit(self, groups: Iterable[Group], change: bool = True) -> Iterator[tuple[Group, Array]]:
         if self._conveyor is not None:
-            yield from _conveyed(self._conveyor, groups, self._gather, self._scatter if change else None)
+            yield from _conveyed(self._conveyor, groups, gather=self._gather, scatter=self._scatter if change else None)
             return
         for group in groups:
             cells = self._gather(group)

@@ -81,7 +81,7 @@ class FilePending:
         StorageError: the disk is full, or not to be written.
     """
 
-    def __init__(self, directory: Path, edges: list[int], piece: int, limit: int, xp: ModuleType = np) -> None:
+    def __init__(self, directory: Path, edges: list[int], *, piece: int, limit: int, xp: ModuleType = np) -> None:
         self._directory, self._piece, self._limit, self._xp = directory, piece, limit, xp
         self._edges = np.array(edges, np.uint64)
         self._clear()

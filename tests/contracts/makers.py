@@ -218,7 +218,7 @@ def bank_stores(directory: Path, shape: tuple[int, ...], kind: str, xp: ModuleTy
     return {
         "resident": ResidentBanks(shape, kind, xp),
         "host": HostBanks(shape, kind, xp),
-        "file": FileBanks(directory, shape, kind, xp),
+        "file": FileBanks(directory, shape, kind, xp=xp),
     }
 
 
@@ -235,4 +235,7 @@ def pending_stores(
     directory: Path, edges: list[int], *, piece: int, limit: int, xp: ModuleType
 ) -> dict[str, PendingStore]:
     """Every PendingStore, empty; `edges` and `piece` mean nothing to the one in memory."""
-    return {"resident": ResidentPending(limit, xp), "file": FilePending(directory, edges, piece, limit, xp)}
+    return {
+        "resident": ResidentPending(limit, xp),
+        "file": FilePending(directory, edges, piece=piece, limit=limit, xp=xp),
+    }

@@ -33,7 +33,7 @@ def codes_of(config: MemoryConfig) -> np.ndarray:
         reference = reference_of(config)
         return np.array([reference.value(token) for token in range(config.vocab_size + 1)], float)
     rows, dim = config.vocab_size + 2, config.inner_dim
-    return gaussian(config.seed, 0, "E", (rows, dim), 1 / dim).astype(float)[:-1]
+    return gaussian(config.seed, 0, "E", shape=(rows, dim), variance=1 / dim).astype(float)[:-1]
 
 
 def text_log_odds(config: MemoryConfig, reads: np.ndarray, depth: int) -> list[float]:

@@ -50,6 +50,7 @@ class BankRange:
         config: MemoryConfig,
         banks: range,
         values: Array,
+        *,
         xp: ModuleType = np,
         plain: bool = False,
         store: BankStore | None = None,
@@ -57,7 +58,7 @@ class BankRange:
         self.config = config
         self.banks = banks
         self.xp = xp
-        self.store = store or bank_store((len(banks), *config.bank_shape), config.cell_type, xp)
+        self.store = store or bank_store((len(banks), *config.bank_shape), config.cell_type, xp=xp)
         self.loads = np.zeros(len(banks), np.int64)
         self._values = values
         self._edges = xp.asarray([bank_edge(bank, config.num_banks) for bank in banks[1:]], dtype=xp.uint64)
@@ -88,18 +89,18 @@ class BankRange:
         bounds = np.concatenate([[0], inner, [len(associations)]])
         self.loads += sign * np.diff(bounds)
         if not self._compiled:
-            self._multiply(associations, bounds, np.flatnonzero(np.diff(bounds)), sign)
+            self._multiply(associations, bounds, banks=np.flatnonzero(np.diff(bounds)), sign=sign)
             return
         full = self.loads > CELL_LIMIT
-        self._tabulate(associations, bounds, full, sign)
-        self._multiply(associations, bounds, np.flatnonzero(full & (np.diff(bounds) > 0)), sign)
+        self._tabulate(associations, bounds, left_out=full, sign=sign)
+        self._multiply(associations, bounds, banks=np.flatnonzero(full & (np.diff(bounds) > 0)), sign=sign)
 
     def _codes(self, hashes: Array, tokens: Array) -> tuple[Array, Array]:
         """Packed keys and masked values, (n, d / 64)."""
         dim = self.config.inner_dim
         return key_words(hashes, dim), mask_words(hashes, dim) ^ self._values[tokens]
 
-    def _tabulate(self, associations: Associations, bounds: np.ndarray, left_out: np.ndarray, sign: int) -> None:
+    def _tabulate(self, associations: Associations, bounds: np.ndarray, *, left_out: np.ndarray, sign: int) -> None:
         """Add to one bank after the other by what is compiled for the CPU."""
         from memo_dist.kernels.banks import add_products
         from memo_dist.kernels.hashes import association_codes
@@ -114,7 +115,7 @@ class BankRange:
                 start, stop = max(bounds[group[0]], first) - first, min(bounds[group[0] + 1], last) - first
                 add_products(cells[0], keys[start:stop], values[start:stop], sign)
 
-    def _multiply(self, associations: Associations, bounds: np.ndarray, banks: np.ndarray, sign: int) -> None:
+    def _multiply(self, associations: Associations, bounds: np.ndarray, *, banks: np.ndarray, sign: int) -> None:
         """Add to many banks at a time by products of expanded codes."""
         xp, dim = self.xp, self.config.inner_dim
         hashes, tokens = associations.hashes, associations.tokens
@@ -128,14 +129,14 @@ class BankRange:
                 )
                 keys *= inside[:, :, None]
                 product = xp.matmul(keys.transpose(0, 2, 1), values).astype(xp.int16)
-                self._accumulate(cells, piece.banks, group[piece.banks], sign * product)
+                self._accumulate(cells, rows=piece.banks, banks=group[piece.banks], change=sign * product)
 
     def _groups(self, banks: np.ndarray) -> Iterator[np.ndarray]:
         """Rising banks, cut into groups that are brought to the device together."""
         count = max(1, self.store.group_bytes // self.config.bank_bytes)
         yield from (banks[first : first + count] for first in range(0, len(banks), count))
 
-    def _accumulate(self, cells: Array, rows: np.ndarray, banks: np.ndarray, change: Array) -> None:
+    def _accumulate(self, cells: Array, *, rows: np.ndarray, banks: np.ndarray, change: Array) -> None:
         """cells[rows] += change; `banks` are the rows' numbers in this range."""
         xp = self.xp
         at = to_device(rows, xp)

@@ -55,12 +55,12 @@ class HashedEncoder:
         hashes, stride = symbols, 1
         layers = []
         for layer in range(self.config.num_layers):
-            hashes = self._compose(hashes, layer, stride, first=layer == 0)
+            hashes = self._compose(hashes, layer=layer, stride=stride, first=layer == 0)
             layers.append(hashes)
             stride *= self.config.num_heads
         return layers
 
-    def _compose(self, children: Array, layer: int, stride: int, first: bool) -> Array:
+    def _compose(self, children: Array, *, layer: int, stride: int, first: bool) -> Array:
         # children[i] of layer 0 is symbol i itself, of later layers the window that ends before i
         xp, heads = self.xp, self.config.num_heads
         count = len(children) + (1 if first else 0)

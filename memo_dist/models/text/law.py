@@ -39,7 +39,7 @@ _RIVALS = 1 << 5  # of what a rival shares
 
 @lru_cache(maxsize=1 << 14)
 def first_probability(
-    load: float, following: tuple[float, ...], inner_dim: int, vocab_size: int, noise: float = 1.0
+    load: float, following: tuple[float, ...], *, inner_dim: int, vocab_size: int, noise: float = 1.0
 ) -> float:
     """P(no token outside those that follow the whole context has higher log-odds than the one memorized).
 
@@ -54,7 +54,7 @@ def first_probability(
 
     count, depth = np.asarray(following, float), len(following)
     points = _normals(2 * depth, _POINTS)
-    spread = noise_covariance(load, count, inner_dim, noise)
+    spread = noise_covariance(load, count, inner_dim, noise=noise)
     others = spread - 1 / inner_dim  # without the token's own value
     energies = _energies(points[:, depth:], inner_dim)
     scores = 1 + _correlated(points[:, :depth], others) * np.sqrt(energies)
@@ -81,7 +81,7 @@ def first_probability(
     return float(np.mean(np.exp(log_first)))
 
 
-def noise_covariance(load: float, following: np.ndarray, inner_dim: int, noise: float = 1.0) -> np.ndarray:
+def noise_covariance(load: float, following: np.ndarray, inner_dim: int, *, noise: float = 1.0) -> np.ndarray:
     """K of the law, (m, m)."""
     alone = (noise * np.maximum(load, following) - following) / inner_dim**2
     return np.asarray(np.diag(alone) + np.minimum.outer(following, following) / inner_dim)

@@ -64,7 +64,7 @@ class Ledger:
     """
 
     def __init__(
-        self, low: int, high: int, parts: int = 1, xp: ModuleType = np, store: PartStore | None = None
+        self, low: int, high: int, parts: int = 1, *, xp: ModuleType = np, store: PartStore | None = None
     ) -> None:
         self.xp = xp
         self._edges = self.edges(low, high, parts)
@@ -183,7 +183,7 @@ def _raise(below_zero: bool, too_many: bool) -> None:
         )
 
 
-def _grouped(names: Array, tokens: Array, counts: Array, presorted: bool) -> Entries:
+def _grouped(names: Array, tokens: Array, counts: Array, *, presorted: bool) -> Entries:
     """Sort by (name, token) and add up the counts of equal associations.
 
     `presorted`: the arrays are a few sorted runs, which a stable sort merges in one pass.

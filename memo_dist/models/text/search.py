@@ -17,7 +17,7 @@ AT_ONCE = 128  # vectors tabulated together
 _MOST = 32767  # of a score: int16
 
 
-def best_codes(vectors: np.ndarray, codes: np.ndarray, keep: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+def best_codes(vectors: np.ndarray, codes: np.ndarray, *, keep: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Columns that hold the best `keep` of each row of P O^T.
 
     Args:
