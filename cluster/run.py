@@ -106,14 +106,8 @@ class Run:
     def _attempt(self) -> Manifest:
         held, applied = self._checkpoint_before()
         self.state.begin(held)
-        _log.info(
-            "%s of %s, attempt %d: %d of %d units are done",
-            self.task.action,
-            self.workspace.out,
-            self.state.attempts,
-            held.units_done,
-            self.state.progress.units,
-        )
+        done = f"{held.units_done} of {self.state.progress.units} units are done"
+        _log.info("attempt %d of %s: %s", self.state.attempts, f"{self.task.action} {self.workspace.out}", done)
         placed = self._place()
         try:
             units = self._feed(placed, applied)
