@@ -34,8 +34,7 @@ from memo_dist.files.generations import require_whole
 from memo_dist.files.manifest import TOKENIZER_FILE, Manifest
 from memo_dist.files.opened import open_memory
 from memo_dist.planning.memory_plan import require_budget
-from pipelines.plan import CorpusOptions, CorpusPlan, for_operation, plan_corpus
-from pipelines.token_ids import plan_token_ids
+from pipelines.plan import CorpusOptions, CorpusPlan, for_operation, plan_corpus, plan_token_ids
 from pipelines.tokenizing import TokenizerChoice, choose_tokenizer
 
 
@@ -224,9 +223,15 @@ def _measure(
     """The corpus in units, and how much it holds; `alias` is the document that a single file of text stands for."""
     if options.token_ids:
         corpus, found = plan_token_ids(inputs, options.corpus)
-        return corpus, TokenizerChoice(None, found.vocab_size, 0, found.tokens, found.documents)
+        return corpus, TokenizerChoice(
+            tokenizer=None,
+            vocab_size=found.vocab_size,
+            trained_bytes=0,
+            tokens=found.tokens,
+            documents=found.documents,
+        )
     corpus = plan_corpus(inputs, options.corpus)
-    if alias is not None and corpus.files == 1 and corpus.units[0].spans[0].source.format == "text":
+    if alias is not None and corpus.is_one_document:
         corpus = _renamed(corpus, alias)
     return corpus, choose_tokenizer(corpus, str(memory / TOKENIZER_FILE))
 

@@ -27,7 +27,7 @@ def records_of(prepared: Prepared, base: Manifest) -> DocumentRegistry:
     """What the inputs hold of which documents, from one pass over them."""
     registry = DocumentRegistry()
     tokenizer = ray.put(prepared.choice.tokenizer)
-    graphs = delayed_records(prepared.corpus.units, prepared.corpus.options, tokenizer, base.config)
+    graphs = delayed_records(prepared.corpus.units, prepared.corpus.options, tokenizer=tokenizer, config=base.config)
     while under_way := list(islice(graphs, _READ_AT_ONCE)):
         for rows in compute(*under_way, scheduler=ray_dask_get):
             for key, record in DocumentRegistry.from_array(rows).items():

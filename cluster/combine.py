@@ -29,6 +29,7 @@ from memo_dist.files.manifest import TOKENIZER_FILE, Manifest
 from memo_dist.files.opened import open_memory
 from memo_dist.files.staging import refuse_existing
 from memo_dist.models import model_of
+from memo_dist.models.repetition import TextSize
 from memo_dist.planning.memory_plan import MemoryPlan, fit_plan, require_budget
 from memo_dist.tokenizer import Tokenizer
 
@@ -163,7 +164,12 @@ def _plan(config: MemoryConfig, total: Manifest, resources: Resources) -> Memory
     """A shard of the preset paper holds what it makes and as much of what it adds."""
     tokens, budget = -(-total.associations // config.num_layers), memory_budget(resources.memory_budget)
     plan = fit_plan(
-        config, tokens, total.documents, shards=resources.shards, cpus=local_cpus(), unit_bytes=None, budget=budget
+        config,
+        TextSize(tokens, total.documents),
+        shards=resources.shards,
+        cpus=local_cpus(),
+        unit_bytes=None,
+        budget=budget,
     )
     extra = -(-config.num_banks // plan.shards) * config.bank_bytes if not model_of(config).has_ledger else 0
     return replace(plan, shard_bytes=plan.shard_bytes + extra, peak_bytes=plan.peak_bytes + plan.shards * extra)

@@ -15,7 +15,8 @@ from ray.exceptions import GetTimeoutError
 from cluster.actor import ShardActor, ShardSpec
 from memo_dist.device.backend import array_module
 from memo_dist.errors import NoRoomError
-from memo_dist.planning.memory_plan import SHARED_BYTES, MemoryPlan
+from memo_dist.planning.memory_plan import MemoryPlan
+from memo_dist.planning.processes import SHARED_BYTES
 
 _START_SECONDS = 180
 

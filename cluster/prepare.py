@@ -21,8 +21,7 @@ from memo_dist.models.repetition import Repetition, TextSize
 from memo_dist.planning.memory_plan import MemoryPlan, fit_plan
 from memo_dist.planning.repetition import SAMPLE_TOKENS, measure_repetition
 from memo_dist.tokenizer import Tokenizer
-from pipelines.plan import CorpusOptions, CorpusPlan, plan_corpus
-from pipelines.token_ids import plan_token_ids
+from pipelines.plan import CorpusOptions, CorpusPlan, plan_corpus, plan_token_ids
 from pipelines.tokenizing import TokenizerChoice, choose_tokenizer
 
 
@@ -84,7 +83,13 @@ def prepare(inputs: list[str], out: Path, *, options: BuildOptions, stopped: dic
         _require_part(stamp.to_dict(), stopped, out)
         before = BuildStatement.from_dict(stopped)
         config, repetition = before.config, before.repetition
-        choice = TokenizerChoice(choice.tokenizer, config.vocab_size, 0, before.tokens, before.documents)
+        choice = TokenizerChoice(
+            tokenizer=choice.tokenizer,
+            vocab_size=config.vocab_size,
+            trained_bytes=0,
+            tokens=before.tokens,
+            documents=before.documents,
+        )
     else:
         repetition = _repetition(choice, options)
         config = choose_config(choice, options, repetition)
@@ -135,13 +140,17 @@ def _measure(inputs: list[str], options: BuildOptions, workspace: Path | None) -
                 f"--vocab-size is {size}, but the highest token id is {found.vocab_size - 1}; give at least "
                 f"{found.vocab_size}, or leave it out"
             )
-        return corpus, TokenizerChoice(None, size, 0, found.tokens, found.documents)
+        return corpus, TokenizerChoice(
+            tokenizer=None, vocab_size=size, trained_bytes=0, tokens=found.tokens, documents=found.documents
+        )
     if options.vocab_size is not None:
         raise ConfigError("--vocab-size belongs to --token-ids; text has as many tokens as its tokenizer")
     corpus = plan_corpus(inputs, options.corpus)
     if workspace is not None:
         tokenizer = Tokenizer.from_file(workspace / TOKENIZER_FILE)
-        return corpus, TokenizerChoice(tokenizer, tokenizer.vocab_size, 0, 0, 0)
+        return corpus, TokenizerChoice(
+            tokenizer=tokenizer, vocab_size=tokenizer.vocab_size, trained_bytes=0, tokens=0, documents=0
+        )
     return corpus, choose_tokenizer(corpus, options.tokenizer)
 
 
@@ -156,13 +165,11 @@ def plan_for(
     """The plan of a run: how many shards and workers, and what they take."""
     return fit_plan(
         config,
-        choice.tokens,
-        choice.documents,
+        TextSize(choice.tokens, choice.documents, repetition),
         shards=resources.shards,
         cpus=local_cpus(),
         unit_bytes=corpus.largest_unit,
         budget=memory_budget(resources.memory_budget),
-        repetition=repetition,
     )
 
 

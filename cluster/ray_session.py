@@ -25,7 +25,7 @@ from ray.exceptions import (
 )
 
 from memo_dist.errors import BudgetError, ClusterError, ConfigError, MemoError
-from memo_dist.planning.memory_plan import STORE_BYTES
+from memo_dist.planning.processes import STORE_BYTES
 
 _SHARE = 0.85
 

@@ -18,6 +18,7 @@ from cluster.ray_session import local_cpus, ray_session
 from memo_dist.config import MemoryConfig
 from memo_dist.files.manifest import Manifest
 from memo_dist.models import model_of
+from memo_dist.models.repetition import TextSize
 from memo_dist.planning.memory_plan import plan_memory
 
 
@@ -56,7 +57,7 @@ def cluster_reader(path: Path, address: str | None, shards: int | None) -> Itera
     manifest = Manifest.read(path)
     count = min(shards or local_cpus(), manifest.config.num_banks)
     tokens = -(-manifest.associations // manifest.config.num_layers)
-    plan = plan_memory(manifest.config, tokens, manifest.documents, count, 0, 0)
+    plan = plan_memory(manifest.config, TextSize(tokens, manifest.documents), shards=count, workers=0, unit_bytes=0)
     with ray_session(address, local_cpus()):
         placed = place_shards(
             plan,

@@ -106,8 +106,8 @@ class Run:
     def _attempt(self) -> Manifest:
         held, applied = self._checkpoint_before()
         self.state.begin(held)
-        done = f"{held.units_done} of {self.state.progress.units} units are done"
-        _log.info("attempt %d of %s: %s", self.state.attempts, f"{self.task.action} {self.workspace.out}", done)
+        what = f"{self.task.action} of {self.workspace.out}, attempt {self.state.attempts}"
+        _log.info("%s: %d of %d units are done", what, held.units_done, self.state.progress.units)
         placed = self._place()
         try:
             units = self._feed(placed, applied)
@@ -127,7 +127,7 @@ class Run:
         graphs = delayed_batches(
             [unit for unit in corpus.units if unit.batch_id not in applied],
             corpus.options,
-            ray.put(self.prepared.choice.tokenizer),
+            tokenizer=ray.put(self.prepared.choice.tokenizer),
             context_length=plan.config.context_length,
             selection=ray.put(self.task.selection),
         )

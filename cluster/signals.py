@@ -1,6 +1,6 @@
 """SIGTERM as a request to stop after what is under way, instead of an end in the middle of it; or as Ctrl-C.
 
-Covers: the handlers, for the main thread. Does not cover: what stopping means (build.py, serving/service.py).
+Covers: the handlers, for the main thread. Does not cover: what stopping means (build.py, serve/service.py).
 """
 
 import signal

@@ -27,23 +27,32 @@ _PARAMETERS_PER_TOKEN = 45
 
 
 def bench_command(
-    tokens: Annotated[int, typer.Option(min=1000, help="About how much text to measure with.")] = _TOKENS,
-    device: Annotated[str, typer.Option(help="cpu, gpu or auto: where banks are.")] = "cpu",
-    build: Annotated[bool, typer.Option(help="Also time a build of next to nothing, which starts Ray.")] = True,
+    *,
+    tokens: Annotated[int, typer.Option(min=1000, help="About how many tokens of text to measure with.")] = _TOKENS,
+    device: Annotated[str, typer.Option(help="Where banks are: cpu, gpu or auto.")] = "cpu",
+    build: Annotated[bool, typer.Option(help="Also time a build of a tiny text, which starts Ray.")] = True,
     as_json: AsJson = False,
     settings: ConfigFile = None,
 ) -> None:
     """Measure this machine, in about a minute, on the sources of Python's standard library; `plan --rates` reads it."""
     with tempfile.TemporaryDirectory(prefix="memo-bench-") as folder, ProgressLine("measuring", "stages") as line:
-        rates, more = measure(tokens, device, build, Path(folder), line)
+        rates, more = measure(tokens, device, with_build=build, work=Path(folder), line=line)
     if as_json:
         print_json({**rates.to_dict(), **more})
         return
     print_table("This machine", _rows(rates))
 
 
-def measure(wanted: int, device: str, with_build: bool, work: Path, line: ProgressLine) -> tuple[Rates, dict[str, Any]]:
-    """All rates, and what else says on what they were measured."""
+def measure(
+    wanted: int, device: str, *, with_build: bool, work: Path, line: ProgressLine
+) -> tuple[Rates, dict[str, Any]]:
+    """All rates, and the machine, the Python and the seconds with which they were measured.
+
+    Args:
+        wanted: number of tokens of text, about.
+        with_build: also time a whole build of a tiny text.
+        work: an empty directory.
+    """
     from memo_dist.device.backend import array_module
     from memo_dist.measuring.bench import gemm_gflops, measure_core, measure_memory
     from memo_dist.measuring.together import run_together
@@ -59,10 +68,10 @@ def measure(wanted: int, device: str, with_build: bool, work: Path, line: Progre
     line.update(0, 0)
     gemm = gemm_gflops(device)
     line.update(0.1, 1)
-    at = time.perf_counter()
+    started_training = time.perf_counter()
     choice = choose_tokenizer(corpus)
     measure_repetition(list(choice.sample), TextConfig(num_banks=1, vocab_size=choice.vocab_size), SAMPLE_TOKENS)
-    training = time.perf_counter() - at
+    training = time.perf_counter() - started_training
     line.update(0.2, 2)
     assert choice.tokenizer is not None
     config = TextConfig(
@@ -75,13 +84,13 @@ def measure(wanted: int, device: str, with_build: bool, work: Path, line: Progre
     line.update(0.35, 3)
     batches = list(stream_batches(corpus, choice.tokenizer, config.context_length))
     batches = [table.replace_schema_metadata({**table.schema.metadata, b"tokenizer_hash": b""}) for table in batches]
-    found = measure_memory(config, batches, cores, device, work)
+    figures = measure_memory(config, batches, cores=cores, device=device, work=work)
     line.update(0.6, 4)
-    found |= measure_core(config, batches[: max(1, len(batches) // 4)], device)
+    figures |= measure_core(config, batches[: max(1, len(batches) // 4)], device)
     line.update(0.8, 5)
     overhead = build_seconds(work) if with_build else None
     line.update(1, 6)
-    flops = 2 * config.inner_dim**2 * found["associations_per_token"] * found["memorize_tokens_per_s"]
+    flops = 2 * config.inner_dim**2 * figures["associations_per_token"] * figures["memorize_tokens_per_s"]
     rates = Rates(
         cores=cores,
         readers=readers,
@@ -95,7 +104,7 @@ def measure(wanted: int, device: str, with_build: bool, work: Path, line: Progre
         tokenize_tokens_per_s=count / tokenized.seconds,
         memorize_share_of_gemm=flops / gemm / 1e9,
         build_overhead_s=overhead,
-        **found,
+        **figures,
     )
     more = {"machine": platform.machine(), "python": platform.python_version(), "seconds": time.perf_counter() - began}
     return rates, more
@@ -103,7 +112,8 @@ def measure(wanted: int, device: str, with_build: bool, work: Path, line: Progre
 
 def standard_library(size: int) -> "CorpusPlan":
     """About `size` bytes of the standard library's own sources, from all over it."""
-    from pipelines.plan import CorpusOptions, plan_corpus, span_bytes
+    from pipelines.formats import span_bytes
+    from pipelines.plan import CorpusOptions, plan_corpus
 
     options = CorpusOptions(include="*.py", exclude="*site-packages*", errors="skip")
     whole = plan_corpus([sysconfig.get_path("stdlib")], options)
@@ -121,11 +131,11 @@ def tokenize_stages(task: Any) -> Iterator[Any]:
     units, options, definition = task
     tokenizer = Tokenizer(definition)
     yield None
-    yield sum(token_count(unit_batch(unit, options, tokenizer, 64)) for unit in units)
+    yield sum(token_count(unit_batch(unit, options, tokenizer=tokenizer, context_length=64)) for unit in units)
 
 
 def build_seconds(work: Path) -> float:
-    """A whole build of a text of next to nothing."""
+    """Seconds of a whole build of a tiny text."""
     import sys
 
     from cluster.build import build

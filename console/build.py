@@ -105,9 +105,9 @@ def build_command(
 def _plan_rows(corpus: "CorpusPlan", plan: MemoryPlan) -> dict[str, str]:
     config = plan.config
     model = model_of(config)
-    unit = "token ids" if corpus.units[0].spans[0].source.format == "token ids" else "text"
     return {
-        "corpus": f"{corpus.files:,} files, {show_bytes(corpus.text_bytes)} of {unit}, {len(corpus.units):,} units",
+        "corpus": f"{corpus.files:,} files, {show_bytes(corpus.text_bytes)} of {corpus.content}, "
+        f"{len(corpus.units):,} units",
         "tokens": f"about {plan.tokens:,} of a vocabulary of {config.vocab_size:,}",
         "memory": model.shape_told(config),
         "parameters": f"{config.num_parameters:,}, {plan.parameters_per_token:.0f} a token",

@@ -1,83 +1,59 @@
 """memo-dist evaluate: next-token recall, its ceiling, verbatim continuation, confidence on unseen text."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import pyarrow as pa
 import typer
 
-from console.flags import (
-    Address,
-    AsJson,
-    ConfigFile,
-    Errors,
-    Exclude,
-    IdKey,
-    Include,
-    Limit,
-    MemoryPath,
-    OptionalInputs,
-    TextKey,
-)
+from console.flags import Address, AsJson, ConfigFile, MemoryPath, OptionalInputs, corpus_flags
 from console.output import print_json, print_table
 from console.recall import reader_for
 from memo_dist.errors import ConfigError, InputError
 from memo_dist.files.batch_file import read_batches, temporary_directory, write_batches
 from memo_dist.files.opened import open_memory
 from memo_dist.measuring.evaluation import evaluate
+from memo_dist.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from pipelines.plan import CorpusOptions, CorpusPlan
 
 
+@corpus_flags()
 def evaluate_command(
+    *,
     memory: MemoryPath,
     inputs: OptionalInputs = None,
     token_ids: Annotated[
         list[str] | None, typer.Option(help="Instead of INPUT, as for build, for a memory of bare token ids.")
     ] = None,
     unseen: Annotated[list[str] | None, typer.Option(help="Text that was not memorized; may be given again.")] = None,
-    sample: Annotated[int, typer.Option(min=1, help="Positions to ask.")] = 5000,
-    prompts: Annotated[int, typer.Option(min=0, help="Prompts of each length to continue by 50 tokens.")] = 200,
+    sample: Annotated[int, typer.Option(min=1, help="How many positions to ask for the next token.")] = 5000,
+    prompts: Annotated[
+        int, typer.Option(min=0, help="How many prompts of each length to continue by 50 tokens.")
+    ] = 200,
     shards: Annotated[int | None, typer.Option(min=1, help="Load the memory into this many Ray actors.")] = None,
     address: Address = None,
-    text_key: TextKey = "text",
-    id_key: IdKey = "id",
-    include: Include = None,
-    exclude: Exclude = None,
-    errors: Errors = "strict",
-    limit: Limit = None,
+    corpus: "CorpusOptions",
     as_json: AsJson = False,
     settings: ConfigFile = None,
 ) -> None:
-    """Measure a memory on the corpus it was built from; give the same corpus flags as to build. Tokens are kept in the
-    system's directory for temporary files meanwhile, 4 bytes each."""
-    from pipelines.batching import stream_batches
-    from pipelines.plan import CorpusOptions, CorpusPlan, plan_corpus
-    from pipelines.token_ids import plan_token_ids
-
-    options = CorpusOptions(include, exclude, errors, text_key, id_key, limit)
+    """Measure a memory on the corpus it was built from; give the same corpus flags as to build. Meanwhile the tokens
+    are kept in the system's directory for temporary files, 4 bytes for each token."""
     with open_memory(memory) as stored:
-        tokenizer = stored.tokenizer
-        if bool(inputs) == bool(token_ids):
-            raise ConfigError("give either INPUT or --token-ids, one of the two")
-        if tokenizer is None and not token_ids:
-            raise InputError(f"{memory} is a memory of bare token ids; evaluate it on --token-ids, not on text")
-        if tokenizer is not None and token_ids:
-            raise InputError(f"{memory} is a memory of text; evaluate it on INPUT, not on --token-ids")
-        length = stored.config.context_length
-
-        def planned(names: list[str], chosen: CorpusOptions) -> CorpusPlan:
-            return plan_token_ids(names, chosen)[0] if token_ids else plan_corpus(names, chosen)
-
-        def kept(plan: CorpusPlan, path: Path) -> Callable[[], Iterable[pa.Table]]:
-            write_batches(stream_batches(plan, tokenizer, length), path)
-            return partial(read_batches, path)
-
-        corpus = planned(inputs or token_ids or [], options)
-        new = planned(unseen, CorpusOptions(None, None, errors, text_key, id_key)) if unseen else None
+        tokenizer, context_length = stored.tokenizer, stored.config.context_length
+        _require_fitting(memory, tokenizer, inputs=inputs, token_ids=token_ids)
+        plan = _planned(inputs or token_ids or [], corpus, tokenizer)
+        whole = replace(corpus, include=None, exclude=None, limit=None)  # these flags are the corpus's alone
+        plan_unseen = _planned(unseen, whole, tokenizer) if unseen else None
         with reader_for(stored, address, shards) as reader, temporary_directory("memo-evaluate-") as folder:
-            memorized = kept(corpus, folder / "memorized.arrow")
-            other = None if new is None else kept(new, folder / "unseen.arrow")
+            memorized = _kept(plan, folder / "memorized.arrow", tokenizer=tokenizer, context_length=context_length)
+            other = None
+            if plan_unseen is not None:
+                other = _kept(plan_unseen, folder / "unseen.arrow", tokenizer=tokenizer, context_length=context_length)
             result = evaluate(
                 reader,
                 memorized,
@@ -106,3 +82,36 @@ def evaluate_command(
         rows["unseen text"] = f"abstains at {result.unseen_abstained:.4f} of {result.unseen_positions:,} positions"
         rows["confidence"] = f"memorized ranks above unseen with probability {result.confidence_auc:.4f}"
     print_table(f"Evaluation of {memory}", rows)
+
+
+def _require_fitting(
+    memory: str, tokenizer: Tokenizer | None, *, inputs: list[str] | None, token_ids: list[str] | None
+) -> None:
+    """Refuse text for a memory of bare token ids, token ids for one of text, and both or neither.
+
+    Raises:
+        ConfigError, InputError: saying which of the two to give.
+    """
+    if bool(inputs) == bool(token_ids):
+        raise ConfigError("give either INPUT or --token-ids, one of the two")
+    if tokenizer is None and not token_ids:
+        raise InputError(f"{memory} is a memory of bare token ids; evaluate it on --token-ids, not on text")
+    if tokenizer is not None and token_ids:
+        raise InputError(f"{memory} is a memory of text; evaluate it on INPUT, not on --token-ids")
+
+
+def _planned(inputs: list[str], options: "CorpusOptions", tokenizer: Tokenizer | None) -> "CorpusPlan":
+    """The units of a corpus; without a tokenizer, of one of token ids."""
+    from pipelines.plan import plan_corpus, plan_token_ids
+
+    return plan_token_ids(inputs, options)[0] if tokenizer is None else plan_corpus(inputs, options)
+
+
+def _kept(
+    plan: "CorpusPlan", path: Path, *, tokenizer: Tokenizer | None, context_length: int
+) -> Callable[[], Iterable[pa.Table]]:
+    """Write the batches of a corpus to a file; what comes back reads them again, as often as it is called."""
+    from pipelines.batching import stream_batches
+
+    write_batches(stream_batches(plan, tokenizer, context_length), path)
+    return partial(read_batches, path)

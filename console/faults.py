@@ -1,8 +1,8 @@
 """Faults: what Python and the operating system raise because of what a user gave, as errors of this program.
 
-Covers: files that cannot be opened or written, memory that is used up, words that are not UTF-8. Does not cover: faults
-that are met where they can be explained better, which raise a MemoError there; faults of this program itself, which keep
-their traceback.
+Covers: files that cannot be opened or written, memory that is used up, words that are not UTF-8. Does not cover:
+faults that are met where they can be explained better, which raise a MemoError there; faults of this program itself,
+which keep their traceback.
 """
 
 import errno

@@ -25,6 +25,7 @@ from cluster.resources import Resources
 from memo_dist.errors import InputError
 from memo_dist.extras import extra
 from memo_dist.sizes import parse_bytes, parse_seconds
+from pipelines.formats import ENDINGS
 
 
 @dataclass
@@ -75,11 +76,11 @@ ConfigFile = Annotated[
 MemoryPath = Annotated[str, typer.Argument(metavar="M.memo", help="A memory directory.")]
 Inputs = Annotated[
     list[str],
-    typer.Argument(metavar="INPUT...", help="Files, directories, globs or URLs: .txt .md .rst .py .jsonl .parquet."),
+    typer.Argument(metavar="INPUT...", help=f"Files, directories, globs or URLs: {ENDINGS}."),
 ]
 OptionalInputs = Annotated[
     list[str] | None,
-    typer.Argument(metavar="INPUT...", help="Files, directories, globs or URLs: .txt .md .rst .py .jsonl .parquet."),
+    typer.Argument(metavar="INPUT...", help=f"Files, directories, globs or URLs: {ENDINGS}."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Include = Annotated[str | None, typer.Option(help="Read only the files of a directory that match this glob.")]

@@ -76,14 +76,9 @@ class ProgressLine:
         self._first: tuple[float, float, int] | None = None
         self._bar: Progress | None = None
         if sys.stderr.isatty():
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                TaskProgressColumn(),
-                TextColumn("{task.fields[rate]}"),
-                TimeRemainingColumn(),
-                console=Console(stderr=True),
-            )
+            columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+            rates = (TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
+            self._bar = Progress(*columns, *rates, console=Console(stderr=True))
             self._task = self._bar.add_task(what, total=1.0, rate="")
 
     def __enter__(self) -> "ProgressLine":

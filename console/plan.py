@@ -1,47 +1,66 @@
-"""memo-dist plan: what memorizing so many tokens takes, before there is a corpus."""
+"""memo-dist plan: what memorizing a number of tokens takes, before there is a corpus."""
 
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from console.flags import AsJson, ConfigFile, Errors, Exclude, Include
+from console.flags import AsJson, ConfigFile, corpus_flags
 from console.output import print_json, print_table
 from memo_dist.errors import ConfigError
-from memo_dist.models.repetition import Repetition, unrepeated
+from memo_dist.models.repetition import Repetition, TextSize, unrepeated
 from memo_dist.planning.rates import Rates, read_rates
 from memo_dist.planning.repetition import TYPICAL
 from memo_dist.sizes import show_bytes, show_seconds
 
-_DOCUMENT = 1000  # tokens, where nothing is known
-_NEAR = 5e-4  # of a target recall
+if TYPE_CHECKING:
+    from memo_dist.planning.forecast import Forecast, Published
+    from pipelines.plan import CorpusOptions
+    from pipelines.tokenizing import TokenizerChoice
+
+_DOCUMENT = 1000  # tokens of a document, where nothing is known
+_VOCABULARY = 32_000  # token ids, where nothing is known
+_NEAR = 5e-4  # a recall that is lower than the target by this counts as the target
 
 
+@corpus_flags("include", "exclude", "errors")
 def plan_command(
-    tokens: Annotated[str, typer.Option(help="How many, such as 5e9; else as many as --sample has.")] = "",
+    *,
+    tokens: Annotated[
+        str, typer.Option(help="How many tokens, such as 5e9; as many as --sample has unless given.")
+    ] = "",
     target_recall: Annotated[float, typer.Option(help="Next-token recall, of what the text allows.")] = 0.99,
     sample: Annotated[
         list[str] | None, typer.Option(help="Text of the kind, INPUT as for build, to learn how it repeats itself.")
     ] = None,
     documents: Annotated[
-        int | None, typer.Option(help=f"How many; else one of {_DOCUMENT} tokens, or as sampled.")
+        int | None,
+        typer.Option(help=f"How many documents; unless given, of {_DOCUMENT} tokens each, or as in --sample."),
     ] = None,
     rates: Annotated[
         Path | None, typer.Option(help="What `memo-dist bench --json` printed; without, no times.")
     ] = None,
-    nodes: Annotated[int, typer.Option(help="Machines.")] = 1,
-    cores: Annotated[int | None, typer.Option(help="Of each machine; else of the rates, else of this one.")] = None,
-    gpus: Annotated[int, typer.Option(min=0, help="In all, one a shard; needs rates of bench --device gpu.")] = 0,
-    vocab_size: Annotated[int | None, typer.Option(help="Token ids; else 32,000, or as sampled.")] = None,
-    banks: Annotated[int | None, typer.Option(help="Number of banks; else from --target-recall.")] = None,
+    nodes: Annotated[int, typer.Option(help="How many machines.")] = 1,
+    cores: Annotated[
+        int | None,
+        typer.Option(help="Cores of each machine; those of the rates unless given, or else of this machine."),
+    ] = None,
+    gpus: Annotated[
+        int,
+        typer.Option(min=0, help="How many GPUs in all, one for each shard; needs the rates of bench --device gpu."),
+    ] = 0,
+    vocab_size: Annotated[
+        int | None, typer.Option(help="How many token ids there are; 32,000 unless given, or as in --sample.")
+    ] = None,
+    banks: Annotated[
+        int | None, typer.Option(help="How many banks; follows from --target-recall unless given.")
+    ] = None,
     dim: Annotated[int, typer.Option(help="Rows and columns of a bank.")] = 256,
     heads: Annotated[int, typer.Option(help="Windows grow by this factor from layer to layer.")] = 4,
     layers: Annotated[int, typer.Option(help="Layers of windows.")] = 3,
-    include: Include = None,
-    exclude: Exclude = None,
-    errors: Errors = "strict",
+    corpus: "CorpusOptions",
     as_json: AsJson = False,
     settings: ConfigFile = None,
 ) -> None:
@@ -51,18 +70,25 @@ def plan_command(
 
     shape: dict[str, Any] = {"inner_dim": dim, "num_heads": heads, "num_layers": layers}
     measured = None if rates is None else read_rates(rates)
-    text, found = _text(sample, include, exclude, errors, shape) if sample else (_typical(heads, layers), None)
-    count = found["tokens"] if found and not tokens else _count(tokens)
-    per_document = found["tokens"] / found["documents"] if found else _DOCUMENT
-    many = max(1, round(count / per_document)) if documents is None else documents
-    if not 1 <= many <= count:
-        raise ConfigError(f"--documents is {many}; expected from 1 to as many as there are tokens, {count:,}")
-    size = vocab_size if vocab_size is not None else found["vocab_size"] if found else 32_000
+    choice = _sampled(sample, corpus) if sample else None
+    text = _typical(heads, layers) if choice is None else _repetition(choice, shape)
+    count = choice.tokens if choice and not tokens else _count(tokens)
+    per_document = choice.tokens / choice.documents if choice else _DOCUMENT
+    document_count = max(1, round(count / per_document)) if documents is None else documents
+    if not 1 <= document_count <= count:
+        raise ConfigError(f"--documents is {document_count}; expected from 1 to as many as there are tokens, {count:,}")
+    if vocab_size is None:
+        vocab_size = choice.vocab_size if choice else _VOCABULARY
     machines = Machines(nodes, _cores(cores, measured), gpus)
-    config = TextConfig(num_banks=1 if banks is None else banks, vocab_size=size, **shape)
-    told = forecast(config, target_recall, count, many, text, machines, measured, banks is not None)
+    told = forecast(
+        TextConfig(num_banks=1 if banks is None else banks, vocab_size=vocab_size, **shape),
+        target_recall,
+        TextSize(count, document_count, text),
+        machines=machines,
+        rates=measured,
+        fixed_banks=banks is not None,
+    )
     plan = told.plan
-    missed = banks is None and plan.recall < target_recall - _NEAR
     if as_json:
         print_json(
             {
@@ -73,7 +99,7 @@ def plan_command(
                 "most_node_bytes": told.most_node_bytes,
                 "least_node_bytes": told.least_node_bytes,
                 "least_scratch_bytes": told.scratch_bytes,
-                "published": [asdict(one) for one in told.published],
+                "published": [asdict(form) for form in told.published],
                 "seconds": told.seconds,
                 "total_seconds": told.total_seconds,
                 "text": "sample" if sample else "typical",
@@ -82,6 +108,7 @@ def plan_command(
         )
         return
     where = f"{nodes} machines of {machines.cores} cores" + (f", {gpus} GPUs" if gpus else "")
+    missed = banks is None and plan.recall < target_recall - _NEAR
     print_table(
         f"Plan for {count:,} tokens",
         {
@@ -97,8 +124,7 @@ def plan_command(
             "RAM a machine": f"{show_bytes(told.node_bytes)} likely, {show_bytes(told.most_node_bytes)} at most; with "
             f"banks on disk {show_bytes(told.least_node_bytes)} and in all {show_bytes(told.scratch_bytes)} of scratch",
             "time": _times(told.seconds, measured),
-            **{f"published, {one.bits} bits": _published(one, plan.config.num_banks) for one in told.published[:-1]},
-            "published, more banks": _published(told.published[-1], plan.config.num_banks),
+            **_published_rows(told),
         },
     )
 
@@ -109,14 +135,14 @@ def _count(tokens: str) -> int:
     except (ValueError, OverflowError):
         count = 0
     if not 1 <= count <= 10**15:
-        asked = f"--tokens is {tokens!r}" if tokens else "--tokens is missing"
-        raise ConfigError(f"{asked}; expected a number from 1 to 1e15, such as 5e9, or a --sample to count")
+        got = f"--tokens is {tokens!r}" if tokens else "--tokens is missing"
+        raise ConfigError(f"{got}; expected a number from 1 to 1e15, such as 5e9, or a --sample to count")
     return count
 
 
-def _cores(asked: int | None, rates: Rates | None) -> int:
-    if asked is not None:
-        return asked
+def _cores(given: int | None, rates: Rates | None) -> int:
+    if given is not None:
+        return given
     return rates.readers if rates else len(os.sched_getaffinity(0))
 
 
@@ -124,19 +150,20 @@ def _typical(heads: int, layers: int) -> Repetition:
     return TYPICAL if (heads, layers) == (4, 3) else unrepeated(layers)
 
 
-def _text(
-    sample: list[str], include: str | None, exclude: str | None, errors: str, shape: dict[str, Any]
-) -> tuple[Repetition, dict[str, int]]:
-    """How a sample repeats itself, and its tokens, documents and vocabulary."""
-    from memo_dist.models.text.config import TextConfig
-    from memo_dist.planning.repetition import measure_repetition
-    from pipelines.plan import CorpusOptions, plan_corpus
+def _sampled(sample: list[str], options: "CorpusOptions") -> "TokenizerChoice":
+    """Tokens, documents and vocabulary of a sample, by a tokenizer trained on it."""
+    from pipelines.plan import plan_corpus
     from pipelines.tokenizing import choose_tokenizer
 
-    choice = choose_tokenizer(plan_corpus(sample, CorpusOptions(include, exclude, errors)))
-    found = {"tokens": choice.tokens, "documents": choice.documents, "vocab_size": choice.vocab_size}
-    config = TextConfig(num_banks=1, vocab_size=choice.vocab_size, **shape)
-    return measure_repetition(list(choice.sample), config), found
+    return choose_tokenizer(plan_corpus(sample, options))
+
+
+def _repetition(choice: "TokenizerChoice", shape: dict[str, Any]) -> Repetition:
+    """How a sample repeats itself."""
+    from memo_dist.models.text.config import TextConfig
+    from memo_dist.planning.repetition import measure_repetition
+
+    return measure_repetition(list(choice.sample), TextConfig(num_banks=1, vocab_size=choice.vocab_size, **shape))
 
 
 def _kind(sample: list[str] | None, text: Repetition) -> str:
@@ -155,6 +182,14 @@ def _times(seconds: dict[str, float] | None, rates: Rates | None) -> str:
     return f"{show_seconds(sum(seconds.values()))} ({parts}){started}"
 
 
-def _published(one: Any, banks: int) -> str:
-    more = f", {one.banks:,} banks of {one.bits} bit (rebank first)" if one.banks != banks else ""
-    return f"{show_bytes(one.bytes)}, recall {one.recall:.4f}{more}"
+def _published_rows(told: "Forecast") -> dict[str, str]:
+    """One row for each published form of the memory; the last form has banks of its own."""
+    banks = told.plan.config.num_banks
+    *forms, wider = told.published
+    rows = {f"published, {form.bits} bits": _published(form, banks) for form in forms}
+    return {**rows, "published, more banks": _published(wider, banks)}
+
+
+def _published(form: "Published", banks: int) -> str:
+    more = f", {form.banks:,} banks of {form.bits} bit (rebank first)" if form.banks != banks else ""
+    return f"{show_bytes(form.bytes)}, recall {form.recall:.4f}{more}"

@@ -44,7 +44,7 @@ def layers_command(
     if composition not in ("jlt", "product"):
         raise ConfigError(f"--composition is {composition!r}; expected jlt or product")
     runs = [
-        LayersRun(name, dim, layer, decoy, seed, vocab_size, composition)
+        LayersRun(name, dim, layer, decoy, seed=seed, vocab_size=vocab_size, composition=composition)
         for seed in range(seeds)
         for dim in _numbers(dims, "dims")
         for decoy in _numbers(decoys, "decoys", least=0)
@@ -62,10 +62,10 @@ def layers_command(
             line.update(number / len(runs), len(rows.rows))
             if known >= set(range(iterations)):
                 continue
-            for row in run_layers(run, iterations, sequences, known):
+            for row in run_layers(run, iterations=iterations, sequences=sequences, done=known):
                 rows.append(row)
                 line.update((number + (row.iteration + 1) / iterations) / len(runs), len(rows.rows))
-    _report(layers_table(rows.rows), out, "layers", _show_layers, as_json)
+    _report(layers_table(rows.rows), out, name="layers", show=_show_layers, as_json=as_json)
 
 
 def capacity_command(
@@ -90,7 +90,7 @@ def capacity_command(
     if not shapes:
         raise ConfigError("no published row is that small; raise --most-key-dim, --most-value-dim or leave out --heads")
     runs = [
-        CapacityRun(name, count, key_dim, value_dim, seed)
+        CapacityRun(name, count, key_dim, value_dim, seed=seed)
         for seed in range(seeds)
         for count, key_dim, value_dim in shapes
         for name in _presets(presets)
@@ -105,12 +105,13 @@ def capacity_command(
             if not any(run.made(row) for row in rows.rows):
                 rows.append(run_capacity(run, scored))
         line.update(1, len(rows.rows))
-    _report(capacity_table(rows.rows), out, "capacity", _show_capacity, as_json)
+    _report(capacity_table(rows.rows), out, name="capacity", show=_show_capacity, as_json=as_json)
 
 
 def _report(
     table: list[dict[str, Any]],
     out: Path,
+    *,
     name: str,
     show: Callable[[list[dict[str, Any]]], None],
     as_json: bool,

@@ -102,9 +102,9 @@ def read_batch(table: pa.Table, config: MemoryConfig) -> Iterator[tuple[str, Seg
     if not table.schema.remove_metadata().equals(SCHEMA):
         raise InputError(f"a batch has the schema {table.schema.names}; expected {SCHEMA.names} with their types")
     for batch in table.to_batches():
-        names, starts, ends = (batch.column(c).to_pylist() for c in ("document_id", "segment_start", "document_end"))
-        contexts, tokens = _arrays(batch.column("context")), _arrays(batch.column("tokens"))
-        for name, start, end, context, run in zip(names, starts, ends, contexts, tokens, strict=True):
+        columns = [batch.column(name).to_pylist() for name in ("document_id", "segment_start", "document_end")]
+        columns += [_arrays(batch.column(name)) for name in ("context", "tokens")]
+        for name, start, end, context, run in zip(*columns, strict=True):
             if len(run) and int(run.max()) >= config.vocab_size:
                 raise InputError(
                     f"document {name!r} has token id {int(run.max())}, outside the vocabulary of {config.vocab_size}; "

@@ -10,8 +10,9 @@ import numpy as np
 
 from memo_dist.errors import InputError, TokenizerError
 from memo_dist.tokenizer import Tokenizer
+from pipelines.formats import passages
+from pipelines.pieces import PIECE
 from pipelines.plan import CorpusPlan
-from pipelines.reading import PIECE
 from pipelines.release_memory import return_freed_memory
 
 MAX_VOCABULARY = 32_000
@@ -19,16 +20,16 @@ SAMPLE_BYTES = 16 << 20
 _SAMPLE_UNITS = 64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TokenizerChoice:
     """A tokenizer and what a sample of the corpus says of it.
 
     Attributes:
         tokenizer: None for a corpus of token ids.
         vocab_size: V.
-        trained_bytes: bytes of text it was trained on here; 0 for one that was given.
-        tokens: estimate for the whole corpus; exact if the sample is all of it.
-        documents: likewise.
+        trained_bytes: bytes of text that the tokenizer was trained on here; 0 if it was given.
+        tokens: estimated number for the whole corpus; exact if the sample is all of it.
+        documents: likewise, the number of documents.
         sample: token ids of the sample's pieces.
     """
 
@@ -67,10 +68,16 @@ def _chosen(plan: CorpusPlan, name: str) -> TokenizerChoice:
     tokens = sum(len(ids) for ids in pieces)
     if not tokens:
         raise TokenizerError(f"tokenizer {name} gives no tokens for this corpus; choose another")
-    share = plan.text_bytes / max(sample.consumed, 1)
+    scale = plan.text_bytes / max(sample.consumed, 1)
     trained = sum(len(text.encode()) for text in sample.texts) if name == "auto" else 0
-    documents = max(1, round(sample.documents * share))
-    return TokenizerChoice(tokenizer, tokenizer.vocab_size, trained, round(tokens * share), documents, tuple(pieces))
+    return TokenizerChoice(
+        tokenizer=tokenizer,
+        vocab_size=tokenizer.vocab_size,
+        trained_bytes=trained,
+        tokens=round(tokens * scale),
+        documents=max(1, round(sample.documents * scale)),
+        sample=tuple(pieces),
+    )
 
 
 @dataclass
@@ -91,7 +98,7 @@ def _sample(plan: CorpusPlan) -> _Sample:
     for unit in chosen:
         reading = plan.options.reading()
         untaken = 0
-        for passage in (p for span in unit.spans for p in reading.passages(span)):
+        for passage in (p for span in unit.spans for p in passages(span, reading)):
             taken = passage.pieces[: 1 + share // PIECE]
             untaken += sum(len(piece.encode()) for piece in passage.pieces[len(taken) :])
             sample.texts += taken
@@ -112,7 +119,7 @@ def _train(texts: list[str]) -> Tokenizer:
     model.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=MAX_VOCABULARY,
-        min_frequency=2,  # else the words of a small corpus become one token each, and no prompt meets them halfway
+        min_frequency=2,  # else each word of a small corpus becomes one token, and no prompt meets it halfway
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )

@@ -78,10 +78,10 @@ class ReferenceMemory:
 
 
 def reference_key(config: MemoryConfig, before: list[int], layers: list[int]) -> np.ndarray:
-    """The paper's key (docs/explanation/design.md, section 2.1) after a document's tokens `before`, summed over some layers: one
+    """The paper's key (docs/explanation/paper.md) after a document's tokens `before`, summed over some layers: one
     layer and one child at a time, in float64. Only the random draws are those of memo_dist."""
     dim, heads, width = config.inner_dim, config.num_heads, config.bank_shape[0]
-    tokens = gaussian(config.seed, 0, "E", (config.vocab_size + 2, dim), 1 / dim).astype(float)
+    tokens = gaussian(config.seed, 0, "E", shape=(config.vocab_size + 2, dim), variance=1 / dim).astype(float)
     seen = [config.vocab_size + 1] * heads + before
 
     def encoding(line: list[int], layer: int) -> np.ndarray:
@@ -93,18 +93,23 @@ def reference_key(config: MemoryConfig, before: list[int], layers: list[int]) ->
         if config.composition == "product":
             product = np.prod([np.sqrt(dim) * child for child in children], axis=0)
             return np.asarray(product / np.linalg.norm(product))
-        maps = [gaussian(config.seed, layer - 1, f"P_{j}", (dim, dim), 1 / (dim * heads)) for j in range(heads)]
+        maps = [
+            gaussian(config.seed, layer - 1, f"P_{j}", shape=(dim, dim), variance=1 / (dim * heads))
+            for j in range(heads)
+        ]
         return np.asarray(
             sum(child @ projection.astype(float) for child, projection in zip(children, maps, strict=True))
         )
 
     key = np.zeros(heads * width)
     for layer in layers:
-        weights = gaussian(config.seed, layer, "W_V", (dim, width), 1 / width).astype(float)
+        weights = gaussian(config.seed, layer, "W_V", shape=(dim, width), variance=1 / width).astype(float)
         stride = heads**layer
         children = [seen[: len(seen) - (heads - 1 - j) * stride] for j in range(heads)]
         if config.composition == "direct":
-            table = gaussian(config.seed, 0, "K", (config.vocab_size + 2, width), 1 / width).astype(float)
+            table = gaussian(config.seed, 0, "K", shape=(config.vocab_size + 2, width), variance=1 / width).astype(
+                float
+            )
             parts = [table[child[-1]] for child in children]
         else:
             parts = [encoding(child, layer) @ weights for child in children]
@@ -115,7 +120,7 @@ def reference_key(config: MemoryConfig, before: list[int], layers: list[int]) ->
 def reference_matrix(config: MemoryConfig, documents: dict[str, list[int]]) -> np.ndarray:
     """The paper's matrix, one position at a time, in float64: the sum of keys times the vectors of next tokens."""
     dim = config.inner_dim
-    tokens = gaussian(config.seed, 0, "E", (config.vocab_size + 2, dim), 1 / dim).astype(float)
+    tokens = gaussian(config.seed, 0, "E", shape=(config.vocab_size + 2, dim), variance=1 / dim).astype(float)
     matrix = np.zeros((config.num_heads * config.bank_shape[0], dim))
     for document in documents.values():
         line = [*document, config.vocab_size]

@@ -13,12 +13,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from memo_dist.files.published import publish
 from packaging.requirements import Requirement
 
-from memo_dist import Memory, MemoryConfig, Tokenizer
+from memo_dist import Memory, TextConfig, Tokenizer
 from memo_dist.errors import MemoError, MissingExtraError
 from memo_dist.extras import EXTRA_OF, extra, missing_extra, require
+from memo_dist.files.published_writer import publish
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -74,7 +74,7 @@ def memories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A working memory of one text, and the same published."""
     folder = tmp_path_factory.mktemp("installs")
     tokenizer = Tokenizer.bytes()
-    memory = Memory(MemoryConfig.text(num_banks=4, vocab_size=tokenizer.vocab_size), tokenizer)
+    memory = Memory(TextConfig(num_banks=4, vocab_size=tokenizer.vocab_size), tokenizer)
     for name, text in (("fox", TEXT), ("other", TEXT[::-1])):
         memory.memorize(name, tokenizer.encode([text])[0])
     memory.save(folder / "working.memo")
@@ -96,7 +96,7 @@ def test_every_library_of_an_extra_is_in_the_extra_that_is_named() -> None:
         assert listed & {module, {"yaml": "pyyaml", "backports": "backports_zstd"}.get(module, module)}, module
 
 
-@pytest.mark.parametrize("kind", ["working", "published"])
+@pytest.mark.parametrize("kind", [pytest.param("working", marks=pytest.mark.slow), "published"])
 @pytest.mark.parametrize("command", ["recall", "trace", "verify", "inspect"])
 def test_the_base_answers_as_the_full_install(memories: dict[str, Path], kind: str, command: str) -> None:
     memory = memories[kind]
@@ -129,8 +129,8 @@ def test_the_base_shows_help_and_undoes(memories: dict[str, Path]) -> None:
 
 def test_the_base_memorizes_and_recalls_in_python() -> None:
     code = """
-from memo_dist import Memory, MemoryConfig
-memory = Memory(MemoryConfig.text(num_banks=1, vocab_size=100))
+from memo_dist import Memory, TextConfig
+memory = Memory(TextConfig(num_banks=1, vocab_size=100))
 memory.memorize("a", [3, 1, 4, 1, 5, 9, 2, 6])
 print(memory.recall([[3, 1, 4, 1]], max_tokens=4)[0].tokens)
 """
@@ -152,9 +152,12 @@ NEEDS = {
     "reproduce layers --out new": "cluster,plots",
     "reproduce capacity --out new": "cluster,plots",
 }
+QUICK = ("build asked.txt --out new.memo", "serve working.memo", "reproduce layers --out new")
 
 
-@pytest.mark.parametrize("line", NEEDS)
+@pytest.mark.parametrize(
+    "line", [line if line in QUICK else pytest.param(line, marks=pytest.mark.slow) for line in NEEDS]
+)
 def test_a_command_without_its_extra_gives_the_install_line(memories: dict[str, Path], line: str) -> None:
     folder = memories["working"].parent
     words = [str(folder / word) if "." in word or word == "new" else word for word in line.split()]

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from memo_dist.files.published import open_memory
 from starlette.testclient import TestClient
 
 from cluster.recall_actor import RecallActor
 from console.app import main
 from memo_dist import Memory, RecallOptions, Session, TextConfig, Tokenizer
 from memo_dist.errors import PromptError
+from memo_dist.files.opened import open_memory
 from memo_dist.http.answerer import Answerer
 from memo_dist.http.app import application
 from memo_dist.http.asks import Ask, in_turns

@@ -75,7 +75,7 @@ def stages(corpus: CorpusPlan, choice: TokenizerChoice, banks: int) -> tuple[flo
         for table in stream_batches(corpus, choice.tokenizer, config.context_length)
     ]
     with tempfile.TemporaryDirectory() as folder:
-        memorized = measure_memorizing(config, batches, cores, "cpu", Path(folder))
+        memorized = measure_memorizing(config, batches, cores=cores, device="cpu", work=Path(folder))
     return sum(tokenized.results) / tokenized.seconds, memorized.tokens / memorized.seconds
 
 

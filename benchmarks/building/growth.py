@@ -32,8 +32,8 @@ from memo_dist.files.opened import open_memory
 from memo_dist.measuring.evaluation import evaluate
 from memo_dist.sizes import parse_bytes
 from pipelines.batching import stream_batches
+from pipelines.find import list_sources
 from pipelines.plan import CorpusOptions, plan_corpus
-from pipelines.sources import list_sources
 
 PARTS = 10
 

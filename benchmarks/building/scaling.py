@@ -70,7 +70,13 @@ def measured(config: MemoryConfig, batches: list[pa.Table], shards: int, repeat:
         edges = [config.num_banks * i // shards for i in range(shards + 1)]
         for turn in range(repeat):
             tasks = [
-                ShardTask(config, range(a, b), work / "batches.arrow", work / f"{turn}-{shard_file(i)}", "cpu")
+                ShardTask(
+                    config=config,
+                    banks=range(a, b),
+                    batches=work / "batches.arrow",
+                    out=work / f"{turn}-{shard_file(i)}",
+                    device="cpu",
+                )
                 for i, (a, b) in enumerate(itertools.pairwise(edges))
             ]
             _, memorized, _ = run_together(shard_stages, tasks)

@@ -138,16 +138,16 @@ def stages(
 
     encoder, banks = HashedEncoder(config, xp), range(config.num_banks)
     pairs = all_associations(documents, config, xp)
-    values = value_words(config.vocab_size, dim, config.seed, xp)
+    values = value_words(config.vocab_size, dim, config.seed, xp=xp)
 
     def merged() -> Associations:
-        ledger = Ledger(0, 2**64, 1, xp)
+        ledger = Ledger(0, 2**64, 1, xp=xp)
         (change,) = ledger.merge(pairs)
         return change.added
 
     distinct = merged()
     part = Associations(distinct.names[: 1 << 16], distinct.tokens[: 1 << 16])
-    matrices = BankRange(config, banks, values, xp)
+    matrices = BankRange(config, banks, values, xp=xp)
 
     def expanded() -> tuple[Array, Array]:
         words = mask_words(part.hashes, dim) ^ values[part.tokens]

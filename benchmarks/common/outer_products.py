@@ -36,11 +36,13 @@ class OuterProducts:
         dim, heads, width = config.inner_dim, config.num_heads, config.bank_shape[0]
         self.config, self._positions = config, positions
         self.cells = np.zeros((dim, dim), np.float32)
-        self._vectors = gaussian(config.seed, 0, "E", (config.vocab_size + 2, dim), 1 / dim)
+        self._vectors = gaussian(config.seed, 0, "E", shape=(config.vocab_size + 2, dim), variance=1 / dim)
         layers = range(config.num_layers)
-        self._value_maps = [gaussian(config.seed, layer, "W_V", (dim, width), 1 / width) for layer in layers]
+        self._value_maps = [
+            gaussian(config.seed, layer, "W_V", shape=(dim, width), variance=1 / width) for layer in layers
+        ]
         self._child_maps = [
-            [gaussian(config.seed, layer, f"P_{j}", (dim, dim), 1 / (dim * heads)) for j in range(heads)]
+            [gaussian(config.seed, layer, f"P_{j}", shape=(dim, dim), variance=1 / (dim * heads)) for j in range(heads)]
             for layer in layers[:-1]
         ]
 

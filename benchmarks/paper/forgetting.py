@@ -18,14 +18,14 @@ BATCHES, SCORED = 5, 4
 
 def forget_first(run: LayersRun) -> dict[str, object]:
     """Memorize five batches, forget the first, compare with a memory of the other four."""
-    segments = [sequence_segments(sequences_with_decoys(run.vocab_size, 0, 0, i), i) for i in range(BATCHES)]
+    segments = [sequence_segments(sequences_with_decoys(run.vocab_size, 0, 0, iteration=i), i) for i in range(BATCHES)]
     batches = [random_batch(s, f"batch {i}") for i, s in enumerate(segments)]
     memory, never = Memory(run.config()), Memory(run.config())
     for batch in batches:
         memory.memorize_batch(batch)
     cleanup = memory.cleanup
     asked = [scored_positions(cleanup, s[:SCORED]) for s in segments]
-    before = [share_recalled(memory, cleanup, *a) for a in asked]
+    before = [share_recalled(memory, cleanup, a) for a in asked]
     for batch in batches[1:]:
         never.memorize_batch(batch)
     memory.forget_batch(batches[0])
@@ -37,8 +37,8 @@ def forget_first(run: LayersRun) -> dict[str, object]:
         "residual": float(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs)),
         "same_digest": memory.digest() == never.digest(),
         "recall_before": before,
-        "recall_after": [share_recalled(memory, cleanup, *a) for a in asked],
-        "recall_never": [share_recalled(never, cleanup, *a) for a in asked],
+        "recall_after": [share_recalled(memory, cleanup, a) for a in asked],
+        "recall_never": [share_recalled(never, cleanup, a) for a in asked],
         "chance": 1 / run.vocab_size,
     }
 

@@ -49,7 +49,9 @@ def main() -> None:
     rates, seconds = [], []
     for index in range(chosen.repeat):
         rates.append(gemm_rate())
-        batch = random_batch(sequence_segments(sequences_with_decoys(VOCABULARY, 0, 0, index), index), f"batch {index}")
+        batch = random_batch(
+            sequence_segments(sequences_with_decoys(VOCABULARY, 0, 0, iteration=index), index), f"batch {index}"
+        )
         began = time.perf_counter()
         memory.memorize_batch(batch)
         seconds.append(time.perf_counter() - began)

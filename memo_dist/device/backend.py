@@ -90,7 +90,7 @@ def unpack_bits(words: Array) -> Array:
     return xp.unpackbits(octets.ravel(), bitorder="little").reshape(words.shape[0], -1)
 
 
-def add_product(out: Array, left: Array, right: Array, scale: float = 1.0, transpose: bool = False) -> None:
+def add_product(out: Array, left: Array, right: Array, *, scale: float = 1.0, transpose: bool = False) -> None:
     """out += scale * left right, or scale * left^T right; all float32, C-contiguous, `out` changed in place.
 
     On the CPU BLAS adds to `out` itself (beta = 1): no temporary, and 178 GFLOP/s where `+=` reaches 56 at 64 rows.

@@ -32,6 +32,12 @@ class _Slot:
     uploaded: Mark
     released: Mark
 
+    @classmethod
+    def empty(cls, xp: ModuleType) -> "_Slot":
+        """Without room for anything yet."""
+        device = xp.empty(0, np.uint8)
+        return cls(inbox=_NOTHING, device=device, outbox=_NOTHING, uploaded=Done(), released=Done())
+
 
 class Conveyor:
     """Carries items in order; one `carry` at a time.
@@ -43,7 +49,7 @@ class Conveyor:
 
     def __init__(self, xp: ModuleType, make_lanes: Callable[[ModuleType], tuple[Lane, Lane, Lane]] = lanes) -> None:
         self._xp, self._make_lanes = xp, make_lanes
-        self._slots = [_Slot(_NOTHING, xp.empty(0, np.uint8), _NOTHING, Done(), Done()) for _ in range(2)]
+        self._slots = [_Slot.empty(xp) for _ in range(2)]
         self._lanes: tuple[Lane, Lane, Lane] | None = None
 
     def carry(self, items: Iterable[np.ndarray], back: Back | None = None) -> Iterator[Array]:
@@ -51,8 +57,8 @@ class Conveyor:
 
         Args:
             items: host arrays; the next one is taken before the one in work comes back.
-            back: is called with the number of an item and what became of it, a host array that is valid meanwhile, in
-                order; None if nothing has to come back.
+            back: called for each item, in order, with its number and the item as it was left on the device, a host
+                array that is valid only during the call; None if nothing has to come back.
         """
         if self._lanes is None:
             self._lanes = self._make_lanes(self._xp)

@@ -1,7 +1,7 @@
 """Lanes: orders of work on a device beside each other, so that copies overlap with arithmetic.
 
 Covers: page-locked memory, copies that do not wait, marks that one lane can wait for in another. Does not cover: what
-is copied when (stores/conveyor.py). With NumPy there is one order of work; a copy is done when it is asked for.
+is copied when (conveyor.py). With NumPy there is one order of work; a copy is done when it is asked for.
 """
 
 import ctypes

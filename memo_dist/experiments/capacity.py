@@ -85,7 +85,9 @@ def run_capacity(run: CapacityRun, scored: int) -> CapacityRow:
 
     def recall_at(batches: int) -> float:
         if batches not in recalls:
-            recalls[batches] = _recall(config, windows[: batches * BATCH], following[: batches * BATCH], scored)
+            recalls[batches] = _recall(
+                config, windows[: batches * BATCH], following=following[: batches * BATCH], scored=scored
+            )
         return recalls[batches]
 
     enough, too_many = 0, most
@@ -108,7 +110,7 @@ def run_capacity(run: CapacityRun, scored: int) -> CapacityRow:
     )
 
 
-def _recall(config: MemoryConfig, windows: np.ndarray, following: np.ndarray, scored: int) -> float:
+def _recall(config: MemoryConfig, windows: np.ndarray, *, following: np.ndarray, scored: int) -> float:
     memory = Memory(config)
     for first in range(0, len(windows), BATCH):
         part = slice(first, first + BATCH)
@@ -116,4 +118,4 @@ def _recall(config: MemoryConfig, windows: np.ndarray, following: np.ndarray, sc
     asked = np.random.default_rng(len(windows)).permutation(len(windows))[:scored]
     cleanup = memory.cleanup
     cues = cleanup.encoder.query(list(windows[asked]))
-    return share_recalled(memory, cleanup, cues, following[asked])
+    return share_recalled(memory, cleanup, (cues, following[asked]))

@@ -29,6 +29,8 @@ HEADS = 4
 _LEFT_OUT = 2  # tokens at a sequence's end
 _TEXT_DIMS = (256, 128, 64)
 
+Scored = tuple[Cues, np.ndarray]  # what is asked, and (n,) the next tokens
+
 
 @dataclass(frozen=True)
 class LayersRow:
@@ -139,7 +141,7 @@ def _text_config(shape: Shape) -> MemoryConfig:
 _CONFIGS: dict[str, Callable[[Shape], MemoryConfig]] = {"paper": _paper_config, "text": _text_config}
 
 
-def run_layers(run: LayersRun, iterations: int, sequences: int, done: frozenset[int]) -> Iterator[LayersRow]:
+def run_layers(run: LayersRun, *, iterations: int, sequences: int, done: frozenset[int]) -> Iterator[LayersRow]:
     """Memorize `iterations` batches one after the other and score the first and the newest after each.
 
     Args:
@@ -148,19 +150,19 @@ def run_layers(run: LayersRun, iterations: int, sequences: int, done: frozenset[
     """
     memory = Memory(run.config())
     cleanup = memory.cleanup
-    first: tuple[Cues, np.ndarray] | None = None
+    first: Scored | None = None
     for iteration in range(iterations):
         began = time.perf_counter()
-        tokens = sequences_with_decoys(run.vocab_size, run.decoys, run.seed, iteration)
+        tokens = sequences_with_decoys(run.vocab_size, run.decoys, run.seed, iteration=iteration)
         segments = sequence_segments(tokens, iteration)
         memory.memorize_batch(random_batch(segments, f"iteration {iteration}"))
         if first is None:
             first = scored_positions(cleanup, segments[:sequences])
         if iteration in done:
             continue
-        recall_first = recall_last = share_recalled(memory, cleanup, *first)
+        recall_first = recall_last = share_recalled(memory, cleanup, first)
         if iteration:
-            recall_last = share_recalled(memory, cleanup, *scored_positions(cleanup, segments[:sequences]))
+            recall_last = share_recalled(memory, cleanup, scored_positions(cleanup, segments[:sequences]))
         associations, parameters = memory.num_associations, memory.config.num_parameters
         yield LayersRow(
             preset=run.preset,
@@ -183,7 +185,7 @@ def run_layers(run: LayersRun, iterations: int, sequences: int, done: frozenset[
         )
 
 
-def scored_positions(cleanup: Cleanup, segments: list[tuple[str, Segment]]) -> tuple[Cues, np.ndarray]:
+def scored_positions(cleanup: Cleanup, segments: list[tuple[str, Segment]]) -> Scored:
     """Cues and next tokens of the positions that count."""
     parts = list(cleanup.encoder.targets([segment for _, segment in segments]))
     values = np.concatenate([cues.values for cues, _ in parts])
@@ -194,7 +196,8 @@ def scored_positions(cleanup: Cleanup, segments: list[tuple[str, Segment]]) -> t
     return Cues(values[counts], filled[counts]), following[counts]
 
 
-def share_recalled(memory: Memory, cleanup: Cleanup, cues: Cues, following: np.ndarray) -> float:
+def share_recalled(memory: Memory, cleanup: Cleanup, asked: Scored) -> float:
     """Next-token recall, top-1."""
+    cues, following = asked
     reads = cleanup.encoder.retrieve(memory, cues)
     return float(np.mean(cleanup.is_best(reads, cues.filled, following)))

@@ -173,11 +173,11 @@ def entry_from_dict(values: object) -> Entry:
             f"the journal's entry of the action {action!r} has the fields {sorted(unknown)}, which are not known here; "
             "a newer memo-dist may have written them"
         )
-    if isinstance(settings.get("repetition"), dict):
-        settings["repetition"] = Repetition.from_dict(settings["repetition"])
     try:
+        if isinstance(settings.get("repetition"), dict):
+            settings["repetition"] = Repetition.from_dict(settings["repetition"])
         return kind(**settings)
-    except TypeError as error:
+    except (TypeError, KeyError) as error:
         raise ConfigError(f"the journal's entry of the action {action!r} is incomplete: {error}") from error
 
 

@@ -54,7 +54,7 @@ class PublishedReader:
         if hex_digest(self.digests) != record.digests:
             raise DamagedMemoryError(f"{path} has other bank digests than the manifest says: it was altered")
         with naming_damage(path):
-            self.cells: np.ndarray = np.memmap(path, kind, "r", offset, whole)
+            self.cells: np.ndarray = np.memmap(path, kind, "r", offset=offset, shape=whole)
         self._checked = np.zeros(len(self.banks), bool)
 
     def check(self, rows: np.ndarray) -> None:

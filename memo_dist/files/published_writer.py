@@ -72,7 +72,7 @@ def _write(
     with writing(path), Sink(path, "w+") as sink:
         with h5py.File(sink, "w", libver="latest") as opened:
             write_attributes(opened, published_attributes(config, tokenizer_hash, banks, bits=bits))
-            digests = _write_banks(opened, file, bits, on_bank)
+            digests = _write_banks(opened, file, bits=bits, on_bank=on_bank)
         if sink.error is not None:
             raise sink.error
         os.fsync(sink.fileno())
@@ -89,7 +89,7 @@ def _write(
     return record, digests
 
 
-def _write_banks(target: h5py.File, file: ShardReader, bits: int, on_bank: OnBank) -> np.ndarray:
+def _write_banks(target: h5py.File, file: ShardReader, *, bits: int, on_bank: OnBank) -> np.ndarray:
     """The datasets; returns the bank digests, (banks, 16) uint8."""
     config, banks = file.config, file.banks
     scales, digests = np.ones(len(banks)), np.empty((len(banks), 16), np.uint8)

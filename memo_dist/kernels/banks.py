@@ -1,7 +1,7 @@
 """Products of banks: add many rank-1 products of sign codes to one, straight from their packed bits.
 
 Covers: C += sum_i sign * key_i^T value_i for one bank of int16 cells. Does not cover: the codes (codes.py); other
-devices; cmm.py holds the plain form, a GEMM of expanded codes, that this must equal to the bit.
+devices; models/text/banks.py holds the plain form, a GEMM of expanded codes, that this must equal to the bit.
 
 Method of the Four Russians (Arlazarov, Dinic, Kronrod and Faradzev, 1970): for four associations at a time the 2^4
 signed sums of their value rows are tabulated, and every row of the bank adds the one that its four key bits pick. That

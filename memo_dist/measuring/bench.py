@@ -3,7 +3,7 @@
 Covers: matrix product, memorizing, hashing, updates, ledger, recall, memory files. Does not cover: tokenizing and whole
 builds, which need other packages (console/bench.py calls them), what is done with the figures (rates.py).
 
-One process a core, as in a build, but without Ray, so that nothing but the stages themselves is timed.
+There is one process for each core, as in a build, but no Ray, so that nothing but the stages themselves is timed.
 """
 
 import os
@@ -40,10 +40,10 @@ from memo_dist.segments import Segment
 from memo_dist.shard import Shard
 
 _GEMM_DIM = 4096
-_QUERIES = 2048  # a process
+_QUERIES = 2048  # of each process
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ShardTask:
     """What one measuring process does: its banks, batches in an Arrow file, and where to write its shard."""
 
@@ -54,9 +54,16 @@ class ShardTask:
     device: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Memorized:
-    """What memorizing took, and writing it to files of so many bytes."""
+    """What memorizing took.
+
+    Attributes:
+        tokens, associations: their numbers, associations distinct.
+        seconds: of memorizing.
+        writing: seconds of writing the shards' files.
+        file_bytes: of these files.
+    """
 
     tokens: int
     associations: int
@@ -77,21 +84,22 @@ def gemm_gflops(device: str = "cpu", dim: int = _GEMM_DIM) -> float:
 
 
 def measure_memory(
-    config: MemoryConfig, batches: list[pa.Table], cores: int, device: str, work: Path
+    config: MemoryConfig, batches: list[pa.Table], *, cores: int, device: str, work: Path
 ) -> dict[str, Any]:
-    """Everything that happens between batches and answers, by the names of `Rates`.
+    """The rates of everything that happens between batches and answers, by the names of `Rates`.
 
     Args:
         config: of the preset text.
         batches: of the Arrow contract.
+        cores: number of processes, each with a shard.
         work: an empty directory with room for the memory.
     """
-    memorized = measure_memorizing(config, batches, cores, device, work)
+    memorized = measure_memorizing(config, batches, cores=cores, device=device, work=work)
     began = time.perf_counter()
     Memory.open(work)
     reading = time.perf_counter() - began
     places = sample_positions(batches, config, cores * _QUERIES, full=True)
-    _, asked = run_together(
+    _, recalled = run_together(
         recall_stages, [(work, Positions(places.lines[i::cores], places.before)) for i in range(cores)]
     )
     return {
@@ -99,18 +107,26 @@ def measure_memory(
         "associations_per_token": memorized.associations / memorized.tokens,
         "disk_write_bytes_per_s": memorized.file_bytes / memorized.writing,
         "disk_read_bytes_per_s": memorized.file_bytes / reading,
-        "recall_queries_per_s": len(places) / asked.seconds,
-        "recall": float(np.concatenate(asked.results).mean()),
+        "recall_queries_per_s": len(places) / recalled.seconds,
+        "recall": float(np.concatenate(recalled.results).mean()),
     }
 
 
-def measure_memorizing(config: MemoryConfig, batches: list[pa.Table], cores: int, device: str, work: Path) -> Memorized:
-    """Memorize batches, a shard a core, into the empty directory `work`, and leave no page of it in memory."""
+def measure_memorizing(
+    config: MemoryConfig, batches: list[pa.Table], *, cores: int, device: str, work: Path
+) -> Memorized:
+    """Memorize batches into the empty directory `work`, one shard for each core, and leave no page of it in memory."""
     tokens = sum(token_count(table) for table in batches)
     write_batches(batches, work / "batches.arrow")
     edges = [config.num_banks * i // cores for i in range(cores + 1)]
     tasks = [
-        ShardTask(config, range(edges[i], edges[i + 1]), work / "batches.arrow", work / shard_file(i), device)
+        ShardTask(
+            config=config,
+            banks=range(edges[i], edges[i + 1]),
+            batches=work / "batches.arrow",
+            out=work / shard_file(i),
+            device=device,
+        )
         for i in range(cores)
     ]
     _, memorized, written = run_together(shard_stages, tasks)
@@ -118,11 +134,17 @@ def measure_memorizing(config: MemoryConfig, batches: list[pa.Table], cores: int
     write_contents(work, config, None, shards=written.results, tokens=tokens, documents=0, sources=[])
     for task in tasks:
         forget_pages(task.out)
-    return Memorized(tokens, sum(memorized.results), memorized.seconds, written.seconds, size)
+    return Memorized(
+        tokens=tokens,
+        associations=sum(memorized.results),
+        seconds=memorized.seconds,
+        writing=written.seconds,
+        file_bytes=size,
+    )
 
 
 def measure_core(config: MemoryConfig, batches: list[pa.Table], device: str = "cpu") -> dict[str, float]:
-    """What one core does, stage by stage, by the names of `Rates`."""
+    """The rates of what one core does, stage by stage, by the names of `Rates`."""
     xp = array_module(device)
     segments = [pair for table in batches for pair in read_batch(table, config)]
     tokens = sum(len(segment.tokens) for _, segment in segments)
@@ -135,15 +157,17 @@ def measure_core(config: MemoryConfig, batches: list[pa.Table], device: str = "c
         for table in batches:
             shard.memorize_batch(table)
 
-    found = associations_of(config, [segment for _, segment in segments], device)
-    ledger = Ledger(0, 2**64, 1, xp)
-    distinct = next(change.added for change in list(ledger.merge(found)))
+    associations = associations_of(config, [segment for _, segment in segments], device)
+    ledger = Ledger(0, 2**64, 1, xp=xp)
+    distinct = next(change.added for change in list(ledger.merge(associations)))
 
     def count_again() -> None:
-        for _ in ledger.merge(found):
+        for _ in ledger.merge(associations):
             pass
 
-    banks = BankRange(config, range(config.num_banks), value_words(config.vocab_size, config.inner_dim, 0, xp), xp)
+    banks = BankRange(
+        config, range(config.num_banks), value_words(config.vocab_size, config.inner_dim, 0, xp=xp), xp=xp
+    )
 
     def update() -> None:
         banks.memorize(distinct)
@@ -154,7 +178,7 @@ def measure_core(config: MemoryConfig, batches: list[pa.Table], device: str = "c
     size = sum(column.nbytes for column in (part.names, part.tokens, part.counts))
     return {
         "scan_tokens_per_s": tokens / median_seconds(scan),
-        "ledger_lookups_per_s": len(found) / median_seconds(count_again),
+        "ledger_lookups_per_s": len(associations) / median_seconds(count_again),
         "ledger_bytes_per_association": size / len(part),
         "update_associations_per_s": 2 * len(distinct) / median_seconds(update, repeat=1),
     }

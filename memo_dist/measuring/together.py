@@ -19,8 +19,14 @@ Work = Callable[[Any], Iterator[Any]]
 
 @dataclass(frozen=True)
 class Stage:
-    """What the processes gave in one stage, in their order, the seconds until the last of them was done, and those that
-    processors worked for them, all together: the second tells what others on the machine took away."""
+    """One stage of all processes.
+
+    Attributes:
+        seconds: until the last process was done.
+        cpu_seconds: that processors worked for the processes, all together; fewer than the processes' seconds where
+            other programs took processors away.
+        results: what the processes yielded, in their order.
+    """
 
     seconds: float
     cpu_seconds: float
@@ -30,8 +36,8 @@ class Stage:
 def run_together(work: Work, arguments: list[Any]) -> list[Stage]:
     """Run the generator function `work` in one process for each argument, with one BLAS thread each.
 
-    Everything up to a `yield` is a stage; all begin a stage together, once all are through with the one before. What
-    is yielded comes back pickled, outside the time.
+    Everything up to a `yield` is a stage. All processes begin a stage together, once each has ended the stage before.
+    What a process yields comes back pickled, outside the time.
 
     Raises:
         RuntimeError: a process ended early; its own error is on stderr.

@@ -1,6 +1,6 @@
 """Candidates: what cleanup returns, whatever the preset; the search for the best columns of a row of scores.
 
-Covers: results, the protocol of cleanups, the search. Does not cover: evidence (hashed.py, projected.py).
+Covers: results, the protocol of cleanups, the search. Does not cover: evidence (text/cleanup.py, paper/cleanup.py).
 """
 
 from dataclasses import dataclass

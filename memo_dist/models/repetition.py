@@ -33,14 +33,14 @@ class Repetition:
     contexts: tuple[tuple[float, ...], ...]
 
     def associations(self, tokens: int) -> float:
-        """Distinct associations that `tokens` tokens of such text give."""
+        """Distinct associations that `tokens` tokens of this kind of text give."""
         more = tokens / self.tokens
         return float(
             sum(tokens * min(1.0, a * more ** (b - 1)) for a, b in zip(self.distinct, self.growth, strict=True))
         )
 
     def following(self, tokens: int) -> np.ndarray:
-        """(classes, L): tokens that follow each window, in `tokens` tokens of such text; not rising, 1 or more."""
+        """(classes, L): tokens that follow each window in a text of `tokens` tokens; not rising, 1 or more."""
         counts = self._table[:, 2:] * (tokens / self.tokens) ** np.array(self.spread)
         return np.asarray(np.maximum(1.0, np.minimum.accumulate(counts, axis=1)))
 
@@ -64,8 +64,13 @@ class Repetition:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Repetition":
         """What `to_dict` gave, also by way of JSON."""
-        distinct, growth, spread = (tuple(values[name]) for name in ("distinct", "growth", "spread"))
-        return cls(values["tokens"], distinct, growth, spread, tuple(tuple(row) for row in values["contexts"]))
+        return cls(
+            tokens=values["tokens"],
+            distinct=tuple(values["distinct"]),
+            growth=tuple(values["growth"]),
+            spread=tuple(values["spread"]),
+            contexts=tuple(tuple(row) for row in values["contexts"]),
+        )
 
 
 def repetition_of(statement: dict[str, Any]) -> Repetition | None:
@@ -76,7 +81,8 @@ def repetition_of(statement: dict[str, Any]) -> Repetition | None:
 def unrepeated(layers: int) -> Repetition:
     """Text that never repeats itself: the most associations there can be, one token after every window."""
     ones = (1.0,) * layers
-    return Repetition(1, ones, ones, (0.0,) * layers, ((1.0, 1.0, *ones),))
+    spread, contexts = (0.0,) * layers, ((1.0, 1.0, *ones),)
+    return Repetition(tokens=1, distinct=ones, growth=ones, spread=spread, contexts=contexts)
 
 
 @dataclass(frozen=True)

@@ -29,32 +29,19 @@ class Held(Protocol):
     def bits(self) -> int: ...
 
 
-def predicted_recall(
-    config: MemoryConfig,
-    associations: float,
-    tokens: int,
-    documents: int,
-    repetition: Repetition | None = None,
-    noise: float = 1.0,
-) -> float:
+def predicted_recall(config: MemoryConfig, text: TextSize, associations: float, *, noise: float = 1.0) -> float:
     """The capacity law for a whole corpus: recall relative to its ceiling; for the paper's memory, of random tokens.
 
     Args:
-        associations: held; distinct ones.
-        repetition: of the text; None: it never repeats itself, as random tokens.
+        text: what was memorized.
+        associations: held; distinct ones where the model tells them apart.
         noise: what few bits a cell add, bit_planes.noise_factor.
     """
-    text = TextSize(tokens, documents, repetition)
     return model_of(config).predicted_recall(config, text, associations, noise=noise)
 
 
 def recall_of(memory: Held) -> float:
     """The capacity law for a memory as it is; its text as its first build found it."""
-    return predicted_recall(
-        memory.config,
-        memory.associations,
-        memory.tokens,
-        memory.documents,
-        memory.repetition,
-        noise_factor(memory.bits) if memory.bits else 1.0,
-    )
+    text = TextSize(memory.tokens, memory.documents, memory.repetition)
+    noise = noise_factor(memory.bits) if memory.bits else 1.0
+    return predicted_recall(memory.config, text, memory.associations, noise=noise)

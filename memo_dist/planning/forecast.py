@@ -14,12 +14,13 @@ of text, beside that work; what its calls take longer counts too.
 from dataclasses import dataclass
 
 from memo_dist.errors import ConfigError
-from memo_dist.models.repetition import Repetition, TextSize
+from memo_dist.models.repetition import TextSize, unrepeated
 from memo_dist.models.text.bit_planes import PUBLISHED_BITS, noise_factor
 from memo_dist.models.text.capacity import with_banks_for
 from memo_dist.models.text.config import TextConfig
 from memo_dist.planning.capacity import predicted_recall
-from memo_dist.planning.memory_plan import MIN_BUFFER, MemoryPlan, plan_memory
+from memo_dist.planning.memory_plan import MemoryPlan, plan_memory
+from memo_dist.planning.processes import MIN_BUFFER
 from memo_dist.planning.rates import Rates
 
 _UNIT_BYTES, _MIN_UNIT_BYTES, _UNITS = 12 << 20, 128 << 10, 64  # of text, as pipelines.plan cuts it
@@ -83,9 +84,8 @@ class Forecast:
 def forecast(
     config: TextConfig,
     target: float,
-    tokens: int,
-    documents: int,
-    repetition: Repetition,
+    text: TextSize,
+    *,
     machines: Machines,
     rates: Rates | None = None,
     fixed_banks: bool = False,
@@ -95,6 +95,7 @@ def forecast(
 
     Args:
         config: of the preset text; its banks count if `fixed_banks`, else they follow from `target`.
+        text: what is memorized.
         train: a tokenizer is trained first.
 
     Raises:
@@ -104,12 +105,12 @@ def forecast(
         if getattr(machines, name) < 1:
             raise ConfigError(f"--{name} is {getattr(machines, name)}; expected 1 or more")
     if not fixed_banks:
-        config = with_banks_for(config, target, TextSize(tokens, documents, repetition))
+        config = with_banks_for(config, target, text)
     shards = min(machines.shards, config.num_banks)
     readers, holders = machines.nodes * machines.cores, min(machines.nodes, shards)
-    unit = unit_bytes(tokens)
-    plan = plan_memory(config, tokens, documents, shards, readers, unit, repetition=repetition)
-    own = plan_memory(config, tokens, documents, shards, 1, unit, out_of_core=True, buffer=MIN_BUFFER)
+    unit = unit_bytes(text.tokens)
+    plan = plan_memory(config, text, shards=shards, workers=readers, unit_bytes=unit)
+    own = plan_memory(config, text, shards=shards, workers=1, unit_bytes=unit, out_of_core=True, buffer=MIN_BUFFER)
     return Forecast(
         plan=plan,
         machines=machines,
@@ -118,26 +119,24 @@ def forecast(
         most_node_bytes=-(-plan.peak_bytes // holders),
         least_node_bytes=own.driver_bytes + own.shard_bytes * -(-shards // machines.nodes) + own.worker_bytes,
         scratch_bytes=own.scratch_bytes,
-        published=_published(config, target, tokens, documents, repetition),
-        seconds=None if rates is None else _seconds(plan, machines, rates, train),
+        published=_published(config, target, text),
+        seconds=None if rates is None else _seconds(plan, machines, rates, train=train),
     )
 
 
-def _published(
-    config: TextConfig, target: float, tokens: int, documents: int, repetition: Repetition
-) -> list[Published]:
-    associations = repetition.associations(tokens)
+def _published(config: TextConfig, target: float, text: TextSize) -> list[Published]:
+    associations = (text.repetition or unrepeated(config.num_layers)).associations(text.tokens)
 
     def at(shape: TextConfig, bits: int) -> Published:
         size = shape.num_banks * (shape.inner_dim**2 * bits // 8 + _BESIDE) + shape.vocab_size * _TOKENIZER_BYTES
-        recall = predicted_recall(shape, associations, tokens, documents, repetition, noise_factor(bits))
+        recall = predicted_recall(shape, text, associations, noise=noise_factor(bits))
         return Published(bits, shape.num_banks, size, recall)
 
-    wider = with_banks_for(config, target, TextSize(tokens, documents, repetition), noise=noise_factor(1))
+    wider = with_banks_for(config, target, text, noise=noise_factor(1))
     return [*(at(config, bits) for bits in sorted(PUBLISHED_BITS)), at(wider, 1)]
 
 
-def _seconds(plan: MemoryPlan, machines: Machines, rates: Rates, train: bool) -> dict[str, float]:
+def _seconds(plan: MemoryPlan, machines: Machines, rates: Rates, *, train: bool) -> dict[str, float]:
     if (rates.device == "gpu") != (machines.gpus > 0):
         wanted = "gpu" if machines.gpus else "cpu"
         raise ConfigError(
@@ -163,7 +162,7 @@ def _seconds(plan: MemoryPlan, machines: Machines, rates: Rates, train: bool) ->
 
 
 def unit_bytes(tokens: int) -> int:
-    """Text of a unit of a corpus of so many tokens."""
+    """Bytes of text in a unit of a corpus of `tokens` tokens."""
     return min(_UNIT_BYTES, max(_MIN_UNIT_BYTES, tokens * _TEXT_BYTES // _UNITS))
 
 

@@ -1,7 +1,7 @@
 """Planning: what a build will take, before anything is allocated.
 
-Covers: MemoryPlan, refusal. Does not cover: the capacity law (capacity.py), measuring the corpus (pipelines) or the run
-(cluster).
+Covers: MemoryPlan, refusal. Does not cover: the capacity law (capacity.py), constants (processes.py), measuring the
+corpus (pipelines) or the run (cluster).
 """
 
 from dataclasses import asdict, dataclass
@@ -9,32 +9,41 @@ from dataclasses import asdict, dataclass
 from memo_dist.config import MemoryConfig
 from memo_dist.errors import BudgetError, ConfigError
 from memo_dist.models import all_settings, model_of
-from memo_dist.models.repetition import Repetition
+from memo_dist.models.repetition import TextSize
 from memo_dist.planning.capacity import predicted_recall
+from memo_dist.planning.processes import (
+    DOCUMENT_BYTES,
+    DRIVER_BYTES,
+    FILE_MERGE_BYTES,
+    LARGE_BUFFER,
+    LEDGER_BYTES,
+    MAX_BUFFER,
+    MERGE_BYTES,
+    MIB,
+    MIN_BUFFER,
+    PENDING_BYTES,
+    SCORING_BYTES,
+    SHARD_BYTES,
+    SHARED_BYTES,
+    SMALL_STORE_BYTES,
+    SORTING_BYTES,
+    STORE_BYTES,
+    STORED_DOCUMENT_BYTES,
+    TRAINING_BYTES,
+    WORKER_BYTES,
+)
 from memo_dist.sizes import show_bytes
 
-MIB = 1 << 20
-LEDGER_BYTES = 16  # name 8, token 4, count 4
-PENDING_BYTES = 12  # name 8, token 4
-_SORTING_BYTES = 60  # an association in the buffer while it is sorted
-_MERGE_BYTES, _FILE_MERGE_BYTES = 160 * MIB, 100 * MIB  # a ledger part merged, a chunk hashed, codes expanded, HDF5
-_SCORING_BYTES = 512 * MIB  # scores of a block of positions, and the cues of a batch
-_DOCUMENT_BYTES = 400  # a document's record
 _SLACK = 1.15  # real tokens against the estimate from a sample
-# Proportional set sizes, measured: what a process has before it does anything.
-DRIVER_BYTES, WORKER_BYTES, SHARD_BYTES = 320 * MIB, 180 * MIB, 155 * MIB
-SHARED_BYTES = 140 * MIB  # libraries that the processes of one machine share
-TRAINING_BYTES = 640 * MIB  # the driver while it trains a tokenizer; nothing else runs then
-MAX_BUFFER, MIN_BUFFER = 1 << 22, 1 << 18
-_LARGE_BUFFER = 1 << 24
-STORE_BYTES, SMALL_STORE_BYTES = 256 * MIB, 80 * MIB  # Ray's object store; it wants 75 MiB at least
 _MORE = "give more with --memory-budget, or build on more machines with --address"
 
 
 def buffer_for(owned: int) -> int:
-    """Associations to collect before they are merged into a ledger of `owned` in memory: a merge passes over all of it,
-    so that few of them should do, and the buffer grows with it."""
-    return min(_LARGE_BUFFER, max(MIN_BUFFER, min(MAX_BUFFER, owned // 4), owned // 8))
+    """Associations to collect before they are merged into a ledger of `owned` associations in memory.
+
+    Every merge passes over the whole ledger, so the buffer grows with the ledger to keep the number of merges low.
+    """
+    return min(LARGE_BUFFER, max(MIN_BUFFER, min(MAX_BUFFER, owned // 4), owned // 8))
 
 
 @dataclass(frozen=True)
@@ -97,90 +106,108 @@ class MemoryPlan:
 
 def plan_memory(
     config: MemoryConfig,
-    tokens: int,
-    documents: int,
+    text: TextSize,
+    *,
     shards: int,
     workers: int,
     unit_bytes: int,
     store_bytes: int = STORE_BYTES,
     out_of_core: bool = False,
     buffer: int | None = None,
-    repetition: Repetition | None = None,
 ) -> MemoryPlan:
     """Plan a build.
 
     Args:
+        text: what is memorized.
+        shards, workers: processes that hold banks, and that tokenize.
         unit_bytes: text of the largest unit; a worker holds it with its tokens.
-        out_of_core: keep banks and ledgers on disk; preset text.
+        store_bytes: of the object store.
+        out_of_core: keep banks and ledgers on disk.
         buffer: associations sorted at a time; None: from their number.
-        repetition: of the text; None: it never repeats itself.
 
     Raises:
         ConfigError: more shards than banks.
     """
     if not 1 <= shards <= config.num_banks:
         raise ConfigError(f"--shards is {shards}; expected 1 to {config.num_banks}, the number of banks")
-    model, associations = model_of(config), tokens * config.num_layers
-    expected = associations if repetition is None else min(associations, round(repetition.associations(tokens)))
-    in_ledgers = associations if model.has_ledger else 0
-    owned = int(_SLACK * in_ledgers / shards)
-    banks = -(-config.num_banks // shards)
-    if buffer is None:
-        buffer = buffer_for(owned) if owned else 0
-    held, scratch = banks * config.bank_bytes + owned * LEDGER_BYTES, 0
-    if out_of_core:  # the ledger's parts move as they grow; pending associations take up to a pass over the banks
-        pending = min(owned * PENDING_BYTES, max(4 * buffer * PENDING_BYTES, banks * config.bank_bytes))
-        held, scratch = 0, banks * config.bank_bytes + 4 * owned * LEDGER_BYTES + pending
-    in_shard = held + int(1.1 * buffer * _SORTING_BYTES) + int(_SLACK * documents / shards) * _DOCUMENT_BYTES
-    codes = model.shard_bytes(config)
-    in_shard += codes
-    shard_bytes = SHARD_BYTES + in_shard + (_FILE_MERGE_BYTES if out_of_core else _MERGE_BYTES)
+    associations = text.tokens * config.num_layers
+    expected = associations
+    if text.repetition is not None:
+        expected = min(associations, round(text.repetition.associations(text.tokens)))
+    shard = _plan_shard(config, text, shards=shards, out_of_core=out_of_core, buffer=buffer)
     worker_bytes = WORKER_BYTES + 8 * unit_bytes
-    running = DRIVER_BYTES + shards * shard_bytes + workers * worker_bytes + store_bytes
+    running = DRIVER_BYTES + shards * shard.bytes + workers * worker_bytes + store_bytes
     # merging and training are seldom at work when most else is held, and the object store is seldom full
-    likely = DRIVER_BYTES + workers * worker_bytes + shards * (SHARD_BYTES + codes + buffer * _SORTING_BYTES)
-    likely += config.num_banks * config.bank_bytes + (expected * LEDGER_BYTES if in_ledgers else 0)
+    likely = DRIVER_BYTES + workers * worker_bytes + shards * (SHARD_BYTES + shard.codes + shard.buffer * SORTING_BYTES)
+    likely += config.num_banks * config.bank_bytes + _in_ledger(config, expected) * LEDGER_BYTES
     return MemoryPlan(
         config=config,
-        tokens=tokens,
-        documents=documents,
+        tokens=text.tokens,
+        documents=text.documents,
         associations=associations,
         expected_associations=expected,
         load=expected / config.num_banks,
-        recall=predicted_recall(config, expected, tokens, documents, repetition),
+        recall=predicted_recall(config, text, expected),
         shards=shards,
         workers=workers,
-        buffer=buffer,
-        shard_bytes=shard_bytes,
+        buffer=shard.buffer,
+        shard_bytes=shard.bytes,
         driver_bytes=DRIVER_BYTES,
         worker_bytes=worker_bytes,
         store_bytes=store_bytes,
         peak_bytes=max(TRAINING_BYTES, running),
-        disk_bytes=_disk_bytes(config, in_ledgers, documents) + 8 * MIB,
+        disk_bytes=_disk_bytes(config, associations, text.documents) + 8 * MIB,
         expected_peak_bytes=max(TRAINING_BYTES, running if out_of_core else likely),
-        expected_disk_bytes=_disk_bytes(config, expected if in_ledgers else 0, documents) + MIB,
-        scratch_bytes=shards * scratch,
+        expected_disk_bytes=_disk_bytes(config, expected, text.documents) + MIB,
+        scratch_bytes=shards * shard.scratch,
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _ShardPlan:
+    """The largest shard: associations of its buffer, bytes of its codes, of its process at most, and on scratch."""
+
+    buffer: int
+    codes: int
+    bytes: int
+    scratch: int
+
+
+def _plan_shard(
+    config: MemoryConfig, text: TextSize, *, shards: int, out_of_core: bool, buffer: int | None
+) -> _ShardPlan:
+    owned = int(_SLACK * _in_ledger(config, text.tokens * config.num_layers) / shards)
+    banks = -(-config.num_banks // shards) * config.bank_bytes
+    if buffer is None:
+        buffer = buffer_for(owned) if owned else 0
+    held, scratch, work = banks + owned * LEDGER_BYTES, 0, MERGE_BYTES
+    if out_of_core:  # the ledger's parts move as they grow; pending associations take up to a pass over the banks
+        pending = min(owned * PENDING_BYTES, max(4 * buffer * PENDING_BYTES, banks))
+        held, scratch, work = 0, banks + 4 * owned * LEDGER_BYTES + pending, FILE_MERGE_BYTES
+    codes = model_of(config).shard_bytes(config)
+    sorting, documents = int(1.1 * buffer * SORTING_BYTES), int(_SLACK * text.documents / shards) * DOCUMENT_BYTES
+    size = SHARD_BYTES + held + sorting + documents + codes + work
+    return _ShardPlan(buffer=buffer, codes=codes, bytes=size, scratch=scratch)
+
+
+def _in_ledger(config: MemoryConfig, associations: int) -> int:
+    """How many of the associations a ledger counts: all, or none where the model keeps no ledger."""
+    return associations if model_of(config).has_ledger else 0
+
+
 def _disk_bytes(config: MemoryConfig, associations: int, documents: int) -> int:
-    return config.num_banks * config.bank_bytes + associations * LEDGER_BYTES + documents * 32
+    ledger = _in_ledger(config, associations) * LEDGER_BYTES
+    return config.num_banks * config.bank_bytes + ledger + documents * STORED_DOCUMENT_BYTES
 
 
 def fit_plan(
-    config: MemoryConfig,
-    tokens: int,
-    documents: int,
-    shards: int | None,
-    cpus: int,
-    unit_bytes: int | None,
-    budget: int,
-    repetition: Repetition | None = None,
+    config: MemoryConfig, text: TextSize, *, shards: int | None, cpus: int, unit_bytes: int | None, budget: int
 ) -> MemoryPlan:
     """The fastest plan within `budget` bytes: in memory; else out of core; else that with fewer processes.
 
     Args:
-        shards: as asked for; None: one a processor.
+        text: what is memorized.
+        shards: as asked for; None: one for each processor.
         cpus: processors; the most workers and, unless `shards` says more, shards.
         unit_bytes: text of the largest unit; None if nothing is tokenized.
 
@@ -188,11 +215,16 @@ def fit_plan(
         The plan; the smallest of them if none fits.
     """
 
-    def plan(processes: int, store: int, out_of_core: bool = True, buffer: int | None = MIN_BUFFER) -> MemoryPlan:
-        count = min(processes, config.num_banks) if shards is None else shards
-        workers = 0 if unit_bytes is None else processes
+    def plan(processes: int, store: int, *, out_of_core: bool = True, buffer: int | None = MIN_BUFFER) -> MemoryPlan:
         return plan_memory(
-            config, tokens, documents, count, workers, unit_bytes or 0, store, out_of_core, buffer, repetition
+            config,
+            text,
+            shards=min(processes, config.num_banks) if shards is None else shards,
+            workers=0 if unit_bytes is None else processes,
+            unit_bytes=unit_bytes or 0,
+            store_bytes=store,
+            out_of_core=out_of_core,
+            buffer=buffer,
         )
 
     plans = [plan(cpus, STORE_BYTES, out_of_core=False, buffer=None)]
@@ -204,7 +236,7 @@ def fit_plan(
     spare = budget - chosen.peak_bytes
     if not chosen.out_of_core or spare <= 0:
         return chosen
-    more = min(MAX_BUFFER - MIN_BUFFER, int(spare / chosen.shards / (1.1 * _SORTING_BYTES)))
+    more = min(MAX_BUFFER - MIN_BUFFER, int(spare / chosen.shards / (1.1 * SORTING_BYTES)))
     return plan(chosen.workers or chosen.shards, chosen.store_bytes, buffer=MIN_BUFFER + more)
 
 
@@ -215,7 +247,7 @@ def require_experiment(config: MemoryConfig, available: int) -> None:
         BudgetError: with the numbers.
     """
     codes = model_of(config).recall_bytes(config)
-    needed = SHARD_BYTES + SHARED_BYTES + config.num_banks * config.bank_bytes + codes + _SCORING_BYTES
+    needed = SHARD_BYTES + SHARED_BYTES + config.num_banks * config.bank_bytes + codes + SCORING_BYTES
     if needed > available:
         raise BudgetError(
             f"the experiment would need {show_bytes(needed)}, and {show_bytes(available)} are free; take smaller "

@@ -1,6 +1,7 @@
 """Probabilities: log-odds of a step's candidates -> how likely each is the next token.
 
-Covers: one step. Does not cover: where log-odds come from (hashed.py), confidence along a chain (recall.py).
+Covers: one step. Does not cover: where log-odds come from (models/text/cleanup.py),
+confidence along a chain (recall.py).
 
 A memory holds a set of tokens after a context, mostly one, and each once: it cannot tell which of several is commoner.
 With y_v = exp(x_v / T), x_v = log_odds(v) of "v is held after this whole context" against noise, the empty set weighs

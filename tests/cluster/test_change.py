@@ -136,6 +136,7 @@ def second_generation(world: World) -> None:
     replace_generation(world.memory, Manifest.read(world.memory), with_more(world, {"more": "a text in between"}))
 
 
+@pytest.mark.slow
 def test_add_forget_and_undo_are_exact(world: World) -> None:
     both = {**world.old, **world.new}
     summary = add(world.memory, world.more, replace(OPTIONS, resources=Resources(shards=2)))

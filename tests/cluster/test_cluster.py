@@ -46,7 +46,7 @@ def built(corpus: Path, out: Path, options: BuildOptions = OPTIONS) -> BuildSumm
 
 
 @pytest.mark.parametrize("shards", [1, 2, pytest.param(3, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("unit_bytes", [None, 1500])
+@pytest.mark.parametrize("unit_bytes", [pytest.param(None, marks=pytest.mark.slow), 1500])
 def test_digest_is_that_of_one_process(
     text_corpus: Path, truth: Memory, tmp_path: Path, shards: int, unit_bytes: int | None
 ) -> None:
@@ -59,6 +59,7 @@ def test_digest_is_that_of_one_process(
     assert Memory.open(tmp_path / "m.memo").digest() == summary.digest
 
 
+@pytest.mark.slow
 def test_order_and_format_of_the_documents_do_not_matter(text_corpus: Path, truth: Memory, tmp_path: Path) -> None:
     rows = [{"id": p.name, "text": p.read_text()} for p in sorted(text_corpus.iterdir(), reverse=True)]
     path = tmp_path / "rows.jsonl.gz"

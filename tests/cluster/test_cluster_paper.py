@@ -17,11 +17,12 @@ from cluster.resources import Resources
 from memo_dist import Memory, PaperConfig
 from memo_dist.experiments.random_tokens import random_batch, sequence_segments, sequences_with_decoys
 from memo_dist.files.opened import open_memory
+from memo_dist.models.repetition import TextSize
 from memo_dist.planning.memory_plan import plan_memory
 from pipelines.plan import CorpusOptions
 
 pytestmark = pytest.mark.usefixtures("ray_local")
-ROUNDING = 2e-6  # of the norm, as in test_projected.py
+ROUNDING = 2e-6  # of the norm, as in test_paper.py
 CONFIG = PaperConfig.of(300, 64, num_heads=4, num_layers=3)
 DOCUMENTS = [np.random.default_rng(i).integers(0, 300, 150 + i).tolist() for i in range(40)]
 
@@ -53,7 +54,11 @@ def truth() -> Memory:
 
 
 def started(shards: int, path: Path | None = None) -> list[Placed]:
-    return place_shards(plan_memory(CONFIG, 1000, 10, shards, 0, 0), "", path=None if path is None else str(path))
+    return place_shards(
+        plan_memory(CONFIG, TextSize(1000, 10), shards=shards, workers=0, unit_bytes=0),
+        "",
+        path=None if path is None else str(path),
+    )
 
 
 @pytest.mark.slow
@@ -105,7 +110,7 @@ def test_add_and_forget_change_a_memory_within_rounding(corpus: Path, truth: Mem
 
 
 def test_actors_forget_and_merge(truth: Memory, tmp_path: Path) -> None:
-    segments = [sequence_segments(sequences_with_decoys(300, 3, 0, i)[:3], i) for i in range(2)]
+    segments = [sequence_segments(sequences_with_decoys(300, 3, 0, iteration=i)[:3], i) for i in range(2)]
     batches = [random_batch(each, f"b {i}") for i, each in enumerate(segments)]
     kept = Memory(CONFIG)
     kept.memorize_batch(batches[1])

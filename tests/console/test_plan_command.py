@@ -20,10 +20,10 @@ from memo_dist import Memory, TextConfig
 from memo_dist.errors import ConfigError
 from memo_dist.files.journal import BuildEntry
 from memo_dist.files.manifest import Manifest
-from memo_dist.models.repetition import repetition_of
+from memo_dist.models.repetition import TextSize, repetition_of
 from memo_dist.planning.capacity import recall_of
 from memo_dist.planning.forecast import Machines, forecast, seconds_per_association
-from memo_dist.planning.memory_plan import WORKER_BYTES
+from memo_dist.planning.processes import WORKER_BYTES
 from memo_dist.planning.rates import Rates
 from memo_dist.planning.repetition import TYPICAL
 from memo_dist.sizes import show_seconds
@@ -136,7 +136,7 @@ def test_a_build_learns_from_its_sample(text_corpus: Path, tmp_path: Path) -> No
 
 
 def test_times_add_up() -> None:
-    told = forecast(CONFIG, 0.99, 10**8, 10**5, TYPICAL, Machines(1, 2, 0), RATES)
+    told = forecast(CONFIG, 0.99, TextSize(10**8, 10**5, TYPICAL), machines=Machines(1, 2, 0), rates=RATES)
     assert told.seconds is not None
     associations = told.plan.expected_associations
     # as fast as what was measured, but for the associations a token
@@ -151,7 +151,10 @@ def test_times_add_up() -> None:
 
 
 def test_more_machines_divide_all_but_hashing() -> None:
-    one, many = (forecast(CONFIG, 0.99, 10**9, 10**6, TYPICAL, Machines(n, 8, 0), RATES) for n in (1, 16))
+    one, many = (
+        forecast(CONFIG, 0.99, TextSize(10**9, 10**6, TYPICAL), machines=Machines(n, 8, 0), rates=RATES)
+        for n in (1, 16)
+    )
     assert one.seconds is not None
     assert many.seconds is not None
     for stage in ("tokenize", "update", "write"):
@@ -164,7 +167,8 @@ def test_more_machines_divide_all_but_hashing() -> None:
 def test_machines_without_a_shard_hold_nothing() -> None:
     few = TextConfig(num_banks=5, vocab_size=32_000)
     three, many = (
-        forecast(few, 0.99, 10**9, 10**6, TYPICAL, Machines(n, 1, 0), RATES, fixed_banks=True) for n in (5, 1000)
+        forecast(few, 0.99, TextSize(10**9, 10**6, TYPICAL), machines=Machines(n, 1, 0), rates=RATES, fixed_banks=True)
+        for n in (5, 1000)
     )
     assert three.plan.shards == many.plan.shards == 5
     assert many.node_bytes >= many.plan.expected_disk_bytes // 5
@@ -179,7 +183,10 @@ def test_a_target_out_of_reach_is_said(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_one_driver_has_only_so_many_calls() -> None:
-    few, many = (forecast(CONFIG, 0.99, 10**10, 10**7, TYPICAL, Machines(n, 64, 0), RATES) for n in (1, 256))
+    few, many = (
+        forecast(CONFIG, 0.99, TextSize(10**10, 10**7, TYPICAL), machines=Machines(n, 64, 0), rates=RATES)
+        for n in (1, 256)
+    )
     assert few.seconds is not None
     assert many.seconds is not None
     assert few.seconds["driver's calls"] == 0  # they are made while shards work
@@ -190,11 +197,11 @@ def test_one_driver_has_only_so_many_calls() -> None:
 
 def test_gpus_need_rates_of_gpus() -> None:
     with pytest.raises(ConfigError, match="--device gpu"):
-        forecast(CONFIG, 0.99, 10**6, 10, TYPICAL, Machines(1, 8, 2), RATES)
+        forecast(CONFIG, 0.99, TextSize(10**6, 10, TYPICAL), machines=Machines(1, 8, 2), rates=RATES)
     rates = replace(RATES, device="gpu", cores=1, memorize_tokens_per_s=2e7, scan_tokens_per_s=2e8)
     with pytest.raises(ConfigError, match="--device cpu"):
-        forecast(CONFIG, 0.99, 10**6, 10, TYPICAL, Machines(1, 8, 0), rates)
-    told = forecast(CONFIG, 0.99, 10**8, 10, TYPICAL, Machines(1, 2, 4), rates)
+        forecast(CONFIG, 0.99, TextSize(10**6, 10, TYPICAL), machines=Machines(1, 8, 0), rates=rates)
+    told = forecast(CONFIG, 0.99, TextSize(10**8, 10, TYPICAL), machines=Machines(1, 2, 4), rates=rates)
     assert told.plan.shards == 4
     assert told.seconds is not None
     busy = sum(told.seconds[stage] for stage in ("tokenize", "hash", "update"))

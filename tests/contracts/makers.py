@@ -10,18 +10,20 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-from memo_dist.files.published import open_memory, publish
-from memo_dist.files.stored import shard_file, staged_output, write_contents
+from reference import ReferenceMemory
 
 from memo_dist import Memory, MemoryConfig, PaperConfig, TextConfig
+from memo_dist.files.format import shard_file
+from memo_dist.files.opened import open_memory
+from memo_dist.files.published_writer import publish
 from memo_dist.files.shard_writer import write_shard
+from memo_dist.files.staging import staged_output, write_contents
 from memo_dist.models import cleanup_for, model_of
 from memo_dist.models.candidates import Cleanup
 from memo_dist.models.contents import Contents
 from memo_dist.models.cues import Encoder, Reader
 from memo_dist.models.paper.encoder import ProjectedEncoder
 from memo_dist.models.protocol import ShardRoom
-from memo_dist.models.text.cleanup import HashedCleanup
 from memo_dist.models.text.encoder import HashedEncoder
 from memo_dist.models.text.ledger import Entries
 from memo_dist.segments import Segment
@@ -87,6 +89,15 @@ def segment(tokens: list[int], start: int = 0, stop: int | None = None) -> Segme
     )
 
 
+def reference_of(config: MemoryConfig, documents: Documents | None = None) -> ReferenceMemory:
+    """The plain memory of a config of the model text, with some documents in it."""
+    shape = (config.num_banks, config.vocab_size, config.inner_dim, config.num_heads, config.num_layers)
+    reference = ReferenceMemory(*shape, seed=config.seed)
+    for tokens in (documents or {}).values():
+        reference.memorize(tokens)
+    return reference
+
+
 # Readers
 
 
@@ -104,10 +115,10 @@ def save_in_shards(config: MemoryConfig, documents: Documents, path: Path, shard
     with staged_output(path) as staging:
         for index in range(shards):
             shard = Shard(config, range(edges[index], edges[index + 1]))
-            shard.add_segments([(name, segment(tokens)) for name, tokens in documents.items()])
+            shard.memorize_segments([(name, segment(tokens)) for name, tokens in documents.items()])
             written.append(write_shard(shard, staging / shard_file(index)))
         tokens = sum(map(len, documents.values()))
-        write_contents(staging, config, None, written, tokens, len(documents), [])
+        write_contents(staging, config, None, shards=written, tokens=tokens, documents=len(documents), sources=[])
 
 
 @contextmanager
@@ -169,24 +180,20 @@ def behind_a_device(config: MemoryConfig, banks: range | None = None) -> Content
     return model_of(config).contents(config, banks or range(config.num_banks), room)
 
 
-def memorize(held: Contents, segments: list[Segment]) -> None:
-    held.add(segments, 1)
+def ledger_of(held: Contents) -> list[Entries]:
+    """The parts of the ledger, in order; none where the model keeps no ledger."""
+    return [] if held.with_ledger is None else list(held.with_ledger.entries())
 
 
-def forget(held: Contents, segments: list[Segment]) -> None:
-    held.add(segments, -1)
+def flush(held: Contents) -> None:
+    """Do what was deferred; a model without a ledger defers nothing."""
+    if held.with_ledger is not None:
+        held.with_ledger.flush()
 
 
 def portion(config: MemoryConfig, cues: np.ndarray, banks: range) -> tuple[np.ndarray, np.ndarray]:
     """(rows, part): which cues concern some banks, and what the banks are asked."""
     return model_of(config).portion(config, cues, banks)
-
-
-def restore(
-    fresh: Contents, banks: range, *, bounds: list[int], held: Entries, cells: Iterator[np.ndarray], associations: int
-) -> None:
-    """Fill empty banks as from a file."""
-    fresh.restore(banks, bounds, held, cells, associations)
 
 
 # Encoders and cleanups
@@ -199,9 +206,8 @@ def encoders(config: MemoryConfig) -> dict[str, Encoder]:
     return {"whole": ProjectedEncoder(config)}
 
 
-def cleanup(config: MemoryConfig, shortlist: int | None = None) -> Cleanup:
-    """A cleanup; `shortlist` is for the model text, which scores the whole vocabulary if it is long enough."""
-    return cleanup_for(config) if shortlist is None else HashedCleanup(config, shortlist=shortlist)
+def cleanup(config: MemoryConfig) -> Cleanup:
+    return cleanup_for(config)
 
 
 # Stores
@@ -212,7 +218,7 @@ def bank_stores(directory: Path, shape: tuple[int, ...], kind: str, xp: ModuleTy
     return {
         "resident": ResidentBanks(shape, kind, xp),
         "host": HostBanks(shape, kind, xp),
-        "file": FileBanks(directory, shape, kind, xp),
+        "file": FileBanks(directory, shape, kind, xp=xp),
     }
 
 
@@ -229,4 +235,7 @@ def pending_stores(
     directory: Path, edges: list[int], *, piece: int, limit: int, xp: ModuleType
 ) -> dict[str, PendingStore]:
     """Every PendingStore, empty; `edges` and `piece` mean nothing to the one in memory."""
-    return {"resident": ResidentPending(limit, xp), "file": FilePending(directory, edges, piece, limit, xp)}
+    return {
+        "resident": ResidentPending(limit, xp),
+        "file": FilePending(directory, edges, piece=piece, limit=limit, xp=xp),
+    }

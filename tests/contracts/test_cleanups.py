@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from contracts.makers import CONFIGS, cleanup, is_text
-from reference import ReferenceMemory
+from contracts.makers import CONFIGS, cleanup, is_text, reference_of
 
 from memo_dist import MemoryConfig
 from memo_dist.models.candidates import Candidates, Cleanup
@@ -31,10 +30,10 @@ SHORTLIST = 16  # tokens that the model text scores exactly, if no more are aske
 def codes_of(config: MemoryConfig) -> np.ndarray:
     """Value codes of all tokens and of "end of document", (V + 1, d) float64."""
     if is_text(config):
-        reference = ReferenceMemory(1, config.vocab_size, config.inner_dim, seed=config.seed)
+        reference = reference_of(config)
         return np.array([reference.value(token) for token in range(config.vocab_size + 1)], float)
     rows, dim = config.vocab_size + 2, config.inner_dim
-    return gaussian(config.seed, 0, "E", (rows, dim), 1 / dim).astype(float)[:-1]
+    return gaussian(config.seed, 0, "E", shape=(rows, dim), variance=1 / dim).astype(float)[:-1]
 
 
 def text_log_odds(config: MemoryConfig, reads: np.ndarray, depth: int) -> list[float]:

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from contracts.makers import CONFIGS, encoders, is_text, segment
+from contracts.makers import CONFIGS, encoders, is_text, reference_of, segment
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import ReferenceMemory, reference_key
+from reference import reference_key
 
 from memo_dist import MemoryConfig
 from memo_dist.models.cues import Cues, Encoder, Reader
@@ -62,9 +62,9 @@ def same_as_reference(config: MemoryConfig, cue: Cues, line: Sequence[int]) -> b
     filled = np.flatnonzero(cue.filled[0]).tolist()
     if not is_text(config):
         return bool(np.allclose(cue.values[0], reference_key(config, list(line), filled), rtol=0, atol=ROUNDING))
-    shape = (config.num_banks, config.vocab_size, config.inner_dim, config.num_heads, config.num_layers, config.seed)
+    reference = reference_of(config)
     padded: list[int | None] = [None] * config.num_heads + list(line)
-    return all(int(cue.values[0, layer]) == ReferenceMemory(*shape).window(padded, layer) for layer in filled)
+    return all(int(cue.values[0, layer]) == reference.window(padded, layer) for layer in filled)
 
 
 def test_a_query_asks_what_was_memorized_after_every_prefix(encoder: Encoder) -> None:

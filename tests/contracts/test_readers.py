@@ -18,8 +18,9 @@ from contracts.makers import (
     is_text,
     memory_of,
     on_a_cluster,
+    reference_of,
 )
-from reference import ReferenceMemory, reference_matrix
+from reference import reference_matrix
 
 from memo_dist import MemoryConfig
 from memo_dist.models.cues import Reader
@@ -59,10 +60,7 @@ class Case:
 
 def text_truth(config: MemoryConfig) -> tuple[np.ndarray, np.ndarray]:
     """Cues, held and strange ones of every bank, and r = (key C) * mask."""
-    shape = (config.num_banks, config.vocab_size, config.inner_dim, config.num_heads, config.num_layers, config.seed)
-    reference = ReferenceMemory(*shape)
-    for tokens in DOCUMENTS.values():
-        reference.memorize(tokens)
+    reference = reference_of(config, DOCUMENTS)
     cells, rng = reference.matrices(), np.random.default_rng(0)
     held = sorted({name for name, _ in reference.counts})
     strange = rng.integers(0, 2**64, 60, dtype=np.uint64)

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from memo_dist import Memory, MemoryConfig, TextConfig, Tokenizer
 from memo_dist.batches import SCHEMA, BatchInfo, read_batch
 from memo_dist.segments import Segment
-from pipelines import plan, reading
+from pipelines import pieces
 from pipelines.batching import stream_batches
 from pipelines.plan import CorpusOptions, plan_corpus
 from pipelines.tokenizing import choose_tokenizer
@@ -43,9 +43,8 @@ unit_sizes = st.one_of(st.none(), st.integers(1, 3000))
 @pytest.fixture(autouse=True, scope="module")
 def _small_pieces() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "PIECE", PIECE)
-        patch.setattr(plan, "PIECE", PIECE)
-        patch.setattr(reading, "_SLACK", SLACK)
+        patch.setattr(pieces, "PIECE", PIECE)
+        patch.setattr(pieces, "SLACK", SLACK)
         yield
 
 

@@ -18,9 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memo_dist.errors import InputError
-from pipelines import plan, reading
-from pipelines.plan import CorpusOptions, CorpusPlan, plan_corpus
-from pipelines.sources import list_sources
+from pipelines import pieces, plan
+from pipelines.find import list_sources
+from pipelines.formats import format_of, passages
+from pipelines.plan import CorpusOptions, CorpusPlan, is_quick, plan_corpus
 
 PIECE = 256
 
@@ -28,9 +29,8 @@ PIECE = 256
 @pytest.fixture(autouse=True, scope="module")
 def _small_pieces() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "PIECE", PIECE)
-        patch.setattr(plan, "PIECE", PIECE)
-        patch.setattr(reading, "_SLACK", 64)
+        patch.setattr(pieces, "PIECE", PIECE)
+        patch.setattr(pieces, "SLACK", 64)
         yield
 
 
@@ -158,16 +158,16 @@ def test_threads_measure_as_a_loop_does(tmp_path: Path, monkeypatch: pytest.Monk
     table_file(tmp_path / "c.parquet", 9)
     table_file(tmp_path / "0.parquet", 30)
     sources = list_sources([str(tmp_path)])
-    assert all(source.is_quick() for source in sources)
-    assert not any(replace(source, url=f"file://{source.url}").is_quick() for source in sources)
+    assert all(is_quick(source) for source in sources)
+    assert not any(is_quick(replace(source, url=f"file://{source.url}")) for source in sources)
     by_loop = planned(tmp_path, unit_bytes=1000)
-    monkeypatch.setattr("pipelines.sources._LARGE", 0)
-    assert sum(not source.is_quick() for source in sources) == 42
+    monkeypatch.setattr(plan, "_LARGE", 0)
+    assert sum(not is_quick(source) for source in sources) == 42
     for tasks in (256, 42, 5, 1):
         monkeypatch.setattr(plan, "_TASKS", tasks)
         assert planned(tmp_path, unit_bytes=1000) == by_loop
     in_units = dict.fromkeys(span.source for unit in by_loop.units for span in unit.spans)
-    assert list(in_units) == [source.measured("text") for source in sources]
+    assert list(in_units) == [format_of(source).measure(source, text_key="text").source for source in sources]
     (tmp_path / "07.md.gz").write_bytes(b"\x1f\x8b not a stream")
     with pytest.raises(InputError, match=r"07\.md\.gz cannot be read"):
         planned(tmp_path)
@@ -213,7 +213,7 @@ def test_a_file_whose_name_is_not_utf8_is_planned_or_refused_by_name(tmp_path: P
         assert len({unit.batch_id for unit in corpus.units}) == 1
         for unit in corpus.units:
             for span in unit.spans:
-                for passage in corpus.options.reading().passages(span):
+                for passage in passages(span, corpus.options.reading()):
                     passage.document_id.encode()
     except InputError as error:
         assert ".txt" in str(error)  # noqa: PT017  # it may be refused, not must

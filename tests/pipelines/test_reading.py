@@ -1,7 +1,7 @@
 """Reading: which documents a corpus holds, what is refused, and where long texts are cut.
 
-Covers: pipelines/reading.py and --limit, through plans of small corpora. What a document should read as is worked out
-here from its bytes.
+Covers: pipelines/reading.py, pieces.py, formats and --limit, through plans of small corpora. What a document should
+read as is worked out here from its bytes.
 """
 
 import itertools
@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memo_dist.errors import InputError
-from pipelines import plan, reading
+from pipelines import pieces
+from pipelines.formats import passages
 from pipelines.plan import CorpusOptions, plan_corpus
 
 PIECE, SLACK = 256, 64
@@ -29,9 +30,8 @@ GAP = "�"
 @pytest.fixture(autouse=True, scope="module")
 def _small_pieces() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "PIECE", PIECE)
-        patch.setattr(plan, "PIECE", PIECE)
-        patch.setattr(reading, "_SLACK", SLACK)
+        patch.setattr(pieces, "PIECE", PIECE)
+        patch.setattr(pieces, "SLACK", SLACK)
         yield
 
 
@@ -43,7 +43,7 @@ def read(*paths: Path, **chosen: Any) -> tuple[list[tuple[str, str]], dict[str, 
     for unit in corpus.units:
         state = corpus.options.reading()
         for span in unit.spans:
-            for passage in state.passages(span):
+            for passage in passages(span, state):
                 name = passage.document_id.rsplit("/", 1)[-1]
                 texts[name] = texts.get(name, "") + "".join(passage.pieces)
         counts = {name: count + getattr(state, name) for name, count in counts.items()}
@@ -169,7 +169,7 @@ def test_a_valid_document_of_many_units_is_kept_whole_by_skip(tmp_path: Path) ->
 
 def test_lone_surrogates_of_json_follow_the_policy_and_pairs_are_characters(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"id": "bad", "text": "a\\ud800b"}\n{"id": "ok", "text": "\\ud83d\\ude00"}\n')
-    with pytest.raises(InputError, match="document bad is not valid UTF-8"):
+    with pytest.raises(InputError, match=r"document bad of .*a\.jsonl is not valid UTF-8"):
         read(tmp_path / "a.jsonl")
     assert read(tmp_path / "a.jsonl", errors="skip") == ([("ok", SMILE)], {"skipped": 1})
     expected = [("bad", f"a{GAP}b"), ("ok", SMILE)]
@@ -202,7 +202,7 @@ def test_a_file_that_shrinks_after_planning_is_refused(tmp_path: Path) -> None:
     corpus = plan_corpus([str(tmp_path / "a.txt")], CorpusOptions())
     (tmp_path / "a.txt").write_text("words")
     with pytest.raises(InputError, match=r"a\.txt became shorter"):
-        list(corpus.options.reading().passages(corpus.units[0].spans[0]))
+        list(passages(corpus.units[0].spans[0], corpus.options.reading()))
 
 
 def cuts_by_the_rule(data: bytes) -> list[int]:
@@ -229,9 +229,9 @@ fragments = st.sampled_from(["word ", "a line\n", "é", "漢字", SMILE, "\n", "
 @given(st.lists(fragments, max_size=60).map("".join))
 def test_long_texts_are_cut_by_the_stated_rule_and_nothing_is_lost(text: str) -> None:
     data = text.encode()
-    cuts = reading.piece_cuts(data, 0, len(data))
+    cuts = pieces.piece_cuts(data, 0, len(data))
     assert cuts == cuts_by_the_rule(data)
-    pieces = [data[a:b].decode() for a, b in itertools.pairwise([0, *cuts, len(data)])]
-    assert "".join(pieces) == text
+    texts = [data[a:b].decode() for a, b in itertools.pairwise([0, *cuts, len(data)])]
+    assert "".join(texts) == text
     for first in range(0, len(data), PIECE):  # what a reader of a range sees of the same text
-        assert reading.piece_cuts(data[first:], first, len(data)) == [cut for cut in cuts if cut >= max(first, 1)]
+        assert pieces.piece_cuts(data[first:], first, len(data)) == [cut for cut in cuts if cut >= max(first, 1)]

@@ -48,7 +48,14 @@ class ProjectedEncoder:
         self.heads = range(config.num_heads) if heads is None else heads
         rows = config.vocab_size + 2
         host = np.zeros((-(-rows // _PAD) * _PAD, config.inner_dim), np.float32)
-        gaussian(config.seed, 0, "E", (rows, config.inner_dim), 1 / config.inner_dim, out=host[:rows])
+        gaussian(
+            config.seed,
+            0,
+            "E",
+            shape=(rows, config.inner_dim),
+            variance=1 / config.inner_dim,
+            out=host[:rows],
+        )
         self.vectors = to_device(host, xp)
         last = config.num_layers - 1
         self._compose: list[Array] = []
@@ -69,7 +76,7 @@ class ProjectedEncoder:
             self._readout.append(weights)
 
     def query(self, contexts: list[np.ndarray], at_start: bool | np.ndarray = False) -> Cues:
-        """The cue after each context; see protocol.Encoder."""
+        """The cue after each context; see models.cues.Encoder."""
         line, known = query_lines(contexts, self.config)
         filled = filled_windows(known, self.config, at_start)
         step = max(1, ENCODED_AT_ONCE // line.shape[1])
@@ -144,19 +151,19 @@ class ProjectedEncoder:
 def _key_parts(config: PaperConfig) -> np.ndarray:
     """What every token puts into a key, (V + 2, d_k), if drawn by itself."""
     width = config.bank_shape[0]
-    return gaussian(config.seed, 0, "K", (config.vocab_size + 2, width), 1 / width)
+    return gaussian(config.seed, 0, "K", shape=(config.vocab_size + 2, width), variance=1 / width)
 
 
 def _value_map(config: PaperConfig, layer: int) -> np.ndarray:
     """W_l, (d, d_k)."""
     width = config.bank_shape[0]
-    return gaussian(config.seed, layer, "W_V", (config.inner_dim, width), 1 / width)
+    return gaussian(config.seed, layer, "W_V", shape=(config.inner_dim, width), variance=1 / width)
 
 
 def _child_map(config: PaperConfig, layer: int, child: int) -> np.ndarray:
     """P_(l,j), (d, d)."""
     dim = config.inner_dim
-    return gaussian(config.seed, layer, f"P_{child}", (dim, dim), 1 / (dim * config.num_heads))
+    return gaussian(config.seed, layer, f"P_{child}", shape=(dim, dim), variance=1 / (dim * config.num_heads))
 
 
 def _shifted_sum(rows: Array, heads: int, stride: int) -> Array:

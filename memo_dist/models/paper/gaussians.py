@@ -10,7 +10,7 @@ import numpy as np
 
 
 def gaussian(
-    seed: int, layer: int, name: str, shape: tuple[int, ...], variance: float, out: np.ndarray | None = None
+    seed: int, layer: int, name: str, *, shape: tuple[int, ...], variance: float, out: np.ndarray | None = None
 ) -> np.ndarray:
     """Independent N(0, variance) draws, float32, named by (seed, layer, name).
 
@@ -27,5 +27,5 @@ def gaussian(
 
 def codes_digest(seed: int) -> str:
     """A hash of the first draws: equal where this version of NumPy draws the same codes."""
-    first = gaussian(seed, 0, "E", (1 << 12,), 1.0)
+    first = gaussian(seed, 0, "E", shape=(1 << 12,), variance=1.0)
     return hashlib.blake2b(first.tobytes(), digest_size=16).hexdigest()

@@ -1,6 +1,7 @@
 """The capacity law of the model paper: recall of random tokens, and the matrix that a recall needs.
 
-Covers: predictions. Does not cover: real text, which repeats itself and is recalled far worse (docs/explanation/paper.md).
+Covers: predictions. Does not cover: real text, which repeats itself and is recalled far worse
+(docs/explanation/paper.md).
 
 In the one matrix all L layers of all T tokens meet: L keys are read, each with noise L T c / P from P parameters, so
 the signal is L / sqrt(L L T c / P) = sqrt(P / (T c)) whatever L is. c is a product of two: 1 + d_k / d, because keys

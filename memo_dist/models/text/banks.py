@@ -50,6 +50,7 @@ class BankRange:
         config: MemoryConfig,
         banks: range,
         values: Array,
+        *,
         xp: ModuleType = np,
         plain: bool = False,
         store: BankStore | None = None,
@@ -57,7 +58,7 @@ class BankRange:
         self.config = config
         self.banks = banks
         self.xp = xp
-        self.store = store or bank_store((len(banks), *config.bank_shape), config.cell_type, xp)
+        self.store = store or bank_store((len(banks), *config.bank_shape), config.cell_type, xp=xp)
         self.loads = np.zeros(len(banks), np.int64)
         self._values = values
         self._edges = xp.asarray([bank_edge(bank, config.num_banks) for bank in banks[1:]], dtype=xp.uint64)
@@ -88,19 +89,20 @@ class BankRange:
         bounds = np.concatenate([[0], inner, [len(associations)]])
         self.loads += sign * np.diff(bounds)
         if not self._compiled:
-            self._multiply(associations, bounds, np.flatnonzero(np.diff(bounds)), sign)
+            self._multiply(associations, bounds, banks=np.flatnonzero(np.diff(bounds)), sign=sign)
             return
-        full = self.loads > CELL_LIMIT
-        self._tabulate(associations, bounds, full, sign)
-        self._multiply(associations, bounds, np.flatnonzero(full & (np.diff(bounds) > 0)), sign)
+        # the kernel checks no cell, so banks whose cells may leave int16 go the checked way
+        unsafe = self.loads > CELL_LIMIT
+        self._tabulate(associations, bounds, left_out=unsafe, sign=sign)
+        self._multiply(associations, bounds, banks=np.flatnonzero(unsafe & (np.diff(bounds) > 0)), sign=sign)
 
     def _codes(self, hashes: Array, tokens: Array) -> tuple[Array, Array]:
         """Packed keys and masked values, (n, d / 64)."""
         dim = self.config.inner_dim
         return key_words(hashes, dim), mask_words(hashes, dim) ^ self._values[tokens]
 
-    def _tabulate(self, associations: Associations, bounds: np.ndarray, left_out: np.ndarray, sign: int) -> None:
-        """Add to one bank after the other by what is compiled for the CPU."""
+    def _tabulate(self, associations: Associations, bounds: np.ndarray, *, left_out: np.ndarray, sign: int) -> None:
+        """Add to one bank after the other by the CPU's kernel, but not to banks `left_out` (len(banks),) bool."""
         from memo_dist.kernels.banks import add_products
         from memo_dist.kernels.hashes import association_codes
 
@@ -114,7 +116,7 @@ class BankRange:
                 start, stop = max(bounds[group[0]], first) - first, min(bounds[group[0] + 1], last) - first
                 add_products(cells[0], keys[start:stop], values[start:stop], sign)
 
-    def _multiply(self, associations: Associations, bounds: np.ndarray, banks: np.ndarray, sign: int) -> None:
+    def _multiply(self, associations: Associations, bounds: np.ndarray, *, banks: np.ndarray, sign: int) -> None:
         """Add to many banks at a time by products of expanded codes."""
         xp, dim = self.xp, self.config.inner_dim
         hashes, tokens = associations.hashes, associations.tokens
@@ -122,20 +124,19 @@ class BankRange:
             group = np.asarray(visited)
             for piece in pieces(bounds[group], bounds[group + 1], dim * dim):
                 rows, inside = piece.rows(xp)
-                keys, values = (
-                    signs(words).reshape(*rows.shape, dim)
-                    for words in self._codes(hashes[rows.ravel()], tokens[rows.ravel()])
-                )
+                key_codes, value_codes = self._codes(hashes[rows.ravel()], tokens[rows.ravel()])
+                keys = signs(key_codes).reshape(*rows.shape, dim)
+                values = signs(value_codes).reshape(*rows.shape, dim)
                 keys *= inside[:, :, None]
                 product = xp.matmul(keys.transpose(0, 2, 1), values).astype(xp.int16)
-                self._accumulate(cells, piece.banks, group[piece.banks], sign * product)
+                self._accumulate(cells, rows=piece.banks, banks=group[piece.banks], change=sign * product)
 
     def _groups(self, banks: np.ndarray) -> Iterator[np.ndarray]:
         """Rising banks, cut into groups that are brought to the device together."""
         count = max(1, self.store.group_bytes // self.config.bank_bytes)
         yield from (banks[first : first + count] for first in range(0, len(banks), count))
 
-    def _accumulate(self, cells: Array, rows: np.ndarray, banks: np.ndarray, change: Array) -> None:
+    def _accumulate(self, cells: Array, *, rows: np.ndarray, banks: np.ndarray, change: Array) -> None:
         """cells[rows] += change; `banks` are the rows' numbers in this range."""
         xp = self.xp
         at = to_device(rows, xp)
@@ -198,7 +199,8 @@ def exact_product(keys: Array, cells: Array, largest: int) -> Array:
     xp = namespace(cells)
     if largest <= 1 << 11:
         return xp.matmul(keys, cells.astype(xp.float32)).astype(xp.int32)
-    high, low = (xp.matmul(keys, part.astype(xp.float32)).astype(xp.int32) for part in (cells >> 8, cells & 255))
+    high = xp.matmul(keys, (cells >> 8).astype(xp.float32)).astype(xp.int32)
+    low = xp.matmul(keys, (cells & 255).astype(xp.float32)).astype(xp.int32)
     return high * 256 + low
 
 

@@ -83,5 +83,7 @@ def _mixed(config: TextConfig, load: float, following: np.ndarray, *, noise: flo
     if load <= 0:
         return np.ones(len(following))
     dim, size = config.inner_dim, config.vocab_size
-    each = np.array([first_probability(load, tuple(row), dim, size, noise=noise) for row in rows.tolist()])
-    return np.asarray(each[index.ravel()])
+    each = np.array(
+        [first_probability(load, tuple(row), inner_dim=dim, vocab_size=size, noise=noise) for row in rows.tolist()]
+    )
+    return np.asarray(np.array(each)[index.ravel()])

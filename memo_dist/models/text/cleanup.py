@@ -1,6 +1,7 @@
 """Cleanup for the preset text: vectors read from the memory -> token ids, layer scores, log-odds.
 
-Covers: which token a set of reads supports, and how surely. Does not cover: reading (cmm.py), continuation (recall.py).
+Covers: which token a set of reads supports, and how surely. Does not cover: reading (banks.py),
+continuation (recalling/recall.py).
 
 For layer l, read r_l and token v, the score z_l(v) = r_l O[v]^T / d^2 is 1 + noise if (window, v) is held, noise
 otherwise. The noise is Gaussian with a variance that the read itself tells: the values are random signs, so
@@ -50,7 +51,7 @@ class HashedCleanup:
         self.xp = xp
         self.encoder = HashedEncoder(config, xp)
         size = config.vocab_size + 1
-        self._packed = value_words(config.vocab_size, config.inner_dim, config.seed, xp)
+        self._packed = value_words(config.vocab_size, config.inner_dim, config.seed, xp=xp)
         self._padded = xp.zeros((-(-size // BLOCK) * BLOCK, config.inner_dim), np.float32)
         self._padded[:size] = signs(self._packed)
         self.codebook = self._padded[:size]
@@ -72,7 +73,7 @@ class HashedCleanup:
         rows = max(1, SCORES_AT_ONCE // len(self.codebook))
         rows -= rows % AT_ONCE if rows > AT_ONCE else 0
         parts = [
-            self._rank(reads[i : i + rows], filled[i : i + rows], min(keep, len(self.codebook)), top_k)
+            self._rank(reads[i : i + rows], filled[i : i + rows], keep=min(keep, len(self.codebook)), top_k=top_k)
             for i in range(0, len(reads), rows)
         ]
         return joined(parts, filled.shape[1], top_k)
@@ -81,7 +82,7 @@ class HashedCleanup:
         """Whether `tokens` are ranked first; see Cleanup."""
         return np.asarray(self.rank(reads, filled).tokens[:, 0] == tokens)
 
-    def _rank(self, reads: np.ndarray, filled: np.ndarray, keep: int, top_k: int) -> Candidates:
+    def _rank(self, reads: np.ndarray, filled: np.ndarray, *, keep: int, top_k: int) -> Candidates:
         here = to_device(reads, self.xp)
         pooled = self._pooled(here, self._precision(here, to_device(filled, self.xp)))
         if self.xp is np and len(pooled) <= _FEW:
@@ -111,7 +112,7 @@ class HashedCleanup:
 
     def _by_tables(self, sought: np.ndarray, keep: int) -> np.ndarray:
         """The same columns; by the product only where tables cannot tell, as among many equal scores."""
-        found, sure = best_codes(sought, self._packed, keep, keep + _SPARE)
+        found, sure = best_codes(sought, self._packed, keep=keep, width=keep + _SPARE)
         listed = np.empty((len(sought), keep), np.int64)
         if sure.any():
             some = found[sure, : (found >= 0).sum(axis=1).max()]

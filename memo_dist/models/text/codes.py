@@ -81,7 +81,7 @@ def mask_words(hashes: Array, dim: int) -> Array:
     return sign_words(hashes, dim, stream=1)
 
 
-def value_words(vocab_size: int, dim: int, seed: int, xp: ModuleType = np) -> Array:
+def value_words(vocab_size: int, dim: int, seed: int, *, xp: ModuleType = np) -> Array:
     """Packed value codes O of all token ids and of "end of document": (V + 1, dim / 64)."""
     ids = xp.arange(vocab_size + 1, dtype=xp.uint64)
     return sign_words(mix64(ids + xp.uint64(mix64_int(seed + _VALUE_SALT))), dim, stream=0)

@@ -2,9 +2,9 @@
 
 Covers: buffering, keeping ledger and matrices in step. Does not cover: batches and documents (shard.py).
 
-Associations wait (stores/pending.py), are sorted once enough do, merged into the ledger, and only those that became
-held (or ceased to be) reach the matrices, in bank order. State is a function of the set of associations, not of their
-order.
+Associations wait (stores/pending.py) until enough of them do, are sorted and merged into the ledger; only the
+associations that became held, or ceased to be held, reach the matrices, in bank order. State is a function of the set
+of associations, not of their order.
 """
 
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ class HashedContents:
         self.config, self.banks, self.xp = config, banks, room.xp
         self.encoder = HashedEncoder(config, room.xp)
         self._max = room.max_associations
-        values = value_words(config.vocab_size, config.inner_dim, config.seed, room.xp)
+        values = value_words(config.vocab_size, config.inner_dim, config.seed, xp=room.xp)
         shape = (len(banks), *config.bank_shape)
         store = bank_store(shape, config.cell_type, xp=room.xp, scratch=room.scratch, device_room=room.device_room)
         self.matrices = BankRange(config, banks, values, xp=room.xp, store=store)
@@ -61,23 +61,24 @@ class HashedContents:
         return bank_edge(self.banks.start, self.config.num_banks), bank_edge(self.banks.stop, self.config.num_banks)
 
     def _keep_in_memory(self, room: ShardRoom) -> None:
-        parts = 1 + room.expected // PART_ENTRIES
+        parts, (low, high) = 1 + room.expected // PART_ENTRIES, self._edges
         # where a device cannot hold the banks, their ledger, a fifth of their size, stays in host memory with them
         behind = isinstance(self.matrices.store, HostBanks)
         kept: PartStore = HostParts(parts, room.xp) if behind else ResidentParts(parts, room.xp)
-        self.ledger = Ledger(*self._edges, parts, xp=room.xp, store=kept)
+        self.ledger = Ledger(low, high, parts, xp=room.xp, store=kept)
         self._pending: PendingStore = ResidentPending(room.buffer, room.xp)
 
     def _keep_on_disk(self, room: ShardRoom, scratch: Path) -> None:
-        parts = 1 + room.expected // FILE_PART_ENTRIES
-        self.ledger = Ledger(*self._edges, parts, xp=room.xp, store=FileParts(scratch, parts, room.xp))
+        parts, (low, high) = 1 + room.expected // FILE_PART_ENTRIES, self._edges
+        self.ledger = Ledger(low, high, parts, xp=room.xp, store=FileParts(scratch, parts, room.xp))
         # as many bytes as a pass over the banks reads
         limit = max(4 * room.buffer, len(self.banks) * self.config.bank_bytes // PENDING_ROW)
-        edges = Ledger.edges(*self._edges, parts)
+        edges = Ledger.edges(low, high, parts)
         self._pending = FilePending(scratch, edges, piece=room.buffer, limit=limit, xp=room.xp)
 
     def read_banks(self, start: int, stop: int) -> Array:
         """See Contents."""
+        self.flush()
         return self.matrices.store.read(start, stop)
 
     @property
@@ -153,9 +154,9 @@ class HashedContents:
         self.flush()
         digests = np.empty((len(self.banks), 2, 16), np.uint8)
         for row, bank in enumerate(self.banks):
-            low, high = (bank_edge(edge, self.config.num_banks) for edge in (bank, bank + 1))
-            held = self.ledger.between(low, high)
-            digests[row, 0] = array_digest(self.read_banks(row, row + 1))
+            edges = bank_edge(bank, self.config.num_banks), bank_edge(bank + 1, self.config.num_banks)
+            held = self.ledger.between(*edges)
+            digests[row, 0] = array_digest(self.matrices.store.read(row, row + 1))
             digests[row, 1] = array_digest(held.names, held.tokens, held.counts)
         return digests
 

@@ -8,9 +8,9 @@ other N - n_l associations, whose keys are independent, and the n_l values that 
 follows a long window follows the short ones too, so the second kind is common to layers. On the scores z_l of a token
 that follows none of the windows the covariance is, in units of the signal,
     K_ll = e_l = (f N - n_l) / d^2 + n_l / d,    K_lk = n_max(l,k) / d,
-and K - 1 / d on those of a token that follows them all; f is 1, or what few bits a cell add (planes.noise_factor). The
-energy of a read, which cleanup takes for e_l, varies as a chi-square of d degrees of freedom over d. Cleanup ranks by
-the log-odds of models/text/cleanup.py, with evidence E_k = sum_{l<k} (z_l - 1/2) / e_l:
+and K - 1 / d on those of a token that follows them all; f is 1, or what few bits a cell add (bit_planes.py,
+noise_factor). The energy of a read, which cleanup takes for e_l, varies as a chi-square of d degrees of freedom over d.
+Cleanup ranks by the log-odds of models/text/cleanup.py, with evidence E_k = sum_{l<k} (z_l - 1/2) / e_l:
     R = E_m - log(V + sum_{k<m} exp(E_k)).
 The token is first if its R is above those of
 - V tokens that follow no window: E_m is normal with mean -sum 1 / 2 e_l and variance sum K_lk / (e_l e_k), in which the
@@ -39,7 +39,7 @@ _RIVALS = 1 << 5  # of what a rival shares
 
 @lru_cache(maxsize=1 << 14)
 def first_probability(
-    load: float, following: tuple[float, ...], inner_dim: int, vocab_size: int, noise: float = 1.0
+    load: float, following: tuple[float, ...], *, inner_dim: int, vocab_size: int, noise: float = 1.0
 ) -> float:
     """P(no token outside those that follow the whole context has higher log-odds than the one memorized).
 
@@ -54,7 +54,7 @@ def first_probability(
 
     count, depth = np.asarray(following, float), len(following)
     points = _normals(2 * depth, _POINTS)
-    spread = noise_covariance(load, count, inner_dim, noise)
+    spread = noise_covariance(load, count, inner_dim, noise=noise)
     others = spread - 1 / inner_dim  # without the token's own value
     energies = _energies(points[:, depth:], inner_dim)
     scores = 1 + _correlated(points[:, :depth], others) * np.sqrt(energies)
@@ -81,7 +81,7 @@ def first_probability(
     return float(np.mean(np.exp(log_first)))
 
 
-def noise_covariance(load: float, following: np.ndarray, inner_dim: int, noise: float = 1.0) -> np.ndarray:
+def noise_covariance(load: float, following: np.ndarray, inner_dim: int, *, noise: float = 1.0) -> np.ndarray:
     """K of the law, (m, m)."""
     alone = (noise * np.maximum(load, following) - following) / inner_dim**2
     return np.asarray(np.diag(alone) + np.minimum.outer(following, following) / inner_dim)

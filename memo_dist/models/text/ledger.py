@@ -1,7 +1,7 @@
 """Ledger: which associations are held, and how often each was seen.
 
 Covers: counting associations, telling which are new and which are gone, saving as plain arrays. Does not cover: the
-matrices (cmm.py), which are a pure function of the ledger's keys.
+matrices (banks.py), which are a pure function of the ledger's keys.
 
 The ledger is three parallel arrays sorted by (name, token), cut into parts of equal name ranges. New associations are
 sorted and merged part by part, so the temporary memory is that of one part and the cost is sorting plus one pass; the
@@ -22,7 +22,7 @@ from memo_dist.models.text.associations import Associations
 from memo_dist.stores.parts import PartStore, ResidentParts
 
 _MAX_COUNT = 2**32 - 1
-_UNUSED = 16  # at most one in so many places of a part is left empty, to save a copy
+_UNUSED = 16  # at most one place in 16 of a part is left empty, to save a copy
 _HELD = 1 << 40  # added to the counts of what is held already, so that one sum tells old from new
 
 
@@ -64,7 +64,7 @@ class Ledger:
     """
 
     def __init__(
-        self, low: int, high: int, parts: int = 1, xp: ModuleType = np, store: PartStore | None = None
+        self, low: int, high: int, parts: int = 1, *, xp: ModuleType = np, store: PartStore | None = None
     ) -> None:
         self.xp = xp
         self._edges = self.edges(low, high, parts)
@@ -117,7 +117,7 @@ class Ledger:
         pieces = []
         for index in range(bisect_right(self._edges, low), bisect_left(self._edges, high) + 1):
             part = Entries(*self._store.read(index))
-            start, stop = (_position(part.names, edge) for edge in (low, high))
+            start, stop = _position(part.names, low), _position(part.names, high)
             if start < stop:
                 pieces.append(part.slice(start, stop))
         if len(pieces) == 1:
@@ -183,7 +183,7 @@ def _raise(below_zero: bool, too_many: bool) -> None:
         )
 
 
-def _grouped(names: Array, tokens: Array, counts: Array, presorted: bool) -> Entries:
+def _grouped(names: Array, tokens: Array, counts: Array, *, presorted: bool) -> Entries:
     """Sort by (name, token) and add up the counts of equal associations.
 
     `presorted`: the arrays are a few sorted runs, which a stable sort merges in one pass.

@@ -1,7 +1,7 @@
 """The best columns of P O^T for a batch of vectors P and +-1 codes O, without the matrix product.
 
 Covers: a search that provably finds the best `keep` of each row, or says that it did not. Does not cover: what is done
-with them (hashed.py).
+with them (cleanup.py).
 
 Method of the Four Russians (Arlazarov, Dinic, Kronrod and Faradzev, 1970), as in kernels/banks.py: P is rounded to
 integers; for every 8 of the d columns the 2^8 signed sums of these are tabulated, and a code's score is the sum of the
@@ -17,7 +17,7 @@ AT_ONCE = 128  # vectors tabulated together
 _MOST = 32767  # of a score: int16
 
 
-def best_codes(vectors: np.ndarray, codes: np.ndarray, keep: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+def best_codes(vectors: np.ndarray, codes: np.ndarray, *, keep: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Columns that hold the best `keep` of each row of P O^T.
 
     Args:

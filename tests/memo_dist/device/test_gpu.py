@@ -105,7 +105,7 @@ def test_hashes_and_codes(xp: ModuleType, values: list[int], dim: int) -> None:
     for make in (codes.key_words, codes.mask_words):
         assert equal(make(there, dim), make(hashes, dim))
         assert equal(codes.signs(make(there, dim)), codes.signs(make(hashes, dim)))
-    assert equal(codes.value_words(len(values), dim, values[0], xp), codes.value_words(len(values), dim, values[0]))
+    assert equal(codes.value_words(len(values), dim, values[0], xp=xp), codes.value_words(len(values), dim, values[0]))
 
 
 @settings(max_examples=30, deadline=None)
@@ -136,7 +136,7 @@ pair = st.tuples(st.sampled_from([0, 1, 2**32, 2**63, 2**63 + 5, TOP - 1]), st.i
 @given(st.lists(st.tuples(st.lists(pair, max_size=12), st.booleans()), max_size=6), st.integers(1, 5))
 def test_ledger(xp: ModuleType, steps: list[tuple[list[tuple[int, int]], bool]], parts: int) -> None:
     """Merging, forgetting, names that clash, refusals."""
-    ours, theirs = Ledger(0, TOP, parts, xp), Ledger(0, TOP, parts)
+    ours, theirs = Ledger(0, TOP, parts, xp=xp), Ledger(0, TOP, parts)
     for pairs, forget in steps:
         found = Associations(np.array([p[0] for p in pairs], np.uint64), np.array([p[1] for p in pairs], np.uint32))
         changes = []
@@ -181,7 +181,11 @@ def test_products_and_reads(
         for store in (bank_stores.ResidentBanks, HostBanks):
             patch.setattr(store, "group_bytes", brought * config.bank_bytes)
             ours = BankRange(
-                config, range(banks), codes.value_words(40, 64, 0, xp), xp, store=store((banks, 64, 64), "<i2", xp)
+                config,
+                range(banks),
+                codes.value_words(40, 64, 0, xp=xp),
+                xp=xp,
+                store=store((banks, 64, 64), "<i2", xp),
             )
             theirs = BankRange(config, range(banks), codes.value_words(40, 64, 0))
             for memory, module in ((ours, xp), (theirs, np)):
@@ -198,7 +202,7 @@ def test_banks_with_more_than_int16_counts(xp: ModuleType, monkeypatch: pytest.M
     """Beyond 2^11 reads are split in two products, beyond 32,767 cells are checked, and refused if they overflow."""
     found = some(36_000)
     config = TextConfig(num_banks=1, vocab_size=40, inner_dim=64)
-    ours = BankRange(config, range(1), codes.value_words(40, 64, 0, xp), xp)
+    ours = BankRange(config, range(1), codes.value_words(40, 64, 0, xp=xp), xp=xp)
     theirs = BankRange(config, range(1), codes.value_words(40, 64, 0))
     ours.memorize(on(found, xp))
     theirs.memorize(found)
@@ -207,7 +211,7 @@ def test_banks_with_more_than_int16_counts(xp: ModuleType, monkeypatch: pytest.M
     assert equal(ours.retrieve(to_device(found.hashes[:50], xp)), theirs.retrieve(found.hashes[:50]))
     monkeypatch.setattr(cmm, "CELL_LIMIT", 60)
     with pytest.raises(BankOverflowError, match="bank 0 holds 500 associations"):
-        BankRange(config, range(1), codes.value_words(40, 64, 0, xp), xp).memorize(on(some(500), xp))
+        BankRange(config, range(1), codes.value_words(40, 64, 0, xp=xp), xp=xp).memorize(on(some(500), xp))
 
 
 @pytest.mark.parametrize("largest", [2**11, 2**15])

@@ -48,7 +48,7 @@ def repeats(sequence: np.ndarray) -> int:
 
 @pytest.mark.parametrize("decoys", [0, 1, 20, 40])
 def test_sequences_contain_their_decoys(decoys: int) -> None:
-    tokens = sequences_with_decoys(10**6, decoys, 0, 0)
+    tokens = sequences_with_decoys(10**6, decoys, 0, iteration=0)
     assert tokens.shape == (30, 1024)
     counts = [repeats(sequence) for sequence in tokens]
     assert max(counts) <= decoys + 1
@@ -60,16 +60,17 @@ def test_sequences_contain_their_decoys(decoys: int) -> None:
 
 
 def test_sequences_are_named_by_seed_iteration_and_decoys() -> None:
-    first = sequences_with_decoys(300, 3, 1, 2)
+    first = sequences_with_decoys(300, 3, 1, iteration=2)
     assert first.max() == 299
-    assert np.array_equal(first, sequences_with_decoys(300, 3, 1, 2))
-    for other in ((300, 3, 2, 2), (300, 3, 1, 3), (300, 4, 1, 2)):
-        assert np.mean(first == sequences_with_decoys(*other)) < 0.05
+    assert np.array_equal(first, sequences_with_decoys(300, 3, 1, iteration=2))
+    for decoys, seed, iteration in ((3, 2, 2), (3, 1, 3), (4, 1, 2)):
+        other = sequences_with_decoys(300, decoys, seed, iteration=iteration)
+        assert np.mean(first == other) < 0.05
 
 
 def test_segments_are_sequences_and_pairs_and_have_no_end() -> None:
     config = TextConfig(num_banks=2, vocab_size=300, inner_dim=64, num_heads=4, num_layers=1)
-    sequences = sequences_with_decoys(300, 0, 0, 0)
+    sequences = sequences_with_decoys(300, 0, 0, iteration=0)
     memory = Memory(config)
     answer = memory.memorize_batch(random_batch(sequence_segments(sequences, 0), "sequences"))
     assert (answer.tokens, answer.documents) == (30 * 1024, 30)
@@ -83,7 +84,7 @@ def test_segments_are_sequences_and_pairs_and_have_no_end() -> None:
 @pytest.mark.parametrize("preset", ["paper", "text"])
 def test_positions_from_the_heads_on_are_scored_but_for_the_last_two_tokens(preset: str) -> None:
     memory = Memory(LayersRun(preset, 64, 2, 0, 0, vocab_size=300).config())
-    tokens = sequences_with_decoys(300, 2, 0, 0)[:2]
+    tokens = sequences_with_decoys(300, 2, 0, iteration=0)[:2]
     contexts, truth = [], []
     for sequence in tokens:
         for position in range(4, len(sequence) - 2):
@@ -102,12 +103,12 @@ def test_positions_from_the_heads_on_are_scored_but_for_the_last_two_tokens(pres
 @pytest.mark.parametrize("preset", ["paper", "text"])
 def test_recall_is_the_share_whose_best_token_follows(preset: str) -> None:
     memory = Memory(LayersRun(preset, 128, 1, 0, 0, vocab_size=300).config())
-    segments = sequence_segments(sequences_with_decoys(300, 2, 0, 0)[:3], 0)
+    segments = sequence_segments(sequences_with_decoys(300, 2, 0, iteration=0)[:3], 0)
     memory.memorize_batch(random_batch(segments, "some"))
     cleanup = memory.cleanup
     cues, following = scored_positions(cleanup, segments)
     best = cleanup.rank(cleanup.encoder.retrieve(memory, cues), cues.filled).tokens[:, 0]
-    share = share_recalled(memory, cleanup, cues, following)
+    share = share_recalled(memory, cleanup, (cues, following))
     assert 0.1 < share < 1
     assert share == np.mean([a == b for a, b in zip(best.tolist(), following.tolist(), strict=True)])
 
@@ -143,8 +144,8 @@ def test_both_presets_have_as_many_parameters() -> None:
 
 def test_rows_of_a_run_follow_from_the_run_alone() -> None:
     run = LayersRun("paper", 64, 2, 3, 1, vocab_size=300)
-    whole = [replace(row, seconds=0) for row in run_layers(run, 3, 1, frozenset())]
-    rest = [replace(row, seconds=0) for row in run_layers(run, 3, 1, frozenset({0, 2}))]
+    whole = [replace(row, seconds=0) for row in run_layers(run, iterations=3, sequences=1, done=frozenset())]
+    rest = [replace(row, seconds=0) for row in run_layers(run, iterations=3, sequences=1, done=frozenset({0, 2}))]
     assert rest == whole[1:2]
     assert [row.iteration for row in whole] == [0, 1, 2]
     assert [row.tokens for row in whole] == [30_720, 61_440, 92_160]
@@ -161,8 +162,8 @@ def test_capacity_is_the_thousand_at_which_recall_falls(monkeypatch: pytest.Monk
     asked: dict[int, float] = {}
     measure = capacity._recall
 
-    def kept(config: MemoryConfig, windows: np.ndarray, following: np.ndarray, scored: int) -> float:
-        asked[len(windows)] = measure(config, windows, following, scored)
+    def kept(config: MemoryConfig, windows: np.ndarray, *, following: np.ndarray, scored: int) -> float:
+        asked[len(windows)] = measure(config, windows, following=following, scored=scored)
         return asked[len(windows)]
 
     monkeypatch.setattr(capacity, "_recall", kept)

@@ -1,4 +1,4 @@
-"""ShardFile: bounds and groups of banks against counting them, one shard's share of another, foreign rows.
+"""ShardReader: bounds and groups of banks against counting them, one shard's share of another, foreign rows.
 
 Covers: reading a shard file bank by bank. Does not cover: damaged bytes (test_shard_files.py, test_corruption.py).
 """
@@ -16,7 +16,7 @@ from reference import ReferenceMemory
 from memo_dist import TextConfig
 from memo_dist.errors import DamagedMemoryError
 from memo_dist.files import shard_reader
-from memo_dist.files.shard_reader import ShardFile
+from memo_dist.files.shard_reader import ShardReader
 from memo_dist.files.shard_writer import write_shard
 from memo_dist.segments import Segment
 from memo_dist.shard import Shard
@@ -29,14 +29,14 @@ TOKENS = np.random.default_rng(0).integers(0, 30, 150).tolist()
 def shard_of(banks: range) -> Shard:
     shard = Shard(CONFIG, banks)
     segment = Segment(start=0, context=np.zeros(0, np.uint32), tokens=np.array(TOKENS, np.uint32), ends=True)
-    shard.add_segments([("text", segment)])
+    shard.memorize_segments([("text", segment)])
     return shard
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Iterator[ShardFile]:
+def file(tmp_path: Path) -> Iterator[ShardReader]:
     record, _ = write_shard(shard_of(BANKS), tmp_path / "shard.h5")
-    opened = ShardFile(tmp_path / "shard.h5", record, CONFIG, tokenizer_hash="")
+    opened = ShardReader(tmp_path / "shard.h5", record, CONFIG, tokenizer_hash="")
     yield opened
     opened.close()
 
@@ -48,7 +48,7 @@ def true_loads() -> Counter[int]:
     return Counter(reference.bank(name) for name, _ in reference.counts)
 
 
-def test_bounds_are_where_each_bank_begins(file: ShardFile, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bounds_are_where_each_bank_begins(file: ShardReader, monkeypatch: pytest.MonkeyPatch) -> None:
     loads = true_loads()
     expected = [sum(loads[bank] for bank in range(BANKS.start, edge)) for edge in range(BANKS.start, BANKS.stop + 1)]
     monkeypatch.setattr(shard_reader, "_ROWS", 7)  # names are read some at a time
@@ -59,7 +59,7 @@ def test_bounds_are_where_each_bank_begins(file: ShardFile, monkeypatch: pytest.
 @pytest.mark.parametrize("rows", [1, 10, 40, 90, 10_000])
 @pytest.mark.parametrize("asked", [range(12), BANKS, range(5), range(7, 12), range(4, 6), range(2), range(10, 12)])
 def test_groups_are_the_banks_that_are_here_in_pieces_that_fit(
-    file: ShardFile, rows: int, asked: range, monkeypatch: pytest.MonkeyPatch
+    file: ShardReader, rows: int, asked: range, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shard_reader, "_ROWS", rows)
     loads, groups = true_loads(), list(file.groups(asked))
@@ -70,7 +70,7 @@ def test_groups_are_the_banks_that_are_here_in_pieces_that_fit(
         assert sum(loads[bank] for bank in [*one, two[0]]) > rows
 
 
-def test_entries_are_those_of_the_banks_asked(file: ShardFile) -> None:
+def test_entries_are_those_of_the_banks_asked(file: ShardReader) -> None:
     reference = ReferenceMemory(12, 30, 64)
     reference.memorize(TOKENS)
     for banks in (BANKS, range(3, 4), range(5, 9), range(9, 10), range(4, 4)):
@@ -81,7 +81,7 @@ def test_entries_are_those_of_the_banks_asked(file: ShardFile) -> None:
         assert (np.diff(found.names.astype(object)) > 0).all()
 
 
-def test_cells_are_those_of_the_bank_asked(file: ShardFile) -> None:
+def test_cells_are_those_of_the_bank_asked(file: ShardReader) -> None:
     reference = ReferenceMemory(12, 30, 64)
     reference.memorize(TOKENS)
     truth = reference.matrices()
@@ -92,7 +92,7 @@ def test_cells_are_those_of_the_bank_asked(file: ShardFile) -> None:
 @pytest.mark.parametrize("rows", [1, 50, 10_000])
 @pytest.mark.parametrize("banks", [BANKS, range(12), range(5, 7), range(2), range(4), range(9, 12)])
 def test_a_shard_is_filled_with_its_share(
-    file: ShardFile, rows: int, banks: range, monkeypatch: pytest.MonkeyPatch
+    file: ShardReader, rows: int, banks: range, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shard_reader, "_ROWS", rows)
     shard, whole, empty = Shard(CONFIG, banks), shard_of(range(12)).bank_digests(), Shard(CONFIG, banks).bank_digests()
@@ -102,13 +102,13 @@ def test_a_shard_is_filled_with_its_share(
     assert shard.num_associations == sum(true_loads()[bank] for bank in set(banks) & set(BANKS))
 
 
-def test_rows_of_other_banks_are_refused(file: ShardFile) -> None:
+def test_rows_of_other_banks_are_refused(file: ShardReader) -> None:
     path = file.path
     file.close()
     with h5py.File(path, "r+") as opened:
         names = opened["ledger"]["names"]
         names[len(names) - 1] = np.uint64(2**64 - 1)  # of bank 11
-    again = ShardFile(path, file.record, CONFIG, tokenizer_hash="")
+    again = ShardReader(path, file.record, CONFIG, tokenizer_hash="")
     with pytest.raises(DamagedMemoryError, match=r"shard\.h5: the ledger has rows of other banks"):
         _ = again.bounds
     again.close()

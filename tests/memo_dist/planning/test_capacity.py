@@ -1,6 +1,6 @@
 """The capacity law against brute force: banks filled with random associations, every token ranked.
 
-Covers: cleanup_law.py and capacity.py. Does not cover: what a text is like (test_repetition.py).
+Covers: models/text/law.py and planning/capacity.py. Does not cover: what a text is like (test_repetition.py).
 """
 
 import numpy as np
@@ -65,14 +65,16 @@ CASES = [
 @pytest.mark.parametrize(("load", "following", "bits"), CASES)
 def test_the_law_is_what_brute_force_finds(load: int, following: tuple[int, ...], bits: int) -> None:
     measured, error = brute_force(load, following, bits)
-    law = first_probability(load, tuple(map(float, following)), 256, VOCAB, noise_factor(bits))
+    law = first_probability(
+        load, tuple(map(float, following)), inner_dim=256, vocab_size=VOCAB, noise=noise_factor(bits)
+    )
     assert 0.3 < measured < 0.999  # else the case says nothing
     assert abs(law - measured) < 3 * error + 0.004
 
 
 def test_other_dimensions() -> None:
     measured, error = brute_force(1500, (1, 1, 1), dim=128)
-    assert abs(first_probability(1500, (1.0, 1.0, 1.0), 128, VOCAB) - measured) < 3 * error + 0.01
+    assert abs(first_probability(1500, (1.0, 1.0, 1.0), inner_dim=128, vocab_size=VOCAB) - measured) < 3 * error + 0.01
 
 
 def test_noise_of_a_window_without_company_is_that_of_random_keys() -> None:
@@ -85,7 +87,7 @@ def test_noise_of_a_window_without_company_is_that_of_random_keys() -> None:
 
 def test_recall_falls_with_load_with_rivals_and_with_company() -> None:
     def at(load: float, *following: float) -> float:
-        return first_probability(load, following, 256, 32_000)
+        return first_probability(load, following, inner_dim=256, vocab_size=32_000)
 
     assert at(3000, 1, 1, 1) > at(4000, 1, 1, 1) > at(5000, 1, 1, 1)
     assert at(4000, 1, 1, 1) > at(4000, 10, 1, 1) > at(4000, 1000, 1, 1)
@@ -102,20 +104,20 @@ def test_a_real_memory_of_random_tokens() -> None:
     places = rng.integers(64, tokens, 4000)
     answers = memory.retrieve([document[p - 64 : p] for p in places])
     measured = (answers.tokens[:, 0] == document[places]).mean()
-    law = predicted_recall(memory.config, memory.num_associations, tokens, 1)
+    law = predicted_recall(memory.config, TextSize(tokens, 1), memory.num_associations)
     assert abs(law - measured) < 0.012
 
 
 def test_beginnings_of_documents_count() -> None:
     config = TextConfig(num_banks=100, vocab_size=32_000)
-    long, short = (predicted_recall(config, 400_000, 133_333, documents) for documents in (1, 2000))
-    only_first = first_probability(4000, (1.0,), 256, 32_000)
-    two = first_probability(4000, (1.0, 1.0), 256, 32_000)
-    all_short = predicted_recall(config, 400_000, 133_333, 133_333)
+    long, short = (predicted_recall(config, TextSize(133_333, documents), 400_000) for documents in (1, 2000))
+    only_first = first_probability(4000, (1.0,), inner_dim=256, vocab_size=32_000)
+    two = first_probability(4000, (1.0, 1.0), inner_dim=256, vocab_size=32_000)
+    all_short = predicted_recall(config, TextSize(133_333, 133_333), 400_000)
     assert long > short > all_short == pytest.approx(only_first)
     share = (64 - 16) * 2000 / 133_333
     first = 16 * 2000 / 133_333
-    whole = first_probability(4000, (1.0, 1.0, 1.0), 256, 32_000)
+    whole = first_probability(4000, (1.0, 1.0, 1.0), inner_dim=256, vocab_size=32_000)
     assert short == pytest.approx(first * only_first + share * two + (1 - first - share) * whole)
 
 
@@ -127,9 +129,11 @@ def test_banks_are_the_fewest_that_reach_the_target() -> None:
         config = TextConfig(num_banks=1, vocab_size=1000)
         found = with_banks_for(config, 0.98, TextSize(50_000, 10, repetition), noise=noise)
         associations = repetition.associations(50_000)
-        most = predicted_recall(config, 0.0, 50_000, 10, repetition)
+        most = predicted_recall(config, TextSize(50_000, 10, repetition), 0.0)
 
         def recall(banks: int, held: float = associations, text: Repetition = repetition, f: float = noise) -> float:
-            return predicted_recall(TextConfig(num_banks=banks, vocab_size=1000), held, 50_000, 10, text, f)
+            return predicted_recall(
+                TextConfig(num_banks=banks, vocab_size=1000), TextSize(50_000, 10, text), held, noise=f
+            )
 
         assert recall(found.num_banks) >= 0.98 * most > recall(found.num_banks - 1)

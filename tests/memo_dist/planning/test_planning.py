@@ -9,14 +9,16 @@ from hypothesis import strategies as st
 
 from memo_dist import PaperConfig, TextConfig
 from memo_dist.errors import BudgetError
-from memo_dist.planning.memory_plan import MAX_BUFFER, MIN_BUFFER, MemoryPlan, fit_plan, plan_memory, require_budget
+from memo_dist.models.repetition import TextSize
+from memo_dist.planning.memory_plan import MemoryPlan, fit_plan, plan_memory, require_budget
+from memo_dist.planning.processes import MAX_BUFFER, MIN_BUFFER
 
 GB = 10**9
 
 
 def fitted(banks: int, budget: int, shards: int | None = None, cpus: int = 4, tokens: int = 40_000_000) -> MemoryPlan:
     config = TextConfig(num_banks=banks, vocab_size=32_000)
-    return fit_plan(config, tokens, 10_000, shards, cpus, 4 << 20, budget)
+    return fit_plan(config, TextSize(tokens, 10_000), shards=shards, cpus=cpus, unit_bytes=4 << 20, budget=budget)
 
 
 @settings(deadline=None)  # a busy machine is no error
@@ -75,7 +77,7 @@ def test_a_plan_out_of_core_does_not_grow_with_the_banks() -> None:
 
 def test_the_papers_matrix_stays_in_memory() -> None:
     config = PaperConfig.of(1000, 4096, num_heads=4, num_layers=1)
-    plan = fit_plan(config, 10**6, 100, None, 2, 4 << 20, GB // 2)
-    assert plan == plan_memory(config, 10**6, 100, 2, 2, 4 << 20)
+    plan = fit_plan(config, TextSize(10**6, 100), shards=None, cpus=2, unit_bytes=4 << 20, budget=GB // 2)
+    assert plan == plan_memory(config, TextSize(10**6, 100), shards=2, workers=2, unit_bytes=4 << 20)
     with pytest.raises(BudgetError, match="smaller --dim"):
         require_budget(plan, GB // 2)

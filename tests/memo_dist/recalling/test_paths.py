@@ -161,6 +161,19 @@ def test_the_beam_keeps_the_likeliest_paths_of_each_prompt() -> None:
     assert [path.tokens for path in second] == [[1]]
 
 
+def test_branches_of_all_paths_of_a_prompt_compete_for_the_beam() -> None:
+    """Two paths of two branches each and two places: of four, the two likeliest go on, here one of each path."""
+    script: Script = {
+        (1, 2): [(3, 3.0), (4, 2.9)],
+        (1, 2, 3): [(5, 4.0), (6, 0.1)],
+        (1, 2, 4): [(7, 4.0), (8, 0.2)],
+    }
+    written = Written(script)
+    (paths,) = followed(written, [[1, 2]], max_tokens=1, beam=2)
+    assert [path.tokens for path in paths] == [[3, 5], [4, 7]]
+    assert written.steps == [1, 2, 2]
+
+
 def test_only_as_many_candidates_as_the_beam_are_followed_though_more_are_told() -> None:
     script: Script = {(1, 2): [(3, 3.0), (4, 2.0), (5, 1.0)]}
     (paths,) = followed(Written(script), [[1, 2]], max_tokens=1, beam=1, top_k=3)

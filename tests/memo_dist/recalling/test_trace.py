@@ -1,6 +1,6 @@
 """Trace: passages of a text that a memory holds are found, others are not; truth is a search for equal tokens.
 
-Covers: memo_dist/recalling/trace.py, the command. Does not cover: evidence (test_decoding.py).
+Covers: memo_dist/recalling/trace.py, the command. Does not cover: evidence (test_cleanup.py).
 """
 
 import html

@@ -113,7 +113,7 @@ def test_banks_too_large_for_a_device_stay_with_the_host(monkeypatch: pytest.Mon
 def test_pending_comes_back_part_by_part_and_memorized_first(tmp_path: Path, piece: int) -> None:
     rng = np.random.default_rng(0)
     edges = [100, 200, 1000]
-    pending = FilePending(tmp_path, edges, piece, limit=500)
+    pending = FilePending(tmp_path, edges, piece=piece, limit=500)
     given_in: dict[int, list[tuple[int, int]]] = {1: [], -1: []}
     for _ in range(20):
         names, tokens = rng.integers(0, 1200, 30).astype(np.uint64), rng.integers(0, 9, 30).astype(np.uint32)

@@ -20,6 +20,7 @@ from memo_dist.models import cleanup_for, model_of
 from memo_dist.models.paper.contents import ProjectedContents
 from memo_dist.models.paper.encoder import ProjectedEncoder
 from memo_dist.models.paper.law import with_dim_for
+from memo_dist.models.repetition import TextSize
 from memo_dist.planning.capacity import predicted_recall
 from memo_dist.segments import Segment
 from memo_dist.shard import Shard
@@ -104,7 +105,7 @@ def test_products_of_many_factors_keep_their_norm(heads: int) -> None:
 @pytest.mark.parametrize("shards", [1, 2, 4])
 def test_row_blocks_agree_with_one_memory(shards: int) -> None:
     config = PaperConfig.of(300, 64, num_heads=4, num_layers=3)
-    tokens = sequences_with_decoys(300, 5, 0, 0)[:4]
+    tokens = sequences_with_decoys(300, 5, 0, iteration=0)[:4]
     segments = sequence_segments(tokens, 0)
     memory = Memory(config)
     memory.shard.memorize_segments(segments)
@@ -149,7 +150,10 @@ def test_forgetting_leaves_rounding_and_only_what_was_memorized_is_forgotten() -
 
 def test_a_batch_counts_once_and_is_forgotten_once() -> None:
     config = PaperConfig.of(300, 64, num_heads=4, num_layers=2)
-    batches = [random_batch(sequence_segments(sequences_with_decoys(300, 0, 0, i), i), f"batch {i}") for i in range(2)]
+    batches = [
+        random_batch(sequence_segments(sequences_with_decoys(300, 0, 0, iteration=i), i), f"batch {i}")
+        for i in range(2)
+    ]
     memory, one = Memory(config), Memory(config)
     one.memorize_batch(batches[1])
     assert [memory.memorize_batch(batch).fresh for batch in (*batches, batches[0])] == [True, True, False]
@@ -203,8 +207,8 @@ def test_capacity_law_agrees_with_a_real_memory(layers: int, composition: str) -
     memory = Memory(config)
     memory.shard.memorize_segments(segments)
     cues, following = next(memory.cleanup.encoder.targets([s for _, s in segments]))
-    measured = share_recalled(memory, memory.cleanup, cues, following)
-    assert abs(measured - predicted_recall(config, 0, tokens, 1)) < 0.04
+    measured = share_recalled(memory, memory.cleanup, (cues, following))
+    assert abs(measured - predicted_recall(config, TextSize(tokens, 1), 0)) < 0.04
 
 
 def test_dim_follows_from_the_law_and_too_large_a_corpus_is_refused() -> None:
@@ -218,7 +222,7 @@ def test_dim_follows_from_the_law_and_too_large_a_corpus_is_refused() -> None:
 @pytest.mark.parametrize(("dim", "tokens", "published"), [(1024, 30_720, 0.8005), (2048, 122_880, 0.79)])
 def test_the_law_foretells_published_recall(dim: int, tokens: int, published: float) -> None:
     config = PaperConfig.of(50_254, dim, num_heads=4, num_layers=1)
-    assert abs(predicted_recall(config, 0, tokens, 1) - published) < 0.03
+    assert abs(predicted_recall(config, TextSize(tokens, 1), 0) - published) < 0.03
 
 
 def test_is_best_is_what_ranks_first() -> None:
@@ -248,7 +252,7 @@ def test_contents_take_only_their_rows() -> None:
 )
 def test_published_recall_is_reproduced(layers: int, decoys: int, published: float, bound: float) -> None:
     """d = 1024, the first batch, one seed; the whole table is in docs/explanation/paper.md."""
-    row = next(run_layers(LayersRun("paper", 1024, layers, decoys, 0), 1, 4, frozenset()))
+    row = next(run_layers(LayersRun("paper", 1024, layers, decoys, 0), iterations=1, sequences=4, done=frozenset()))
     assert abs(row.recall_first - published) < bound
 
 
@@ -256,7 +260,7 @@ def test_published_recall_is_reproduced(layers: int, decoys: int, published: flo
 def test_forgetting_a_batch_of_five() -> None:
     """What is left recalls as if the first batch had never been; the first is recalled by chance."""
     config = PaperConfig.of(2000, 512, num_heads=4, num_layers=3)
-    segments = [sequence_segments(sequences_with_decoys(2000, 0, 0, i)[:1], i) for i in range(5)]
+    segments = [sequence_segments(sequences_with_decoys(2000, 0, 0, iteration=i)[:1], i) for i in range(5)]
     batches = [random_batch(s, f"batch {i}") for i, s in enumerate(segments)]
     memory, never = Memory(config), Memory(config)
     for batch in batches:
@@ -268,6 +272,6 @@ def test_forgetting_a_batch_of_five() -> None:
     cleanup = memory.cleanup
     for index, batch_segments in enumerate(segments):
         asked = scored_positions(cleanup, batch_segments)
-        recalls = [share_recalled(m, cleanup, *asked) for m in (memory, never)]
+        recalls = [share_recalled(m, cleanup, asked) for m in (memory, never)]
         assert abs(recalls[0] - recalls[1]) <= 0.005
         assert recalls[0] < 0.005 if index == 0 else recalls[0] > 0.9

@@ -19,7 +19,7 @@ CONFIG = TextConfig(num_banks=4, vocab_size=60, inner_dim=128)
 
 
 def naive_log_odds(reads: np.ndarray, depth: int, config: MemoryConfig) -> np.ndarray:
-    """The formula of decoding.py for one query, token by token."""
+    """The formula of models/text/cleanup.py for one query, token by token."""
     reference = ReferenceMemory(1, config.vocab_size, config.inner_dim)
     size, d = config.vocab_size + 1, config.inner_dim
     result = []
@@ -49,6 +49,7 @@ def test_log_odds_equal_the_formula(depth: int) -> None:
         assert found.tokens[row, 0] == order[0]
 
 
+@pytest.mark.slow
 def test_shortlist_finds_what_a_full_search_finds() -> None:
     rng = np.random.default_rng(0)
     memory = Memory(TextConfig(num_banks=20, vocab_size=3000))
@@ -75,21 +76,21 @@ def test_capacity_law_agrees_with_a_real_memory(load: int) -> None:
     places = rng.integers(64, tokens, 1500)
     answers = memory.retrieve([document[p - 64 : p] for p in places])
     measured = (answers.tokens[:, 0] == document[places]).mean()
-    assert abs(measured - first_probability(load, (1.0, 1.0, 1.0), 256, vocab)) < 0.03
+    assert abs(measured - first_probability(load, (1.0, 1.0, 1.0), inner_dim=256, vocab_size=vocab)) < 0.03
 
 
 def test_law_reproduces_the_published_capacity() -> None:
     """Design 2.3: at V = 100k one layer reaches 90% at .0308 associations a parameter."""
-    assert abs(first_probability(0.0308 * 4096**2, (1.0,), 4096, 100_000) - 0.90) < 0.005
+    assert abs(first_probability(0.0308 * 4096**2, (1.0,), inner_dim=4096, vocab_size=100_000) - 0.90) < 0.005
 
 
 def test_banks_follow_from_the_target() -> None:
     few = with_banks_for(CONFIG, 0.9, TextSize(100_000, 10))
     many = with_banks_for(CONFIG, 0.99, TextSize(100_000, 10))
     assert few.num_banks < many.num_banks
-    assert predicted_recall(many, 300_000, 100_000, 10) >= 0.99
+    assert predicted_recall(many, TextSize(100_000, 10), 300_000) >= 0.99
     one_less = TextConfig(num_banks=many.num_banks - 1, vocab_size=60, inner_dim=128)
-    assert predicted_recall(one_less, 300_000, 100_000, 10) < 0.99
+    assert predicted_recall(one_less, TextSize(100_000, 10), 300_000) < 0.99
 
 
 def test_sizes_are_read_as_people_write_them() -> None:

@@ -48,7 +48,7 @@ def test_whatever_is_among_the_best_is_returned(
         packed[rng.integers(0, size, 10)] = packed[0]
     codes = signs(packed).astype(np.float64)
     asked = vectors(kind, count, dim, codes, rng)
-    found, sure = best_codes(asked, packed, keep, keep + 16)
+    found, sure = best_codes(asked, packed, keep=keep, width=keep + 16)
     exact = asked.astype(np.float64) @ codes.T
     least = np.sort(exact, axis=1)[:, size - keep]
     for row in np.flatnonzero(sure).tolist():
@@ -61,9 +61,9 @@ def test_it_is_nearly_always_sure_of_reads_and_never_of_ties() -> None:
     rng, packed = np.random.default_rng(0), value_words(20_000, 256, 0)
     codes = signs(packed)
     for kind in ("noise", "signal"):
-        _, sure = best_codes(vectors(kind, 500, 256, codes, rng), packed, 16, 32)
+        _, sure = best_codes(vectors(kind, 500, 256, codes, rng), packed, keep=16, width=32)
         assert sure.mean() > 0.99
-    assert not best_codes(np.zeros((40, 256), np.float32), packed, 16, 32)[1].any()
+    assert not best_codes(np.zeros((40, 256), np.float32), packed, keep=16, width=32)[1].any()
 
 
 def ranked_by_product(cleanup: HashedCleanup, reads: np.ndarray, filled: np.ndarray) -> Candidates:

@@ -1,6 +1,7 @@
 """Sources: which files inputs name, what they are, how large; nothing broken is taken for whole.
 
-Covers: pipelines/sources.py. Compressed bytes are made here with the standard codecs, sizes are counted by hand.
+Covers: pipelines/find.py, sources.py, compression.py and measuring. Compressed bytes are made here with the standard
+codecs, sizes are counted by hand.
 """
 
 import bz2
@@ -17,7 +18,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from memo_dist.errors import InputError
-from pipelines.sources import Source, list_sources
+from pipelines.find import list_sources
+from pipelines.formats import format_of
+from pipelines.sources import Source
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -34,6 +37,10 @@ def put(folder: Path, *names: str) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("text of " + name)
+
+
+def measured(source: Source) -> Source:
+    return format_of(source).measure(source, text_key="text").source
 
 
 def names_of(sources: list[Source], folder: Path) -> list[str]:
@@ -153,14 +160,14 @@ def test_no_input_at_all_is_refused() -> None:
 def test_odd_names_are_read(tmp_path: Path, name: str) -> None:
     put(tmp_path, name)
     for given in (name, "."):
-        source = list_sources([str(tmp_path / given)])[0].measured("text")
+        source = measured(list_sources([str(tmp_path / given)])[0])
         assert source.size == len(f"text of {name}".encode())
 
 
 def test_a_local_name_with_two_colons_is_a_file_and_not_a_chain_of_file_systems(tmp_path: Path) -> None:
     put(tmp_path, "std::vector.txt")
     source = list_sources([str(tmp_path / "std::vector.txt")])[0]
-    assert source.measured("text").size == len("text of std::vector.txt")
+    assert measured(source).size == len("text of std::vector.txt")
 
 
 def test_memory_urls_are_listed_searched_and_matched() -> None:
@@ -170,8 +177,8 @@ def test_memory_urls_are_listed_searched_and_matched() -> None:
     try:
         paths = [s.url.removeprefix("memory://") for s in list_sources([f"memory:/{root}"])]
         assert paths == [f"{root}/a.jsonl", f"{root}/b.txt", f"{root}/sub/c.txt.gz"]
-        assert [s.measured("text").size for s in list_sources([f"memory:/{root}"])] == [2, 2, 3]
-        assert [s.measured("text").size for s in list_sources([f"memory:/{root}/*.txt"])] == [2]
+        assert [measured(s).size for s in list_sources([f"memory:/{root}"])] == [2, 2, 3]
+        assert [measured(s).size for s in list_sources([f"memory:/{root}/*.txt"])] == [2]
         with pytest.raises(InputError, match="nothing\\.txt"):
             list_sources([f"memory:/{root}/nothing.txt"])
     finally:
@@ -185,7 +192,7 @@ def test_an_unknown_protocol_is_refused_by_name() -> None:
 
 def test_a_file_url_is_read_like_its_path(tmp_path: Path) -> None:
     put(tmp_path, "c/a.txt", "c/b.txt", "c/.hidden.txt")
-    assert list_sources([f"file://{tmp_path}/c/a.txt"])[0].measured("text").size == len("text of c/a.txt")
+    assert measured(list_sources([f"file://{tmp_path}/c/a.txt"])[0]).size == len("text of c/a.txt")
     assert list_sources([f"file://{tmp_path}/c/a.txt"], include="*.md")[0].format == "text"
 
 
@@ -200,7 +207,7 @@ def test_size_is_that_of_the_text_whatever_the_codec_and_the_number_of_frames(tm
     path = tmp_path / f"a.txt{suffix}"
     pieces = [NOISE, b"", NOISE[:1], NOISE[:7000]]
     path.write_bytes(b"".join(COMPRESS[suffix](piece) for piece in pieces))
-    source = list_sources([str(path)])[0].measured("text")
+    source = measured(list_sources([str(path)])[0])
     assert source.size == 27_001
     with source.open() as handle:
         assert handle.read() == b"".join(pieces)
@@ -215,29 +222,29 @@ def test_a_truncated_stream_is_refused_by_name_wherever_it_ends(tmp_path: Path, 
     for length in sorted(lengths):
         path.write_bytes(whole[:length])
         with pytest.raises(InputError, match=rf"cut\.txt{suffix} cannot be read"):
-            list_sources([str(path)])[0].measured("text")
+            measured(list_sources([str(path)])[0])
 
 
 @pytest.mark.parametrize("suffix", COMPRESS)
 def test_a_compressed_file_of_no_bytes_is_refused(tmp_path: Path, suffix: str) -> None:
     (tmp_path / f"zero.txt{suffix}").touch()
     with pytest.raises(InputError, match="zero"):
-        list_sources([str(tmp_path / f"zero.txt{suffix}")])[0].measured("text")
+        measured(list_sources([str(tmp_path / f"zero.txt{suffix}")])[0])
 
 
 @pytest.mark.parametrize("suffix", COMPRESS)
 def test_a_file_that_is_not_compressed_as_its_name_says_is_refused(tmp_path: Path, suffix: str) -> None:
     (tmp_path / f"plain.txt{suffix}").write_text("plain text " * 100)
     with pytest.raises(InputError, match="plain"):
-        list_sources([str(tmp_path / f"plain.txt{suffix}")])[0].measured("text")
+        measured(list_sources([str(tmp_path / f"plain.txt{suffix}")])[0])
 
 
 def test_parquet_rows_are_counted_and_a_truncated_one_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     pq.write_table(pa.table({"text": [f"row {i}" for i in range(1000)]}), path, row_group_size=300)
-    assert list_sources([str(path)])[0].measured("text").rows == 1000
+    assert measured(list_sources([str(path)])[0]).rows == 1000
     whole = path.read_bytes()
     for length in (0, 3, 100, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:length])
         with pytest.raises(InputError, match=r"t\.parquet cannot be read"):
-            list_sources([str(path)])[0].measured("text")
+            measured(list_sources([str(path)])[0])

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from memo_dist.files.durable import Sink, file_digest, sync_directory, write_text, writing
 
+from memo_dist.durable import Sink, file_digest, sync_directory, write_text, writing
 from memo_dist.errors import StorageError
 
 MODULE = write_text.__module__

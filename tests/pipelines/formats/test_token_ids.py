@@ -1,6 +1,6 @@
 """Corpora of token ids: the memory is that of the plain lists, whatever their type, row groups, files and units.
 
-Covers: pipelines/token_ids.py, `memo-dist build --token-ids`. Truth: `Memory.memorize` of the lists themselves.
+Covers: pipelines/formats/token_ids.py, `memo-dist build --token-ids`. Truth: `Memory.memorize` of the lists themselves.
 """
 
 import json
@@ -22,8 +22,7 @@ from memo_dist.batches import BatchInfo, read_batch
 from memo_dist.errors import InputError
 from memo_dist.files.opened import open_memory
 from pipelines.batching import stream_batches
-from pipelines.plan import CorpusOptions, plan_corpus
-from pipelines.token_ids import TokenIds, plan_token_ids
+from pipelines.plan import CorpusOptions, TokenCounts, plan_corpus, plan_token_ids
 
 CONFIG = TextConfig(num_banks=2, vocab_size=500, inner_dim=64)
 LISTS: list[list[int] | None] = [[3, 1, 4, 1, 5], None, [], [9] * 70, [2, 499], [], [0]]
@@ -46,7 +45,7 @@ def write(path: Path, lists: Any, kind: str = "int64", column: str = "tokens", g
     return path
 
 
-def read(*paths: Path, **chosen: Any) -> tuple[dict[str, list[int]], list[BatchInfo], TokenIds]:
+def read(*paths: Path, **chosen: Any) -> tuple[dict[str, list[int]], list[BatchInfo], TokenCounts]:
     """Documents by name, what the batches say of themselves, and what the plan found."""
     corpus, found = plan_token_ids([str(path) for path in paths], CorpusOptions(**chosen))
     documents, infos = {}, []
@@ -82,7 +81,7 @@ def test_rows_are_documents_whatever_the_type_of_the_lists(tmp_path: Path, kind:
     documents, infos, found = read(path)
     assert documents == named(path, lists)
     whole = [tokens for tokens in lists if tokens]
-    assert found == TokenIds(sum(map(len, whole)), len(whole), 1 + max(map(max, whole)))
+    assert found == TokenCounts(sum(map(len, whole)), len(whole), 1 + max(map(max, whole)))
     assert sum(info.empty for info in infos) == len(lists) - len(whole)
     assert {info.tokenizer_hash for info in infos} == {""}
 

@@ -1,0 +1,44 @@
+"""Compression: files that are compressed, opened as the bytes that they hold.
+
+Covers: the endings .gz .zst .bz2 .xz, opening local paths and URLs, reading forward where a codec cannot seek. Does not
+cover: what the bytes mean (formats/), errors that name the file (sources.py).
+"""
+
+from contextlib import AbstractContextManager
+from typing import IO
+
+COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".xz": "xz"}
+"""The ending of a compressed file's name -> fsspec's name of its codec."""
+
+_CHUNK = 1 << 20
+
+
+def open_decompressed(url: str, compression: str | None) -> AbstractContextManager[IO[bytes]]:
+    """The bytes of a local path or fsspec URL, decompressed by the codec `compression`; None takes them as they are."""
+    if "://" not in url and compression is None:
+        return open(url, "rb")
+    import fsspec  # here, so that a module which needs the endings only loads no file systems
+    from fsspec.implementations.local import LocalFileSystem
+
+    if "://" in url:
+        return fsspec.open(url, "rb", compression=compression)  # type: ignore[no-any-return]  # fsspec ships no types
+    # a local name is no URL: "::" in it means nothing
+    opened: AbstractContextManager[IO[bytes]] = LocalFileSystem().open(url, compression=compression)
+    return opened
+
+
+def move_to(handle: IO[bytes], start: int) -> None:
+    """Move to byte `start` of a file just opened; a codec that cannot seek is read forward."""
+    try:
+        handle.seek(start)
+    except (OSError, ValueError, NotImplementedError):  # as codecs refuse, each in its way; damage shows when read
+        while start and (chunk := handle.read(min(start, _CHUNK))):
+            start -= len(chunk)
+
+
+def count_bytes(handle: IO[bytes]) -> int:
+    """The number of bytes from here to the end, read through; this also proves a compressed stream whole."""
+    size = 0
+    while chunk := handle.read(_CHUNK):
+        size += len(chunk)
+    return size

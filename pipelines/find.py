@@ -1,0 +1,140 @@
+"""Find: which files a user's inputs name.
+
+Covers: files, directories, globs and fsspec URLs; --include and --exclude. Does not cover: what an ending means
+(formats/), opening files (sources.py), cutting them into units (plan.py).
+"""
+
+import fnmatch
+import glob
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePath, PurePosixPath
+
+import fsspec
+
+from memo_dist.errors import InputError
+from memo_dist.extras import missing_extra
+from pipelines.formats import describe_endings, format_by_name
+from pipelines.sources import Source
+
+
+@dataclass(frozen=True)
+class _Patterns:
+    """Which names below the input `base` are wanted: globs for a path, its part below `base`, or its last part."""
+
+    base: str
+    include: str | None
+    exclude: str | None
+
+    def take(self, name: str) -> bool:
+        included = self.include is None or self._match(name, self.include)
+        return included and not (self.exclude is not None and self._match(name, self.exclude))
+
+    def _match(self, name: str, pattern: str) -> bool:
+        forms = (name, name.removeprefix(self.base).lstrip("/"), PurePosixPath(name).name)
+        return any(fnmatch.fnmatch(form, pattern) for form in forms)
+
+
+def list_sources(inputs: list[str], include: str | None = None, exclude: str | None = None) -> list[Source]:
+    """The files that inputs name, inputs in the order given, files of a directory or glob sorted.
+
+    Args:
+        inputs: files, directories (searched through, hidden names left out), globs, fsspec URLs.
+        include, exclude: globs that paths below a directory or glob must, or must not, match.
+
+    Raises:
+        InputError: an input does not exist, has an unknown ending, or names nothing readable.
+    """
+    sources: dict[str, Source] = {}
+    for item in inputs:
+        patterns = _Patterns(item, include, exclude)
+        for source in _from_url(item, patterns) if "://" in item else _from_path(item, patterns):
+            sources.setdefault(source.url, source)
+    if not sources:
+        raise InputError("no input was given; name files, directories, globs or URLs")
+    return list(sources.values())
+
+
+def _from_path(item: str, patterns: _Patterns) -> list[Source]:
+    path = Path(item)
+    if path.is_dir():
+        names = sorted(name.removeprefix("./") for name in _files_below(str(path)))
+        return _readable(names, patterns)
+    if path.is_file():
+        source = _source(item)
+        if source is None:
+            raise InputError(f"{item} has an ending that is not read; expected one of {describe_endings()}")
+        return [source]
+    if glob.has_magic(item):
+        names = sorted(name for name in glob.glob(item, recursive=True) if Path(name).is_file())
+        return _readable(names, patterns)
+    raise InputError(f"{item} does not exist; expected a file, a directory, a glob in quotes, or a URL")
+
+
+def _files_below(folder: str) -> Iterator[str]:
+    """Files of a directory and those below it; no hidden names, nor what links to directories lead to."""
+    try:
+        entries = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
+    except PermissionError:
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files_below(entry.path)
+        # Path's is_file says no to links that lead nowhere or round in circles
+        elif Path(entry.path).is_file() if entry.is_symlink() else entry.is_file():
+            yield entry.path
+
+
+def _hidden(path: PurePath) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _from_url(item: str, patterns: _Patterns) -> list[Source]:
+    try:
+        system, path = fsspec.core.url_to_fs(item)
+        if system.isdir(path):
+            names = sorted(n for n in system.find(path) if not _hidden(PurePosixPath(n).relative_to(path.rstrip("/"))))
+        elif glob.has_magic(path):
+            names = sorted(system.glob(path))
+        elif system.exists(path):
+            source = _source(item, system.unstrip_protocol(path))
+            if source is None:
+                raise InputError(f"{item} has an ending that is not read; expected one of {describe_endings()}")
+            return [source]
+        else:
+            raise InputError(f"{item} does not exist")
+        return _readable([system.unstrip_protocol(name) for name in names], patterns)
+    except InputError:
+        raise
+    except Exception as error:  # every remote file system raises its own classes
+        raise missing_extra(error) or InputError(f"{item} cannot be listed: {error}") from error
+
+
+def _readable(names: list[str], patterns: _Patterns) -> list[Source]:
+    """The sources among `names` that the patterns take; files of other kinds in a directory are passed over.
+
+    Raises:
+        InputError: there is none.
+    """
+    sources = [source for name in names if patterns.take(name) and (source := _source(name)) is not None]
+    if not sources:
+        chosen = f" that match --include {patterns.include}" if patterns.include else ""
+        raise InputError(
+            f"{patterns.base} holds nothing to read: {len(names)} files, none{chosen} with an ending of "
+            f"{describe_endings()}"
+        )
+    return sources
+
+
+def _source(name: str, url: str | None = None) -> Source | None:
+    """The source of a path or URL, if it can be read; `url` where the name does not say it all."""
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"the file name {name!r} is not UTF-8; rename the file") from error
+    meant = format_by_name(name)
+    if meant is None:
+        return None
+    format_, compression = meant
+    return Source(name, url or (name if "://" in name else str(Path(name).absolute())), format_.name, compression)

@@ -1,0 +1,78 @@
+"""Each example runs as its docstring says, on small input, and prints what it promises."""
+
+import argparse
+import shutil
+import string
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def printed(example: str, *words: str) -> str:
+    """What a program of examples/ writes to stdout; it has to end with exit code 0."""
+    command = [sys.executable, str(EXAMPLES / example), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def module(source: str) -> str:
+    return Path(source).read_text(encoding="utf-8")
+
+
+def test_every_example_is_run_here_and_listed() -> None:
+    programs = {path.name for path in EXAMPLES.glob("*.py")}
+    here, listed = Path(__file__).read_text(encoding="utf-8"), (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    assert len(programs) == 4
+    assert all(f'printed("{name}"' in here and f"`{name}`" in listed for name in programs)
+
+
+def test_python_api() -> None:
+    said = printed("01_python_api.py")
+    text = module(textwrap.__file__)
+    begin = text.index("class TextWrapper:")
+    assert text[begin : begin + len("class TextWrapper:\n    ") + 60] in said
+    assert len(text.encode()) + len(module(string.__file__).encode()) == int(said.split()[1].replace(",", ""))
+    assert said.count("True") == 4
+    assert "False" not in said
+
+
+@pytest.mark.slow
+def test_build_and_recall(tmp_path: Path) -> None:
+    for source in (argparse.__file__, textwrap.__file__):
+        shutil.copy(source, tmp_path)
+    said = printed("02_build_and_recall.py", str(tmp_path), "--out", str(tmp_path / "two.memo"))
+    assert "100 of 100 tokens equal" in said
+    assert (tmp_path / "two.memo" / "manifest.json").is_file()
+
+
+def test_contamination() -> None:
+    lines = printed("03_contamination.py").splitlines()
+    assert next(line[:6] for line in lines if line[5:6] == "%") == "100.0%"
+    assert sum(line.startswith("  0.0%") for line in lines) == 2
+    copied = "Collapse and truncate the given text to fit in the given width"
+    assert copied in module(textwrap.__file__)
+    assert f"        held: {copied!r}" in lines
+    assert lines[-1].startswith("2 of 4 questions")
+
+
+def test_contamination_wants_both_arguments() -> None:
+    command = [sys.executable, str(EXAMPLES / "03_contamination.py"), "only.memo"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 2
+    assert "QUESTIONS.txt" in done.stderr
+
+
+@pytest.mark.slow
+def test_service_and_client() -> None:
+    said = printed("04_service_and_client.py")
+    text = module(textwrap.__file__)
+    begin = text.index("class TextWrapper:")
+    assert text[begin : begin + len("class TextWrapper:\n    ") + 60] in said
+    assert "of what it does not hold it says ''" in said
+    assert said.endswith("the service has ended\n")
