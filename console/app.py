@@ -1,8 +1,8 @@
 """The `memo-dist` program: commands, exit codes, errors in plain English.
 
-Covers: dispatch. Exit codes: 0 done, 2 usage or bad input, 1 failure, 75 stopped with a checkpoint, 130 interrupted, 141
-the output was closed. With --json an error is a JSON object too. Does not cover: what the errors of
-Python and the operating system mean (faults.py).
+Covers: dispatch. Exit codes: 0 done, 2 usage or bad input, 1 failure, 75 stopped with a checkpoint, 130 interrupted,
+141 the output was closed. With --json an error is a JSON object too. Does not cover: what the errors of Python and the
+operating system mean (faults.py).
 """
 
 import io
