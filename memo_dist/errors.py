@@ -4,28 +4,15 @@ Covers: names, built-in parents and command-line exit codes. Does not cover: the
 the fault is found (they name the thing, say what was expected and what to do); errors of HTTP (http/errors.py).
 """
 
-from typing import Any
-
 
 class MemoError(Exception):
     """Base of all errors raised on purpose. `exit_code` is what the command line returns: 2 bad input, 1 failure.
 
-    An error that is raised in another process, such as a shard's, arrives as it was: with its message and its notes,
-    however its constructor is called.
+    An error that is raised in another process, such as a shard's, arrives with its message and its notes: Python
+    pickles both, as long as a class keeps the constructor of exceptions, which takes the message.
     """
 
     exit_code = 2
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _restored, (type(self), self.args, dict(self.__dict__))
-
-
-def _restored(kind: type[MemoError], arguments: tuple[Any, ...], attributes: dict[str, Any]) -> MemoError:
-    """An error as it was pickled: by its arguments and attributes (`__notes__` is one), not by its constructor."""
-    error = kind.__new__(kind)
-    error.args = arguments
-    error.__dict__.update(attributes)
-    return error
 
 
 class ConfigError(MemoError, ValueError):
@@ -104,13 +91,4 @@ class FencedError(MemoError, RuntimeError):
 
 
 class MissingExtraError(MemoError, ImportError):
-    """Libraries that only extras of memo-dist install are absent.
-
-    Args:
-        modules: their names.
-        extras: what to install.
-    """
-
-    def __init__(self, modules: list[str], extras: list[str]) -> None:
-        are = "is not installed" if len(modules) == 1 else "are not installed"
-        super().__init__(f"{', '.join(modules)} {are}; run: pip install 'memo-dist[{','.join(extras)}]'")
+    """Libraries that only extras of memo-dist install are absent."""

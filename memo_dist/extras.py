@@ -47,7 +47,7 @@ def require(*modules: str) -> None:
     """
     absent = [module for module in modules if importlib.util.find_spec(module) is None]
     if absent:
-        raise MissingExtraError(absent, sorted({EXTRA_OF[module] for module in absent}))
+        raise _absent(absent, sorted({EXTRA_OF[module] for module in absent}))
 
 
 def missing_extra(error: BaseException) -> MissingExtraError | None:
@@ -57,4 +57,10 @@ def missing_extra(error: BaseException) -> MissingExtraError | None:
     if not isinstance(error, ModuleNotFoundError) or error.name is None:
         return None
     module = error.name.partition(".")[0]
-    return MissingExtraError([module], [EXTRA_OF[module]]) if module in EXTRA_OF else None
+    return _absent([module], [EXTRA_OF[module]]) if module in EXTRA_OF else None
+
+
+def _absent(modules: list[str], extras: list[str]) -> MissingExtraError:
+    """The error that names libraries and the line that installs them."""
+    are = "is not installed" if len(modules) == 1 else "are not installed"
+    return MissingExtraError(f"{', '.join(modules)} {are}; run: pip install 'memo-dist[{','.join(extras)}]'")
