@@ -25,12 +25,11 @@ from memo_dist.models.protocol import ShardRoom
 from memo_dist.recalling.options import RecallOptions, RecallSettings
 from memo_dist.recalling.recall import Continuation
 from memo_dist.recalling.session import Prompt, Session, require_askable
-from memo_dist.segments import Segment
+from memo_dist.segments import NO_TOKENS, Segment
 from memo_dist.shard import Applied, Shard, memory_digest
 from memo_dist.tokenizer import Tokenizer
 
 Prompts = list[Prompt] | list[str] | list[list[int]] | list[np.ndarray]
-_NOTHING = np.zeros(0, np.uint32)
 
 
 class Memory:
@@ -113,7 +112,7 @@ class Memory:
                 f"document {document_id!r} has token ids from {ids.min()} to {ids.max()}; "
                 f"the vocabulary is 0 to {self.config.vocab_size - 1}"
             )
-        return Segment(0, _NOTHING, ids.astype(np.uint32), True)
+        return Segment(0, NO_TOKENS, ids.astype(np.uint32), True)
 
     def merge(self, other: "Memory") -> None:
         """Add another memory to this one; `other` is not changed.

@@ -11,6 +11,7 @@ import numpy as np
 from memo_dist.config import MemoryConfig
 
 BEGIN = -1  # in a line: the symbol before a document's first token
+NO_TOKENS = np.zeros(0, np.uint32)  # the context of a segment that begins its document
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from dask.delayed import delayed
 from memo_dist.batches import BatchInfo, make_batch, read_batch
 from memo_dist.config import MemoryConfig
 from memo_dist.documents import DocumentRegistry, document_key, record_of
-from memo_dist.segments import Segment
+from memo_dist.segments import NO_TOKENS, Segment
 from memo_dist.tokenizer import Tokenizer
 from pipelines.formats import passages
 from pipelines.plan import CorpusOptions, CorpusPlan
@@ -24,7 +24,6 @@ from pipelines.reading import Passage, preceding_pieces
 from pipelines.release_memory import return_freed_memory
 from pipelines.units import Unit
 
-_NO_TOKENS = np.zeros(0, np.uint32)
 _TOGETHER = 4  # units tokenized at a time in one process
 
 
@@ -105,17 +104,17 @@ def _tokens(taken: list[Passage], tokenizer: Tokenizer | None) -> Iterator[np.nd
         if passage.ids is not None:
             yield passage.ids
         else:
-            yield np.concatenate([_NO_TOKENS, *[next(encoded) for _ in passage.pieces]])
+            yield np.concatenate([NO_TOKENS, *[next(encoded) for _ in passage.pieces]])
 
 
 def _context(passage: Passage, tokenizer: Tokenizer | None, length: int) -> np.ndarray:
     """The `length` tokens before a passage, from as many pieces before it as hold them."""
     if tokenizer is None:
-        return _NO_TOKENS
+        return NO_TOKENS
     count = 1
     while True:
         before = preceding_pieces(passage, count)
-        tokens = np.concatenate([_NO_TOKENS, *tokenizer.encode(before)])
+        tokens = np.concatenate([NO_TOKENS, *tokenizer.encode(before)])
         if len(tokens) >= length or len(before) < count:
             return tokens[max(0, len(tokens) - length) :]
         count *= 4

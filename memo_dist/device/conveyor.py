@@ -57,8 +57,8 @@ class Conveyor:
 
         Args:
             items: host arrays; the next one is taken before the one in work comes back.
-            back: is called with the number of an item and what became of it, a host array that is valid meanwhile, in
-                order; None if nothing has to come back.
+            back: called for each item, in order, with its number and the item as it was left on the device, a host
+                array that is valid only during the call; None if nothing has to come back.
         """
         if self._lanes is None:
             self._lanes = self._make_lanes(self._xp)

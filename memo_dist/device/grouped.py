@@ -17,14 +17,15 @@ import numpy as np
 
 from memo_dist.device.backend import Array, to_device
 
-_PIECE = 1 << 12  # rows of one bank at most: sums of so many signs are far below 2^15
+_PIECE = 1 << 12  # rows of one bank at most: sums of 4,096 signs are far below 2^15
 _ROWS = 1 << 16  # rows of one array, padding included: 64 MiB of float32 at d = 256
 _CELLS = 1 << 24  # cells of the banks of one array: 64 MiB of float32
 
 
 @dataclass(frozen=True)
 class Pieces:
-    """Rows first[i] .. first[i] + sizes[i] - 1 for bank number banks[i] of those asked about; all (p,) int64."""
+    """Piece i is rows first[i] .. first[i] + sizes[i] - 1; banks[i] is its bank's place among the banks that were asked
+    about. All are (p,) int64."""
 
     banks: np.ndarray
     first: np.ndarray

@@ -7,11 +7,10 @@ import numpy as np
 import pyarrow as pa
 
 from memo_dist.batches import BatchInfo, make_batch
-from memo_dist.segments import Segment
+from memo_dist.segments import NO_TOKENS, Segment
 
 SEQUENCES, LENGTH = 30, 1024
 DECOY_START, DECOY_LENGTH = 5, 4
-_NOTHING = np.zeros(0, np.uint32)
 
 
 def sequences_with_decoys(vocab_size: int, decoys: int, seed: int, *, iteration: int) -> np.ndarray:
@@ -28,7 +27,8 @@ def sequences_with_decoys(vocab_size: int, decoys: int, seed: int, *, iteration:
 def sequence_segments(tokens: np.ndarray, iteration: int) -> list[tuple[str, Segment]]:
     """One document a sequence, without "end of document", which the published runs do not memorize."""
     return [
-        (f"batch {iteration} sequence {row}", Segment(0, _NOTHING, line, ends=False)) for row, line in enumerate(tokens)
+        (f"batch {iteration} sequence {row}", Segment(0, NO_TOKENS, line, ends=False))
+        for row, line in enumerate(tokens)
     ]
 
 

@@ -16,7 +16,7 @@ from memo_dist.errors import StorageError
 
 @contextmanager
 def temporary_directory(prefix: str) -> Iterator[Path]:
-    """Where the system keeps such; removed at the end.
+    """A directory where the system keeps temporary files; removed at the end.
 
     Raises:
         StorageError: there is none, or it is full; TMPDIR names another.

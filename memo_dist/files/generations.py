@@ -4,7 +4,7 @@ Covers: replacing a memory's generation, `undo`. Does not cover: making the new 
 (staging.py).
 
 A memory has a manifest and, from its first change on, the manifest before it, `manifest.previous.json`. Shard files of
-both are kept and never changed; those of older ones are removed once the new manifest is durable. Replacing the
+both are kept and never changed; files of older generations are removed once the new manifest is durable. Replacing the
 manifest by rename is the change: before it the old memory is whole, after it the new one.
 """
 

@@ -1,6 +1,7 @@
 """Bit planes: products of packed signs with cells of few bits, by counting bits.
 
-Covers: NumPy arrays. Does not cover: making planes, and the plain form that this must equal (planes.py, one folder up).
+Covers: NumPy arrays. Does not cover: making planes (models/text/bit_planes.py), and the plain form that this
+must equal (tests/reference.py).
 """
 
 import numpy as np

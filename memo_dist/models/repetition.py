@@ -33,14 +33,14 @@ class Repetition:
     contexts: tuple[tuple[float, ...], ...]
 
     def associations(self, tokens: int) -> float:
-        """Distinct associations that `tokens` tokens of such text give."""
+        """Distinct associations that `tokens` tokens of this kind of text give."""
         more = tokens / self.tokens
         return float(
             sum(tokens * min(1.0, a * more ** (b - 1)) for a, b in zip(self.distinct, self.growth, strict=True))
         )
 
     def following(self, tokens: int) -> np.ndarray:
-        """(classes, L): tokens that follow each window, in `tokens` tokens of such text; not rising, 1 or more."""
+        """(classes, L): tokens that follow each window in a text of `tokens` tokens; not rising, 1 or more."""
         counts = self._table[:, 2:] * (tokens / self.tokens) ** np.array(self.spread)
         return np.asarray(np.maximum(1.0, np.minimum.accumulate(counts, axis=1)))
 

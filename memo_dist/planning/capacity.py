@@ -34,7 +34,7 @@ def predicted_recall(config: MemoryConfig, text: TextSize, associations: float, 
 
     Args:
         text: what was memorized.
-        associations: held; distinct ones where the model counts those.
+        associations: held; distinct ones where the model tells them apart.
         noise: what few bits a cell add, bit_planes.noise_factor.
     """
     return model_of(config).predicted_recall(config, text, associations, noise=noise)

@@ -162,7 +162,7 @@ def _seconds(plan: MemoryPlan, machines: Machines, rates: Rates, *, train: bool)
 
 
 def unit_bytes(tokens: int) -> int:
-    """Text of a unit of a corpus of so many tokens."""
+    """Bytes of text in a unit of a corpus of `tokens` tokens."""
     return min(_UNIT_BYTES, max(_MIN_UNIT_BYTES, tokens * _TEXT_BYTES // _UNITS))
 
 

@@ -16,7 +16,8 @@ class Rates:
     """One machine's rates on text, preset text. "All cores" are as many processes at once; "one core" is one alone.
 
     Attributes:
-        cores: processes that memorized, one a processor or GPU. readers: that tokenized, one a processor.
+        cores: processes that memorized, one for each processor or GPU. readers: processes that tokenized, one for each
+            processor.
         device: "cpu" or "gpu", where banks were.
         tokens, documents, vocab_size, banks: of the text and memory measured with.
         gemm_gflops: float32 matrix product of 4096 x 4096, all cores (or the GPU).
@@ -32,7 +33,7 @@ class Rates:
             counted.
         ledger_bytes_per_association: in memory and on disk.
         recall_queries_per_s: next tokens asked with whole contexts, in batches of 1,024, all cores.
-        recall: share of those that were right.
+        recall: share of the answers to these queries that were right.
         disk_write_bytes_per_s: memory files written, with checksums and fsync, all cores.
         disk_read_bytes_per_s: memory files read from disk and checked, one core.
         build_overhead_s: a whole build of a text of next to nothing: starting and stopping Ray, shards and workers;

@@ -15,14 +15,13 @@ from memo_dist.config import MemoryConfig
 from memo_dist.models.repetition import Repetition, unrepeated
 from memo_dist.models.text.associations import associate
 from memo_dist.models.text.encoder import HashedEncoder
-from memo_dist.segments import Segment
+from memo_dist.segments import NO_TOKENS, Segment
 
 SAMPLE_TOKENS = 1_500_000  # that a build looks at: about a second and a half
 _CONTEXTS = 3000  # positions whose windows are looked at
 _NAMES = 200_000  # distinct associations a layer that are counted; of more, a part
 _PART = 4
 _STEP = 2.0  # contexts whose counts differ by less than this factor are one class
-_NOTHING = np.zeros(0, np.uint32)
 
 
 #: Linux's documentation, 3.0 million tokens of a BPE of 32,000, h = 4, L = 3: what `plan` takes for a text not shown.
@@ -53,11 +52,11 @@ def measure_repetition(pieces: list[np.ndarray], config: MemoryConfig, limit: in
     Args:
         pieces: token ids of documents or long pieces of them, from all over the text.
         config: of the preset text; its windows.
-        limit: look at about so many tokens.
+        limit: about how many tokens to look at; None: all.
     """
     if limit is not None:
         pieces = pieces[:: 1 + sum(map(len, pieces)) // limit]
-    segments = [Segment(0, _NOTHING, piece.astype(np.uint32), True) for piece in pieces if len(piece)]
+    segments = [Segment(0, NO_TOKENS, piece.astype(np.uint32), True) for piece in pieces if len(piece)]
     part = segments[::_PART]
     tokens, less = (sum(len(s.tokens) for s in some) for some in (segments, part))
     if not tokens:

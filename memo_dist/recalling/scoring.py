@@ -10,10 +10,9 @@ import numpy as np
 
 from memo_dist.models.candidates import Alternative
 from memo_dist.recalling.lookup import Lookup
-from memo_dist.segments import Segment
+from memo_dist.segments import NO_TOKENS, Segment
 
 _ASK = 1024  # positions read at a time
-_NOTHING = np.zeros(0, np.uint32)
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ def score_tokens(lookup: Lookup, tokens: np.ndarray, top_k: int) -> list[ScoredT
     given = np.asarray(tokens, np.uint32)
     scored = [ScoredToken(int(token), None, []) for token in given[:shortest]]
     place = 0
-    for cues, targets in cleanup.encoder.targets([Segment(0, _NOTHING, given, False)]):
+    for cues, targets in cleanup.encoder.targets([Segment(0, NO_TOKENS, given, False)]):
         first, place = max(shortest - place, 0), place + len(targets)  # padding would say that a document begins here
         for start in range(first, len(targets), _ASK):
             asked, following = cues[start : start + _ASK], targets[start : start + _ASK].astype(np.int64)

@@ -19,12 +19,11 @@ import numpy as np
 from memo_dist.errors import ConfigError, PromptError
 from memo_dist.recalling.lookup import Lookup
 from memo_dist.recalling.options import DEFAULTS
-from memo_dist.segments import Segment
+from memo_dist.segments import NO_TOKENS, Segment
 from memo_dist.tokenizer import Tokenizer
 
 DEFAULT_LEAST = 16  # tokens
 _GOES_ON = 0.998  # a passage, at the next token
-_NOTHING = np.zeros(0, np.uint32)
 _ASK = 4096  # positions read at a time
 
 
@@ -150,7 +149,7 @@ def _evidence(lookup: Lookup, tokens: np.ndarray) -> np.ndarray:
     """(n, L) log-likelihood ratios; 0 for windows that reach before the text."""
     cleanup = lookup.telling
     parts = [np.zeros((0, lookup.config.num_layers))]
-    for cues, targets in cleanup.encoder.targets([Segment(0, _NOTHING, tokens, False)]):
+    for cues, targets in cleanup.encoder.targets([Segment(0, NO_TOKENS, tokens, False)]):
         for first in range(0, len(targets), _ASK):
             asked, following = cues[first : first + _ASK], targets[first : first + _ASK]
             whole = asked.filled.copy()

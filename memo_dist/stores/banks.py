@@ -3,10 +3,10 @@
 Covers: in the array library's own memory; in host memory behind a GPU; in a scratch file behind either. Does not cover:
 what is added to them (models/text/banks.py), durable files (files/shard_writer.py).
 
-Banks are visited in groups, which come here and are taken back one after the other; behind a GPU the next group is on
-its way up, and the one before on its way down, while one is worked on (conveyor.py). Whoever visits does so
-in rising order, so a file is read and written from front to back. Files are read and written, not mapped: pages of a
-map would count as the process's memory.
+Banks are visited in groups, one group after the other. Behind a GPU the next group is uploaded and the last one is
+downloaded while the group between them is worked on (device/conveyor.py). Groups are visited in rising order of banks,
+so a file is read and written from front to back. Files are read and written, not mapped: pages of a map would count as
+the process's memory.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -56,16 +56,22 @@ def bank_store(
     scratch: Path | None = None,
     device_room: float | None = None,
 ) -> BankStore:
-    """A file's in the directory `scratch`; without one in memory, a GPU's own if they fit it.
+    """Empty banks: in a file if `scratch` is given; else in memory, on the GPU if they fit there.
 
     Args:
+        shape: (banks, rows, columns).
+        cell_type: the NumPy type of a cell.
+        xp: numpy or cupy.
+        scratch: the directory for the file.
         device_room: bytes that the banks may take of the GPU; None leaves it a third of what is free to work in.
     """
     if scratch is not None:
         return FileBanks(scratch, shape, cell_type, xp=xp)
     size = int(np.prod(shape)) * np.dtype(cell_type).itemsize
     room = room_on_device(xp) if device_room is None else device_room
-    return (ResidentBanks if size <= room else HostBanks)(shape, cell_type, xp)
+    if size <= room:
+        return ResidentBanks(shape, cell_type, xp)
+    return HostBanks(shape, cell_type, xp)
 
 
 def _conveyed(

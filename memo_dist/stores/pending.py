@@ -19,7 +19,7 @@ from memo_dist.models.text.associations import Associations
 from memo_dist.stores.scratch import ScratchFile
 
 ROW = 12  # bytes of an association: name 8, token 4
-_SIGNS = (1, -1)  # what is memorized goes before what is forgotten, so a forget of the same lot finds it
+_SIGNS = (1, -1)  # what is memorized goes before what is forgotten, so forgetting finds what the same batch memorized
 
 
 class PendingStore(Protocol):
@@ -43,7 +43,7 @@ class ResidentPending:
     """In the array library's memory.
 
     Args:
-        limit: full at so many.
+        limit: the number of associations at which the store is full.
     """
 
     def __init__(self, limit: int, xp: ModuleType = np) -> None:
@@ -74,8 +74,8 @@ class FilePending:
     Args:
         directory: of the scratch file.
         edges: the smallest name of every part but the first, rising.
-        piece: hand out at most so many at a time.
-        limit: full at so many: each taking visits every bank, so it pays to wait.
+        piece: the most associations that are handed out at a time.
+        limit: the number of associations at which the store is full. Each taking visits every bank, so it pays to wait.
 
     Raises:
         StorageError: the disk is full, or not to be written.

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from memo_dist.errors import InputError
+from memo_dist.segments import NO_TOKENS
 from pipelines.formats.parquet import ParquetFormat, row_groups
 from pipelines.formats.protocol import ByRows, Measured
 from pipelines.reading import Passage, Reading, row_id
@@ -24,7 +25,6 @@ from pipelines.units import Span
 COLUMNS = ("tokens", "input_ids")
 _TOKEN_BYTES = 4
 _LARGEST = 2**31 - 1
-_NO_IDS = np.zeros(0, np.uint32)
 
 
 class TokenIdsFormat(ByRows):
@@ -72,7 +72,7 @@ class TokenIdsFormat(ByRows):
         for lists in _lists(source, span.start, span.stop, id_key=reading.id_key):
             _highest_id(source, lists.field("tokens"), row)
             for value, tokens in zip(lists.field("id").to_pylist(), lists.field("tokens"), strict=True):
-                ids = tokens.values.to_numpy(zero_copy_only=False).astype(np.int64) if tokens.is_valid else _NO_IDS
+                ids = tokens.values.to_numpy(zero_copy_only=False).astype(np.int64) if tokens.is_valid else NO_TOKENS
                 if len(ids):
                     reading.content.update(ids.tobytes())
                     reading.consumed += _TOKEN_BYTES * len(ids)

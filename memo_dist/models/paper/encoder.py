@@ -76,7 +76,7 @@ class ProjectedEncoder:
             self._readout.append(weights)
 
     def query(self, contexts: list[np.ndarray], at_start: bool | np.ndarray = False) -> Cues:
-        """The cue after each context; see protocol.Encoder."""
+        """The cue after each context; see models.cues.Encoder."""
         line, known = query_lines(contexts, self.config)
         filled = filled_windows(known, self.config, at_start)
         step = max(1, ENCODED_AT_ONCE // line.shape[1])

@@ -91,9 +91,10 @@ class BankRange:
         if not self._compiled:
             self._multiply(associations, bounds, banks=np.flatnonzero(np.diff(bounds)), sign=sign)
             return
-        full = self.loads > CELL_LIMIT
-        self._tabulate(associations, bounds, left_out=full, sign=sign)
-        self._multiply(associations, bounds, banks=np.flatnonzero(full & (np.diff(bounds) > 0)), sign=sign)
+        # the kernel checks no cell, so banks whose cells may leave int16 go the checked way
+        unsafe = self.loads > CELL_LIMIT
+        self._tabulate(associations, bounds, left_out=unsafe, sign=sign)
+        self._multiply(associations, bounds, banks=np.flatnonzero(unsafe & (np.diff(bounds) > 0)), sign=sign)
 
     def _codes(self, hashes: Array, tokens: Array) -> tuple[Array, Array]:
         """Packed keys and masked values, (n, d / 64)."""
@@ -101,7 +102,7 @@ class BankRange:
         return key_words(hashes, dim), mask_words(hashes, dim) ^ self._values[tokens]
 
     def _tabulate(self, associations: Associations, bounds: np.ndarray, *, left_out: np.ndarray, sign: int) -> None:
-        """Add to one bank after the other by what is compiled for the CPU."""
+        """Add to one bank after the other by the CPU's kernel, but not to banks `left_out` (len(banks),) bool."""
         from memo_dist.kernels.banks import add_products
         from memo_dist.kernels.hashes import association_codes
 
@@ -123,10 +124,9 @@ class BankRange:
             group = np.asarray(visited)
             for piece in pieces(bounds[group], bounds[group + 1], dim * dim):
                 rows, inside = piece.rows(xp)
-                keys, values = (
-                    signs(words).reshape(*rows.shape, dim)
-                    for words in self._codes(hashes[rows.ravel()], tokens[rows.ravel()])
-                )
+                key_codes, value_codes = self._codes(hashes[rows.ravel()], tokens[rows.ravel()])
+                keys = signs(key_codes).reshape(*rows.shape, dim)
+                values = signs(value_codes).reshape(*rows.shape, dim)
                 keys *= inside[:, :, None]
                 product = xp.matmul(keys.transpose(0, 2, 1), values).astype(xp.int16)
                 self._accumulate(cells, rows=piece.banks, banks=group[piece.banks], change=sign * product)
@@ -199,7 +199,8 @@ def exact_product(keys: Array, cells: Array, largest: int) -> Array:
     xp = namespace(cells)
     if largest <= 1 << 11:
         return xp.matmul(keys, cells.astype(xp.float32)).astype(xp.int32)
-    high, low = (xp.matmul(keys, part.astype(xp.float32)).astype(xp.int32) for part in (cells >> 8, cells & 255))
+    high = xp.matmul(keys, (cells >> 8).astype(xp.float32)).astype(xp.int32)
+    low = xp.matmul(keys, (cells & 255).astype(xp.float32)).astype(xp.int32)
     return high * 256 + low
 
 

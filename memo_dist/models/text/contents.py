@@ -2,9 +2,9 @@
 
 Covers: buffering, keeping ledger and matrices in step. Does not cover: batches and documents (shard.py).
 
-Associations wait (stores/pending.py), are sorted once enough do, merged into the ledger, and only those that became
-held (or ceased to be) reach the matrices, in bank order. State is a function of the set of associations, not of their
-order.
+Associations wait (stores/pending.py) until enough of them do, are sorted and merged into the ledger; only the
+associations that became held, or ceased to be held, reach the matrices, in bank order. State is a function of the set
+of associations, not of their order.
 """
 
 from collections.abc import Iterator
@@ -154,8 +154,8 @@ class HashedContents:
         self.flush()
         digests = np.empty((len(self.banks), 2, 16), np.uint8)
         for row, bank in enumerate(self.banks):
-            low, high = (bank_edge(edge, self.config.num_banks) for edge in (bank, bank + 1))
-            held = self.ledger.between(low, high)
+            edges = bank_edge(bank, self.config.num_banks), bank_edge(bank + 1, self.config.num_banks)
+            held = self.ledger.between(*edges)
             digests[row, 0] = array_digest(self.matrices.store.read(row, row + 1))
             digests[row, 1] = array_digest(held.names, held.tokens, held.counts)
         return digests

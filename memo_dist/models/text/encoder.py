@@ -25,7 +25,7 @@ _CHUNK = 1 << 18  # positions hashed at a time: temporaries stay near the caches
 
 
 class HashedEncoder:
-    """Encoder of the preset `text`; holds only the config and 12 multipliers.
+    """Encoder of the preset `text`; holds only the config and h multipliers for each layer.
 
     Args:
         config: the memory's definition.
@@ -97,7 +97,7 @@ class HashedEncoder:
         config, seed = self.config, self.config.seed
         room = config.num_layers * len(line) + 1
         names, tokens = np.empty(room, np.uint64), np.empty(room, np.uint32)
-        low, high = (bank_edge(edge, config.num_banks) for edge in (banks.start, banks.stop))
+        low, high = bank_edge(banks.start, config.num_banks), bank_edge(banks.stop, config.num_banks)
         words = (np.uint64(word) for word in (symbol_offset(seed), begin_symbol(seed), TOKEN_SALT, low, high - 1))
         found = window_associations(line, known, np.array(self._multipliers, np.uint64), *words, names, tokens)
         return Associations(names[:found].copy(), tokens[:found].copy())
@@ -141,7 +141,7 @@ class HashedEncoder:
         return xp.where(line < 0, xp.uint64(begin_symbol(self.config.seed)), symbols)
 
     def query(self, contexts: list[np.ndarray], at_start: bool | np.ndarray = False) -> Cues:
-        """The cue after each context; see protocol.Encoder."""
+        """The cue after each context; see models.cues.Encoder."""
         line, known = query_lines(contexts, self.config)
         symbols = self._symbols(to_device(line.ravel(), self.xp))
         ends = to_device(np.arange(1, len(contexts) + 1) * line.shape[1], self.xp)

@@ -8,9 +8,9 @@ other N - n_l associations, whose keys are independent, and the n_l values that 
 follows a long window follows the short ones too, so the second kind is common to layers. On the scores z_l of a token
 that follows none of the windows the covariance is, in units of the signal,
     K_ll = e_l = (f N - n_l) / d^2 + n_l / d,    K_lk = n_max(l,k) / d,
-and K - 1 / d on those of a token that follows them all; f is 1, or what few bits a cell add (planes.noise_factor). The
-energy of a read, which cleanup takes for e_l, varies as a chi-square of d degrees of freedom over d. Cleanup ranks by
-the log-odds of models/text/cleanup.py, with evidence E_k = sum_{l<k} (z_l - 1/2) / e_l:
+and K - 1 / d on those of a token that follows them all; f is 1, or what few bits a cell add (bit_planes.py,
+noise_factor). The energy of a read, which cleanup takes for e_l, varies as a chi-square of d degrees of freedom over d.
+Cleanup ranks by the log-odds of models/text/cleanup.py, with evidence E_k = sum_{l<k} (z_l - 1/2) / e_l:
     R = E_m - log(V + sum_{k<m} exp(E_k)).
 The token is first if its R is above those of
 - V tokens that follow no window: E_m is normal with mean -sum 1 / 2 e_l and variance sum K_lk / (e_l e_k), in which the

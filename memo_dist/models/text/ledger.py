@@ -22,7 +22,7 @@ from memo_dist.models.text.associations import Associations
 from memo_dist.stores.parts import PartStore, ResidentParts
 
 _MAX_COUNT = 2**32 - 1
-_UNUSED = 16  # at most one in so many places of a part is left empty, to save a copy
+_UNUSED = 16  # at most one place in 16 of a part is left empty, to save a copy
 _HELD = 1 << 40  # added to the counts of what is held already, so that one sum tells old from new
 
 
@@ -117,7 +117,7 @@ class Ledger:
         pieces = []
         for index in range(bisect_right(self._edges, low), bisect_left(self._edges, high) + 1):
             part = Entries(*self._store.read(index))
-            start, stop = (_position(part.names, edge) for edge in (low, high))
+            start, stop = _position(part.names, low), _position(part.names, high)
             if start < stop:
                 pieces.append(part.slice(start, stop))
         if len(pieces) == 1:

@@ -63,8 +63,9 @@ def test_sequences_are_named_by_seed_iteration_and_decoys() -> None:
     first = sequences_with_decoys(300, 3, 1, iteration=2)
     assert first.max() == 299
     assert np.array_equal(first, sequences_with_decoys(300, 3, 1, iteration=2))
-    for other in ((300, 3, 2, 2), (300, 3, 1, 3), (300, 4, 1, 2)):
-        assert np.mean(first == sequences_with_decoys(*other)) < 0.05
+    for decoys, seed, iteration in ((3, 2, 2), (3, 1, 3), (4, 1, 2)):
+        other = sequences_with_decoys(300, decoys, seed, iteration=iteration)
+        assert np.mean(first == other) < 0.05
 
 
 def test_segments_are_sequences_and_pairs_and_have_no_end() -> None:
@@ -161,8 +162,8 @@ def test_capacity_is_the_thousand_at_which_recall_falls(monkeypatch: pytest.Monk
     asked: dict[int, float] = {}
     measure = capacity._recall
 
-    def kept(config: MemoryConfig, windows: np.ndarray, following: np.ndarray, scored: int) -> float:
-        asked[len(windows)] = measure(config, windows, following, scored)
+    def kept(config: MemoryConfig, windows: np.ndarray, *, following: np.ndarray, scored: int) -> float:
+        asked[len(windows)] = measure(config, windows, following=following, scored=scored)
         return asked[len(windows)]
 
     monkeypatch.setattr(capacity, "_recall", kept)
