@@ -16,13 +16,15 @@ import ray
 from ray.exceptions import (
     NodeDiedError,
     ObjectLostError,
+    OutOfMemoryError,
     RayActorError,
+    RayError,
     RaySystemError,
     RayTaskError,
     WorkerCrashedError,
 )
 
-from memo_dist.errors import ClusterError, ConfigError, MemoError
+from memo_dist.errors import BudgetError, ClusterError, ConfigError, MemoError
 from memo_dist.planning.processes import STORE_BYTES
 
 _SHARE = 0.85
@@ -55,7 +57,7 @@ def ray_session(address: str | None, workers: int = 1, store_bytes: int = STORE_
             )
         else:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (ConnectionError, ValueError, RuntimeError, SystemExit) as error:  # Ray exits where no cluster answers
         raise ConfigError(f"no Ray cluster at {address or 'this machine'}: {error}") from error
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, handler)  # ray.init puts its own in place
@@ -68,20 +70,30 @@ def ray_session(address: str | None, workers: int = 1, store_bytes: int = STORE_
 
 @contextmanager
 def unwrapped() -> Iterator[None]:
-    """Raise what remote code raised instead of Ray's wrapping of it."""
+    """Raise what remote code raised instead of Ray's wrapping of it; a fault of this program keeps the wrapping.
+
+    Raises:
+        ClusterError: a process or a node was lost. BudgetError: Ray ended a process that took too much memory.
+    """
     try:
         yield
     except RayTaskError as error:
         cause: object = error
         while isinstance(cause, RayTaskError):
             cause = cause.cause
-        if isinstance(cause, MemoError):
+        if isinstance(cause, MemoError | OSError | MemoryError | UnicodeError):  # not this program's fault
             raise cause from None
         raise
     except RayActorError as error:
         raise ClusterError(f"a shard's process died: {error}. Nothing was published; run the command again") from error
+    except OutOfMemoryError as error:
+        raise BudgetError(
+            f"the memory of a machine is used up: {error}. Give a smaller --memory-budget, or end other programs"
+        ) from error
     except (ObjectLostError, WorkerCrashedError, NodeDiedError, RaySystemError) as error:
         raise ClusterError(f"a node was lost: {error}. Nothing was published; run the command again") from error
+    except RayError as error:
+        raise ClusterError(f"the cluster failed: {error}. Nothing was published; run the command again") from error
 
 
 def memory_budget(asked: int | None) -> int:

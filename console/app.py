@@ -1,12 +1,16 @@
 """The `memo-dist` program: commands, exit codes, errors in plain English.
 
-Covers: dispatch. Exit codes: 0 done, 2 usage or bad input, 1 failure, 75 stopped with a checkpoint, 130 interrupted.
-With --json an error is a JSON object too.
+Covers: dispatch. Exit codes: 0 done, 2 usage or bad input, 1 failure, 75 stopped as asked and to be continued, 130
+interrupted, 141 the output was closed. With --json an error is a JSON object too. Does not cover: what the errors of
+Python and the operating system mean (faults.py).
 """
 
+import io
+import os
 import signal
 import sys
 import traceback
+from contextlib import suppress
 
 import typer
 
@@ -25,10 +29,11 @@ from console import (
     trace,
     verify,
 )
+from console.faults import named
 from console.flags import Invocation
 from console.output import print_json
-from memo_dist.errors import MemoError
-from memo_dist.extras import missing_extra
+
+OUTPUT_CLOSED = 141  # as a shell tells of a program that SIGPIPE ended
 
 
 def make_app() -> typer.Typer:
@@ -69,37 +74,63 @@ def make_app() -> typer.Typer:
 def main(arguments: list[str] | None = None) -> int:
     """Run the program; returns its exit code."""
     words = sys.argv[1:] if arguments is None else arguments
-    command = typer.main.get_command(make_app())
     invocation = Invocation(as_json="--json" in words)
     try:
-        result = command.main(args=words, prog_name="memo-dist", standalone_mode=False, obj=invocation)
-        return result if isinstance(result, int) else 0
+        # not `command.main`, which keeps Ctrl-C and closed pipes to itself, with their notes
+        command = typer.main.get_command(make_app())
+        with command.make_context("memo-dist", list(words), obj=invocation) as context:
+            command.invoke(context)
+        sys.stdout.flush()
+    except typer.Exit as done:  # --help
+        return done.exit_code
+    except BrokenPipeError:
+        return _output_closed()
     except Exception as error:  # the outermost place: everything becomes a message and an exit code
         return _report(error, invocation.as_json)
     except (KeyboardInterrupt, SystemExit) as error:  # Ray's own SIGTERM handler exits
         notes = " ".join(getattr(error, "__notes__", []))
-        print(f"memo-dist: interrupted. {notes}", file=sys.stderr)
+        print(f"memo-dist: interrupted. {notes}".rstrip(), file=sys.stderr)
         return 130
+    return 0
 
 
 def _report(error: Exception, as_json: bool) -> int:
-    error = missing_extra(error) or error  # commands import the libraries of an extra when they run
     code, message = 1, f"unexpected {type(error).__name__}: {error}"
-    if isinstance(error, MemoError):
-        said: list[str] = [str(error), *getattr(error, "__notes__", [])]
-        code, message = error.exit_code, " ".join([*(part.rstrip(".") + "." for part in said[:-1]), said[-1]])
+    if known := named(error):
+        said: list[str] = [str(known), *getattr(known, "__notes__", [])]
+        code, message = known.exit_code, " ".join([*(part.rstrip(".") + "." for part in said[:-1]), said[-1]])
     elif hasattr(error, "format_message"):  # click's and typer's usage errors
         code, message = 2, error.format_message()
     else:
         traceback.print_exception(error, file=sys.stderr)
     if as_json:
-        print_json({"error": message, "exit_code": code})
+        try:
+            print_json({"error": message, "exit_code": code})
+        except OSError:  # it may be stdout that failed; the message goes to stderr
+            _discard_stdout()
     if message:  # no arguments: the help was printed
         print(f"memo-dist: {message}", file=sys.stderr)
     return code
 
 
+def _output_closed() -> int:
+    """Whoever read stdout wants no more of it, as `head`: end without a word, as other programs do."""
+    _discard_stdout()
+    return OUTPUT_CLOSED
+
+
+def _discard_stdout() -> None:
+    """Let what is still in Python's buffer go nowhere, so that the interpreter can end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    with suppress(OSError, ValueError):  # a stream without a file, as in tests
+        os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
 def entry() -> None:
     """The console script. SIGTERM ends it as Ctrl-C does, so nothing half-written stays."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a character shows its number
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(main())

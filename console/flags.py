@@ -48,7 +48,7 @@ def read_config(context: typer.Context, value: str | None) -> None:
     try:
         with open(value, encoding="utf-8") as handle:
             settings = yaml.safe_load(handle) or {}
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:  # ValueError: not UTF-8, or no path
         raise InputError(f"--config {value} cannot be read: {error}") from error
     if not isinstance(settings, dict):
         raise InputError(f"--config {value} is not a table of flags, such as 'target-recall: 0.99'")

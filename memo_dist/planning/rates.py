@@ -81,7 +81,7 @@ def read_rates(path: Path) -> Rates:
                 raise ValueError(f"{name} is {value!r}, not a number above 0")
     except OSError as error:
         raise InputError(f"--rates {path} cannot be read: {error}") from error
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         reason = f"it has no {error}" if isinstance(error, KeyError) else f"it is no JSON object of rates: {error}"
         raise InputError(
             f"--rates {path} is not what `memo-dist bench --json` prints: {reason}. Make a file of rates with: "

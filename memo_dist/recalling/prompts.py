@@ -62,7 +62,7 @@ def _line(line: str, number: int, path: Path) -> PromptRow:
     where = f"{path} line {number}"
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PromptError(f"{where} is not JSON: {error}") from error
     return _prompt(row, number, where)
 
