@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
-from memo_dist.config import MemoryConfig
 from memo_dist.device.backend import array_module
 from memo_dist.files.manifest import ShardRecord
 from memo_dist.files.opened import open_memory
 from memo_dist.files.shard_writer import write_shard
+from memo_dist.memory_config import MemoryConfig
 from memo_dist.models.protocol import ShardRoom
 from memo_dist.shard import Applied, Shard
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from cluster.actor import peak_resident_bytes
 from cluster.clock import Clock
+from cluster.memory_watch import MemoryWatch
 from cluster.prepare import BuildOptions, prepare
 from cluster.ray_session import memory_budget, ray_session
 from cluster.run import Run
+from cluster.run_state import Progress
 from cluster.signals import stop_on_sigterm
-from cluster.state import Progress
-from cluster.watch import MemoryWatch
 from cluster.workspace import Workspace, kept_or_removed, require_disk, unfinished_statement
 from memo_dist.device.backend import array_module
 from memo_dist.files.staging import refuse_existing

@@ -24,8 +24,8 @@ from cluster.prepare import Prepared, plan_for
 from cluster.ray_session import memory_budget, ray_session
 from cluster.resources import Resources
 from cluster.run import Run, Task
+from cluster.run_state import Progress
 from cluster.signals import stop_on_sigterm
-from cluster.state import Progress
 from cluster.statement import ChangeStatement, CorpusStamp, require_same
 from cluster.workspace import Workspace, kept_or_removed, require_disk, unfinished_statement, workspace_path
 from memo_dist.documents import document_key

@@ -23,11 +23,11 @@ from cluster.resources import Resources
 from cluster.run import write_shards
 from cluster.statement import CombineStatement
 from cluster.workspace import Workspace, kept_or_removed
-from memo_dist.config import MemoryConfig
 from memo_dist.errors import ConfigError
 from memo_dist.files.manifest import TOKENIZER_FILE, Manifest
 from memo_dist.files.opened import open_memory
 from memo_dist.files.staging import refuse_existing
+from memo_dist.memory_config import MemoryConfig
 from memo_dist.models import model_of
 from memo_dist.models.repetition import TextSize
 from memo_dist.planning.memory_plan import MemoryPlan, fit_plan, require_budget

@@ -12,9 +12,9 @@ from cluster.ray_session import local_cpus, memory_budget
 from cluster.resources import Resources
 from cluster.statement import BuildStatement, ChangeStatement, CorpusStamp, require_same
 from cluster.workspace import workspace_path
-from memo_dist.config import MemoryConfig
 from memo_dist.errors import ConfigError
 from memo_dist.files.manifest import TOKENIZER_FILE
+from memo_dist.memory_config import MemoryConfig
 from memo_dist.models import model_named
 from memo_dist.models.protocol import AskedShape
 from memo_dist.models.repetition import Repetition, TextSize

@@ -15,8 +15,8 @@ import ray
 
 from cluster.placement import Placed, place_shards, wait_until_ready
 from cluster.ray_session import local_cpus, ray_session
-from memo_dist.config import MemoryConfig
 from memo_dist.files.manifest import Manifest
+from memo_dist.memory_config import MemoryConfig
 from memo_dist.models import model_of
 from memo_dist.models.repetition import TextSize
 from memo_dist.planning.memory_plan import plan_memory

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 import ray
 from ray.exceptions import RayActorError
 
+from cluster.losses import IN_A_ROW, Losses
 from cluster.ray_session import local_cpus, ray_session
 from cluster.recall_actor import SCHEMA, RecallActor
 from cluster.statement import require_same
@@ -36,7 +37,6 @@ from memo_dist.recalling.prompts import PromptRow, read_prompts
 
 CHUNK = 512  # prompts of a part
 _STATEMENT = "recall.json"
-_LOSSES = 3  # lost actors without a part in between, after which a job gives up
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,8 @@ class _Job:
         self._count, self._on_progress = count, on_progress
         self._actors: list[Any] = []
         self._waiting: dict[Any, tuple[int, list[PromptRow], int]] = {}  # answer -> part, its prompts, actor
-        self._answered = self._losses = 0
+        self._answered = 0
+        self._losses, self._progressed = Losses(IN_A_ROW * 2 * count), True  # an actor is lost with two chunks
 
     def run(self, chunks: Iterator[list[PromptRow]]) -> int:
         """Write every part that is not there; returns how many there are."""
@@ -159,13 +160,13 @@ class _Job:
             self._ask(index, chunk, actor)
             return
         _write_part(table, part_path(self._place, index))
-        self._losses = 0
+        self._progressed = True
         self._count_answers(len(chunk))
 
     def _replace(self, actor: int, remote: Any, error: RayActorError) -> None:
         """A new actor in the place of a lost one; what the lost one was asked comes back as lost, too."""
-        self._losses += 1
-        if self._losses > _LOSSES * 2 * self._count:
+        goes_on, self._progressed = self._losses.add(progressed=self._progressed), False
+        if not goes_on:
             raise ClusterError(f"actors die again and again: {error}. The parts that are done are kept") from error
         self._actors[actor] = remote.remote(self._memory, self._options)
 

@@ -1,7 +1,7 @@
 """Run: the work of a build or a change, attempt by attempt, from the last checkpoint to the end.
 
 Covers: what talks to Ray: shards, the feed, checkpoints, starting again after a lost process or node. Does not cover:
-how far the run is and when it gives up (state.py), the directory (workspace.py), one unit's way to the shards
+how far the run is and when it gives up (run_state.py), the directory (workspace.py), one unit's way to the shards
 (feed.py).
 """
 
@@ -19,8 +19,8 @@ from cluster.placement import Placed, device_for, place_shards, release, wait_un
 from cluster.prepare import Prepared
 from cluster.ray_session import unwrapped
 from cluster.resources import Resources
+from cluster.run_state import Held, Progress, RunState
 from cluster.signals import StopRequest
-from cluster.state import Held, Progress, RunState
 from cluster.workspace import Workspace
 from memo_dist.errors import ClusterError, DamagedMemoryError, NoRoomError, StoppedError
 from memo_dist.files.journal import TEXT_ENTRIES, TextEntry, now

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from memo_dist.config import MemoryConfig
 from memo_dist.errors import ConfigError, DamagedMemoryError
 from memo_dist.files.journal import MergeEntry, RebankEntry, now
+from memo_dist.memory_config import MemoryConfig
 from memo_dist.models import config_from_dict
 from memo_dist.models.repetition import Repetition
 from pipelines.plan import CorpusPlan

@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 
 from cluster.statement import Statement
-from memo_dist.config import MemoryConfig
 from memo_dist.durable import sync_directory, write_text, writing
 from memo_dist.errors import DamagedMemoryError, FencedError, MemoError, StorageError
 from memo_dist.files.generations import locked, replace_generation
@@ -29,6 +28,7 @@ from memo_dist.files.journal import Entry
 from memo_dist.files.manifest import MANIFEST_FILE, Manifest, ShardRecord
 from memo_dist.files.opened import OpenMemory, open_memory
 from memo_dist.files.staging import refuse_existing, write_contents
+from memo_dist.memory_config import MemoryConfig
 from memo_dist.planning.memory_plan import MemoryPlan
 from memo_dist.sizes import show_bytes
 from memo_dist.tokenizer import Tokenizer

@@ -52,7 +52,7 @@ def build_command(
     """Memorize a corpus: print the plan, then progress, then what was memorized."""
     from cluster.build import build
     from cluster.prepare import BuildOptions
-    from cluster.state import Progress
+    from cluster.run_state import Progress
     from memo_dist.errors import ConfigError
 
     if bool(inputs) == bool(token_ids):

@@ -14,7 +14,7 @@ from memo_dist.files.generations import undo
 if TYPE_CHECKING:
     from cluster.change import ChangeSummary
     from cluster.resources import Resources
-    from cluster.state import Progress
+    from cluster.run_state import Progress
     from pipelines.plan import CorpusOptions
 
 TokenIds = Annotated[list[str] | None, typer.Option(help="Instead of INPUT, for a memory of bare token ids.")]

@@ -7,10 +7,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from memo_dist.config import MemoryConfig
     from memo_dist.errors import MemoError
     from memo_dist.files.opened import open_memory
     from memo_dist.memory import Memory
+    from memo_dist.memory_config import MemoryConfig
     from memo_dist.models.paper.config import PaperConfig
     from memo_dist.models.text.config import TextConfig
     from memo_dist.recalling.options import RecallOptions
@@ -34,7 +34,7 @@ __all__ = [
 _MODULE_OF = {
     "MemoError": "errors",
     "Memory": "memory",
-    "MemoryConfig": "config",
+    "MemoryConfig": "memory_config",
     "PaperConfig": "models.paper.config",
     "RecallOptions": "recalling.options",
     "Session": "recalling.session",

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from memo_dist.config import MemoryConfig
 from memo_dist.errors import InputError
+from memo_dist.memory_config import MemoryConfig
 from memo_dist.segments import Segment
 
 SCHEMA = pa.schema(

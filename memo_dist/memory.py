@@ -12,13 +12,13 @@ from typing import Unpack, cast, overload
 import numpy as np
 import pyarrow as pa
 
-from memo_dist.config import MemoryConfig
 from memo_dist.documents import document_key, record_of
 from memo_dist.errors import ConfigError, InputError, NotMemorizedError, TokenizerError
 from memo_dist.files.format import shard_file
 from memo_dist.files.opened import open_memory
 from memo_dist.files.shard_writer import write_shard
 from memo_dist.files.staging import staged_output, write_contents
+from memo_dist.memory_config import MemoryConfig
 from memo_dist.models import cleanup_for
 from memo_dist.models.candidates import Candidates, Cleanup
 from memo_dist.models.protocol import ShardRoom

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memo_dist.config import MemoryConfig
+from memo_dist.memory_config import MemoryConfig
 
 BEGIN = -1  # in a line: the symbol before a document's first token
 NO_TOKENS = np.zeros(0, np.uint32)  # the context of a segment that begins its document

@@ -14,12 +14,12 @@ import numpy as np
 import pyarrow as pa
 
 from memo_dist.batches import BatchInfo, read_batch
-from memo_dist.config import MemoryConfig
 from memo_dist.documents import DocumentRecord, DocumentRegistry, document_key, record_of
 from memo_dist.errors import ConfigError, NotMemorizedError, TokenizerError
+from memo_dist.memory_config import MemoryConfig
 from memo_dist.models import model_of
 from memo_dist.models.protocol import ShardRoom
-from memo_dist.models.text.associations import bank_edge
+from memo_dist.models.text.bank_assignment import bank_edge
 from memo_dist.models.text.ledger import Entries
 from memo_dist.segments import Segment
 

@@ -14,8 +14,8 @@ from dask.base import compute
 from dask.delayed import delayed
 
 from memo_dist.batches import BatchInfo, make_batch, read_batch
-from memo_dist.config import MemoryConfig
 from memo_dist.documents import DocumentRegistry, document_key, record_of
+from memo_dist.memory_config import MemoryConfig
 from memo_dist.segments import NO_TOKENS, Segment
 from memo_dist.tokenizer import Tokenizer
 from pipelines.formats import passages

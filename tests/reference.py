@@ -7,7 +7,7 @@ from collections import Counter
 
 import numpy as np
 
-from memo_dist.config import MemoryConfig
+from memo_dist.memory_config import MemoryConfig
 from memo_dist.models.paper.gaussians import gaussian
 
 MASK = 2**64 - 1

@@ -26,7 +26,7 @@ from benchmarks.common.script import add_corpus, add_out, script_parser, write_j
 from cluster.build import BuildSummary, build
 from cluster.prepare import BuildOptions
 from cluster.resources import Resources
-from cluster.state import Progress
+from cluster.run_state import Progress
 from memo_dist.files.batch_file import read_batches, write_batches
 from memo_dist.files.opened import open_memory
 from memo_dist.measuring.evaluation import evaluate

@@ -32,12 +32,12 @@ from benchmarks.common.script import add_out, script_parser, write_rows
 from cluster.ray_session import local_cpus, ray_session
 from console.bench import standard_library
 from memo_dist.batches import read_batch
-from memo_dist.config import MemoryConfig
 from memo_dist.files.batch_file import write_batches
 from memo_dist.files.format import shard_file
 from memo_dist.measuring.bench import ShardTask, associations_of, measure_core, shard_stages, token_count
 from memo_dist.measuring.together import median_seconds, run_together
-from memo_dist.models.text.associations import bank_of
+from memo_dist.memory_config import MemoryConfig
+from memo_dist.models.text.bank_assignment import bank_of
 from memo_dist.models.text.config import TextConfig
 from pipelines.batching import stream_batches
 from pipelines.tokenizing import choose_tokenizer

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from memo_dist.batches import read_batch
-from memo_dist.config import MemoryConfig
 from memo_dist.measuring.sampling import BEGIN, context_names
+from memo_dist.memory_config import MemoryConfig
 
 
 class CorpusIndex:

@@ -15,7 +15,7 @@ What is kind to it: x_l and x_l W_l are computed once a position, not once a win
 
 import numpy as np
 
-from memo_dist.config import MemoryConfig
+from memo_dist.memory_config import MemoryConfig
 from memo_dist.models.cues import filled_windows
 from memo_dist.models.paper.gaussians import gaussian
 from memo_dist.segments import BEGIN, Chunk

@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from memo_dist.config import MemoryConfig
 from memo_dist.experiments.layers import shaped, share_recalled
 from memo_dist.experiments.random_tokens import pair_segments, random_batch
 from memo_dist.memory import Memory
+from memo_dist.memory_config import MemoryConfig
 
 VOCABULARY = 100_000
 BATCH = 1000

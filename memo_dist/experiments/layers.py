@@ -13,10 +13,10 @@ from typing import TypedDict, Unpack
 
 import numpy as np
 
-from memo_dist.config import MemoryConfig
 from memo_dist.errors import ConfigError
 from memo_dist.experiments.random_tokens import LENGTH, random_batch, sequence_segments, sequences_with_decoys
 from memo_dist.memory import Memory
+from memo_dist.memory_config import MemoryConfig
 from memo_dist.models import model_named
 from memo_dist.models.candidates import Cleanup
 from memo_dist.models.cues import Cues

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from memo_dist.config import MemoryConfig
 from memo_dist.errors import DamagedMemoryError
+from memo_dist.memory_config import MemoryConfig
 from memo_dist.models import model_of
 from memo_dist.models.text.bit_planes import EXACT
 

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from memo_dist.config import MemoryConfig
 from memo_dist.durable import write_text, writing
 from memo_dist.errors import ConfigError, DamagedMemoryError
 from memo_dist.files.journal import Entry, TextEntry, entry_from_dict
+from memo_dist.memory_config import MemoryConfig
 from memo_dist.models import config_from_dict
 from memo_dist.models.repetition import Repetition
 

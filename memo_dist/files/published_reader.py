@@ -17,7 +17,7 @@ from memo_dist.errors import DamagedMemoryError
 from memo_dist.files.format import published_attributes, published_layout, require_attributes
 from memo_dist.files.manifest import Manifest, ShardRecord
 from memo_dist.files.shard_reader import naming_damage
-from memo_dist.models.text.associations import bank_of
+from memo_dist.models.text.bank_assignment import bank_of
 from memo_dist.models.text.banks import read_banks
 from memo_dist.models.text.bit_planes import EXACT
 from memo_dist.models.text.codes import key_words, mask_words, signs

@@ -15,15 +15,15 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from memo_dist.config import MemoryConfig
 from memo_dist.digests import array_digest, hex_digest
 from memo_dist.documents import DocumentRegistry
 from memo_dist.durable import file_digest
 from memo_dist.errors import DamagedMemoryError
 from memo_dist.files.format import require_attributes, shard_attributes
 from memo_dist.files.manifest import ShardRecord
+from memo_dist.memory_config import MemoryConfig
 from memo_dist.models import model_of
-from memo_dist.models.text.associations import bank_of
+from memo_dist.models.text.bank_assignment import bank_of
 from memo_dist.models.text.ledger import Entries
 from memo_dist.shard import Shard
 

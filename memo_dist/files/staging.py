@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from memo_dist.config import MemoryConfig
 from memo_dist.durable import sync_directory, write_text, writing
 from memo_dist.errors import OutputExistsError
 from memo_dist.files.journal import Entry
 from memo_dist.files.manifest import TOKENIZER_FILE, Manifest, ShardRecord
+from memo_dist.memory_config import MemoryConfig
 from memo_dist.shard import memory_digest
 from memo_dist.tokenizer import Tokenizer
 

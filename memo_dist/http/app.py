@@ -1,6 +1,7 @@
 """Application: the endpoints behind the guards, as one ASGI application.
 
-Covers: routes. Does not cover: handlers (endpoints/), limits and keys (guards.py), errors (errors.py), whoever
+Covers: the list of endpoints, routes. A new endpoint is a file in endpoints/ and a line in ENDPOINTS. Does not cover:
+handlers (endpoints/), limits and keys (guards.py), errors (errors.py), whoever
 serves it.
 """
 
@@ -12,10 +13,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from memo_dist.http.endpoints import ENDPOINTS
+from memo_dist.http.endpoints import completions, health, metrics, models, trace
 from memo_dist.http.errors import HANDLERS
 from memo_dist.http.front import Endpoint, Front
 from memo_dist.http.guards import Guards
+
+ENDPOINTS = (
+    completions.ENDPOINT,
+    trace.ENDPOINT,
+    models.ENDPOINT,
+    models.ONE_MODEL,
+    health.ENDPOINT,
+    metrics.ENDPOINT,
+)
 
 
 def application(front: Front, keys: list[bytes]) -> Guards:

@@ -17,7 +17,6 @@ import numpy as np
 import pyarrow as pa
 
 from memo_dist.batches import read_batch
-from memo_dist.config import MemoryConfig
 from memo_dist.device.backend import array_module, to_host
 from memo_dist.files.batch_file import read_batches, write_batches
 from memo_dist.files.format import shard_file
@@ -27,6 +26,7 @@ from memo_dist.measuring.evaluation import rank_next
 from memo_dist.measuring.sampling import Positions, sample_positions
 from memo_dist.measuring.together import median_seconds, run_together
 from memo_dist.memory import Memory
+from memo_dist.memory_config import MemoryConfig
 from memo_dist.models.protocol import ShardRoom
 from memo_dist.models.text.associations import Associations
 from memo_dist.models.text.banks import BankRange

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pyarrow as pa
 
-from memo_dist.config import MemoryConfig
 from memo_dist.measuring.sampling import Positions, context_names, count_following, sample_positions
+from memo_dist.memory_config import MemoryConfig
 from memo_dist.models.candidates import Candidates, joined
 from memo_dist.models.cues import Reader
 from memo_dist.recalling.confidence import confidence

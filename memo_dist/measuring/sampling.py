@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from memo_dist.batches import read_batch
-from memo_dist.config import MemoryConfig
 from memo_dist.documents import document_key
+from memo_dist.memory_config import MemoryConfig
 from memo_dist.models.text.codes import MASK_64, mix64, mix64_int
 from memo_dist.segments import Segment
 

@@ -7,8 +7,8 @@ model. A third model is a folder beside these two and an entry in MODELS.
 from dataclasses import fields
 from typing import Any
 
-from memo_dist.config import MemoryConfig
 from memo_dist.errors import ConfigError
+from memo_dist.memory_config import MemoryConfig
 from memo_dist.models.candidates import Cleanup
 from memo_dist.models.cues import Encoder
 from memo_dist.models.paper.model import PAPER

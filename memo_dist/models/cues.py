@@ -9,8 +9,8 @@ from typing import Protocol
 
 import numpy as np
 
-from memo_dist.config import MemoryConfig
 from memo_dist.device.backend import Array
+from memo_dist.memory_config import MemoryConfig
 from memo_dist.segments import Segment
 
 

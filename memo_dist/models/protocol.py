@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from memo_dist.config import MemoryConfig
+from memo_dist.memory_config import MemoryConfig
 from memo_dist.models.candidates import Cleanup
 from memo_dist.models.contents import Contents
 from memo_dist.models.cues import Encoder

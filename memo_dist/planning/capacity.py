@@ -6,7 +6,7 @@ models/text/capacity.py, models/paper/law.py), bytes and processes (memory_plan.
 
 from typing import Protocol
 
-from memo_dist.config import MemoryConfig
+from memo_dist.memory_config import MemoryConfig
 from memo_dist.models import model_of
 from memo_dist.models.repetition import Repetition, TextSize
 from memo_dist.models.text.bit_planes import noise_factor

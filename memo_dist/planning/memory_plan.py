@@ -6,8 +6,8 @@ corpus (pipelines) or the run (cluster).
 
 from dataclasses import asdict, dataclass
 
-from memo_dist.config import MemoryConfig
 from memo_dist.errors import BudgetError, ConfigError
+from memo_dist.memory_config import MemoryConfig
 from memo_dist.models import all_settings, model_of
 from memo_dist.models.repetition import TextSize
 from memo_dist.planning.capacity import predicted_recall

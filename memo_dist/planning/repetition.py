@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from memo_dist.config import MemoryConfig
+from memo_dist.memory_config import MemoryConfig
 from memo_dist.models.repetition import Repetition, unrepeated
 from memo_dist.models.text.associations import associate
 from memo_dist.models.text.encoder import HashedEncoder

@@ -7,8 +7,8 @@ from typing import Protocol, cast
 
 import numpy as np
 
-from memo_dist.config import MemoryConfig
 from memo_dist.errors import ConfigError
+from memo_dist.memory_config import MemoryConfig
 from memo_dist.models import cleanup_for, model_of
 from memo_dist.models.candidates import Candidates, Cleanup
 from memo_dist.models.cues import Cues, Encoder, Reader

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from memo_dist.config import MemoryConfig
+from memo_dist.memory_config import MemoryConfig
 from memo_dist.models.candidates import Alternative
 from memo_dist.recalling.confidence import PRIOR, confidence, next_prior
 from memo_dist.recalling.lookup import Lookup

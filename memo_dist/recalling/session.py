@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from memo_dist.config import MemoryConfig
 from memo_dist.errors import PromptError, TokenizerError
+from memo_dist.memory_config import MemoryConfig
 from memo_dist.models.candidates import Cleanup
 from memo_dist.models.cues import Reader
 from memo_dist.recalling.lookup import Lookup

@@ -11,7 +11,7 @@ import cluster.run
 from cluster.build import build
 from cluster.prepare import BuildOptions
 from cluster.resources import Resources
-from cluster.state import Progress
+from cluster.run_state import Progress
 from memo_dist.planning.memory_plan import MemoryPlan
 from pipelines.plan import CorpusOptions, CorpusPlan
 

@@ -22,7 +22,7 @@ from cluster.build import build
 from cluster.change import ChangeOptions, ChangeSummary, add, forget
 from cluster.prepare import BuildOptions
 from cluster.resources import Resources
-from cluster.state import Progress
+from cluster.run_state import Progress
 from cluster.workspace import workspace_path
 from console.app import main
 from memo_dist import Memory, TextConfig, Tokenizer

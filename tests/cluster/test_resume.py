@@ -17,7 +17,7 @@ import pytest
 from cluster.build import BuildSummary, build
 from cluster.prepare import BuildOptions
 from cluster.resources import Resources
-from cluster.state import Progress
+from cluster.run_state import Progress
 from cluster.statement import CombineStatement
 from cluster.workspace import Workspace, workspace_path
 from memo_dist import Memory, TextConfig, Tokenizer

@@ -6,8 +6,8 @@ Covers: the shape of its one matrix. Does not cover: what every model's config h
 from dataclasses import dataclass
 from typing import ClassVar
 
-from memo_dist.config import MemoryConfig
 from memo_dist.errors import ConfigError
+from memo_dist.memory_config import MemoryConfig
 
 COMPOSITIONS = ("jlt", "product", "direct")
 

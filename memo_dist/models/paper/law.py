@@ -15,9 +15,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from memo_dist.config import MAX_DIM
 from memo_dist.errors import ConfigError
 from memo_dist.extras import extra
+from memo_dist.memory_config import MAX_DIM
 from memo_dist.models.paper.config import PaperConfig
 
 _DIM_STEP = 64

@@ -1,7 +1,7 @@
 """An association is a pair (64-bit window hash, token id); this file gives it one sortable 64-bit name.
 
-Covers: the name and its inverse, which bank an association belongs to, where bank ranges begin.
-Does not cover: which associations are held (ledger.py).
+Covers: the name and its inverse. Does not cover: which bank an association belongs to (bank_assignment.py), which
+associations are held (ledger.py).
 
 The name keeps the high 32 bits of the window hash and folds the token into the low 32, so sorting by name sorts by
 bank for every number of banks. Two different associations share a name with probability 2**-64; the ledger compares
@@ -40,14 +40,3 @@ def associate(hashes: Array, tokens: Array) -> Associations:
 def _token_fold(tokens: Array) -> Array:
     xp = namespace(tokens)
     return mix64(tokens.astype(xp.uint64) + xp.uint64(TOKEN_SALT)) >> xp.uint64(32)
-
-
-def bank_of(hashes: Array, num_banks: int) -> Array:
-    """bank(w) = floor(high32(w) * G / 2**32), (n,) int64: even load, and monotone in w."""
-    xp = namespace(hashes)
-    return (((hashes >> xp.uint64(32)) * xp.uint64(num_banks)) >> xp.uint64(32)).astype(xp.int64)
-
-
-def bank_edge(bank: int, num_banks: int) -> int:
-    """The smallest name that can belong to `bank`; for bank = G, 2**64."""
-    return -(-bank * 2**32 // num_banks) << 32

@@ -17,11 +17,12 @@ from types import ModuleType
 
 import numpy as np
 
-from memo_dist.config import MemoryConfig
 from memo_dist.device.backend import Array, namespace, to_device, to_host
 from memo_dist.device.grouped import pieces
 from memo_dist.errors import BankOverflowError
-from memo_dist.models.text.associations import Associations, bank_edge, bank_of
+from memo_dist.memory_config import MemoryConfig
+from memo_dist.models.text.associations import Associations
+from memo_dist.models.text.bank_assignment import bank_edge, bank_of
 from memo_dist.models.text.codes import GOLDEN, key_words, mask_words, signs
 from memo_dist.stores.banks import BankStore, bank_store
 

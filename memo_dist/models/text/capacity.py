@@ -13,8 +13,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from memo_dist.config import MAX_BANKS
 from memo_dist.errors import ConfigError
+from memo_dist.memory_config import MAX_BANKS
 from memo_dist.models.repetition import TextSize, unrepeated
 from memo_dist.models.text.config import TextConfig
 from memo_dist.models.text.law import first_probability

@@ -22,9 +22,9 @@ from types import ModuleType
 
 import numpy as np
 
-from memo_dist.config import MemoryConfig
 from memo_dist.device.backend import Array, namespace, to_device, to_host
 from memo_dist.log_sum import log_sum_exp
+from memo_dist.memory_config import MemoryConfig
 from memo_dist.models.candidates import BLOCK, SCORES_AT_ONCE, Candidates, best_whole, first_columns, joined
 from memo_dist.models.text.bit_planes import sign_planes
 from memo_dist.models.text.codes import signs, value_words

@@ -6,8 +6,8 @@ Covers: the shape of its banks and the types of its cells. Does not cover: what 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from memo_dist.config import MemoryConfig
 from memo_dist.errors import ConfigError
+from memo_dist.memory_config import MemoryConfig
 
 MAX_TEXT_DIM = 4096
 

@@ -17,7 +17,7 @@ from memo_dist.digests import array_digest
 from memo_dist.errors import BudgetError
 from memo_dist.models.contents import Contents
 from memo_dist.models.protocol import ShardRoom
-from memo_dist.models.text.associations import bank_edge
+from memo_dist.models.text.bank_assignment import bank_edge
 from memo_dist.models.text.banks import BankRange
 from memo_dist.models.text.codes import value_words
 from memo_dist.models.text.config import TextConfig

@@ -13,11 +13,12 @@ from types import ModuleType
 
 import numpy as np
 
-from memo_dist.config import MemoryConfig
 from memo_dist.device.backend import Array, to_device, to_host
 from memo_dist.device.conveyor import Conveyor
+from memo_dist.memory_config import MemoryConfig
 from memo_dist.models.cues import Cues, Reader, filled_windows
-from memo_dist.models.text.associations import TOKEN_SALT, Associations, associate, bank_edge, bank_of
+from memo_dist.models.text.associations import TOKEN_SALT, Associations, associate
+from memo_dist.models.text.bank_assignment import bank_edge, bank_of
 from memo_dist.models.text.codes import begin_symbol, mix64, mix64_int, symbol_offset, token_symbols
 from memo_dist.segments import Segment, lay_out, query_lines
 

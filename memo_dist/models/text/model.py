@@ -13,7 +13,7 @@ from memo_dist.models.contents import Contents
 from memo_dist.models.cues import Encoder
 from memo_dist.models.protocol import AskedShape, ShardRoom
 from memo_dist.models.repetition import TextSize
-from memo_dist.models.text.associations import bank_of
+from memo_dist.models.text.bank_assignment import bank_of
 from memo_dist.models.text.config import TextConfig
 
 

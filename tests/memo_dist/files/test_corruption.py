@@ -30,7 +30,7 @@ from memo_dist.errors import DamagedMemoryError
 from memo_dist.files.generations import PREVIOUS_FILE, undo
 from memo_dist.files.manifest import MANIFEST_FILE, TOKENIZER_FILE
 from memo_dist.files.opened import open_memory
-from memo_dist.models.text.associations import bank_edge
+from memo_dist.models.text.bank_assignment import bank_edge
 
 SECONDS = 60
 Answer = tuple[str, str]

@@ -13,7 +13,8 @@ from reference import ReferenceMemory
 
 from memo_dist import MemoryConfig, TextConfig
 from memo_dist.models.text import encoder as hashed
-from memo_dist.models.text.associations import Associations, associate, bank_edge, bank_of
+from memo_dist.models.text.associations import Associations, associate
+from memo_dist.models.text.bank_assignment import bank_edge, bank_of
 from memo_dist.models.text.encoder import HashedEncoder
 from memo_dist.segments import Segment
 

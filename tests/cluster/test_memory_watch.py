@@ -6,15 +6,15 @@ import time
 
 import pytest
 
-from cluster.watch import MemoryWatch
+from cluster.memory_watch import MemoryWatch
 
 TAKEN = 200 * 10**6
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cluster.watch._PERIOD_SECONDS", 0.01)
-    monkeypatch.setattr("cluster.watch._SHARE", 1.0)
+    monkeypatch.setattr("cluster.memory_watch._PERIOD_SECONDS", 0.01)
+    monkeypatch.setattr("cluster.memory_watch._SHARE", 1.0)
 
 
 def settled(watch: MemoryWatch) -> int:

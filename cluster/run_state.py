@@ -1,6 +1,6 @@
 """RunState: how far a run is, and whether it goes on after a loss.
 
-Covers: counters, attempts, losses without progress, when a checkpoint is due. Knows nothing of Ray. Does not cover: who
+Covers: counters, attempts, when a checkpoint is due. Knows nothing of Ray. Does not cover: giving up (losses.py), who
 does the work (run.py), what a checkpoint holds on disk (workspace.py).
 
 A run has attempts. Each begins with what the shards are filled from (`Held`): nothing, the memory that is changed, or
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-LOSSES = 3  # attempts in a row that were lost without a checkpoint, after which a run gives up
+from cluster.losses import Losses
 
 
 class Counts(Protocol):
@@ -75,18 +75,19 @@ class RunState:
     Attributes:
         progress: of all attempts together.
         units_before: units that were done before the first attempt of this process.
-        attempts, checkpoints, losses: of this process.
+        attempts, checkpoints: of this process.
     """
 
     def __init__(
         self, units: int, *, forgets: bool, checkpoint_every: float, now: Callable[[], float] = time.monotonic
     ) -> None:
         self.progress = Progress(units=units)
-        self.units_before = self.attempts = self.checkpoints = self.losses = 0
+        self.units_before = self.attempts = self.checkpoints = 0
+        self._losses = Losses()
         self._sign = -1 if forgets else 1
         self._every, self._now = checkpoint_every, now
         self._due = now() + checkpoint_every
-        self._fruitless = self._checkpoints_before = 0
+        self._checkpoints_before = 0
 
     def begin(self, held: Held) -> None:
         """Begin an attempt with what its shards hold."""
@@ -143,6 +144,9 @@ class RunState:
         """
         if no_room and not self.losses:
             return False
-        self.losses += 1
-        self._fruitless = 0 if self.checkpoints > self._checkpoints_before else self._fruitless + 1
-        return self._fruitless < LOSSES
+        return self._losses.add(progressed=self.checkpoints > self._checkpoints_before)
+
+    @property
+    def losses(self) -> int:
+        """Processes or nodes lost so far."""
+        return self._losses.count

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from cluster.state import LOSSES, Held, RunState
+from cluster.losses import IN_A_ROW as LOSSES
+from cluster.run_state import Held, RunState
 from memo_dist.shard import Applied
 
 UNIT = Applied(batch_id="", fresh=True, tokens=10, documents=2, skipped=1, replaced=3, empty=4)
