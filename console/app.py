@@ -88,6 +88,8 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:  # the outermost place: everything becomes a message and an exit code
         return _report(error, invocation.as_json)
     except (KeyboardInterrupt, SystemExit) as error:  # Ray's own SIGTERM handler exits
+        if isinstance(error.__context__, BrokenPipeError):  # rich exits so
+            return _output_closed()
         notes = " ".join(getattr(error, "__notes__", []))
         print(f"memo-dist: interrupted. {notes}".rstrip(), file=sys.stderr)
         return 130

@@ -155,10 +155,11 @@ def program(*words: str, stdout: int) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE, text=True)
 
 
-def test_a_closed_output_ends_the_program_without_a_word(place: Path) -> None:
+@pytest.mark.parametrize("words", [("inspect", "m.memo", "--json"), ("inspect", "m.memo")], ids=["json", "table"])
+def test_a_closed_output_ends_the_program_without_a_word(place: Path, words: tuple[str, ...]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    with program("inspect", "m.memo", "--json", stdout=writing) as process:
+    with program(*words, stdout=writing) as process:
         os.close(writing)
         _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (OUTPUT_CLOSED, "")

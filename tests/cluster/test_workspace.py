@@ -1,0 +1,186 @@
+"""The workspace, without Ray: checkpoints, fencing, what a failure leaves, room on the disk, whose build goes on."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from cluster.statement import BuildStatement, CombineStatement, CorpusStamp, require_same
+from cluster.workspace import (
+    STATEMENT_FILE,
+    Workspace,
+    kept_or_removed,
+    require_disk,
+    unfinished_statement,
+    workspace_path,
+)
+from memo_dist import Memory
+from memo_dist.errors import ConfigError, DamagedMemoryError, FencedError, OutputExistsError, StorageError
+from memo_dist.files.manifest import MANIFEST_FILE, Manifest
+from memo_dist.files.shard_writer import write_shard
+from memo_dist.models.text.config import TextConfig
+
+CONFIG = TextConfig(num_banks=6, vocab_size=100, inner_dim=64)
+STATEMENT = CombineStatement(action="merge", memories=["a", "b"])
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "m.memo"
+
+
+def memory_of(count: int) -> Memory:
+    memory = Memory(CONFIG)
+    for number in range(count):
+        memory.memorize(f"d{number}", [number % 7, 2, 3, number % 5, 4, 9])
+    return memory
+
+
+def checkpoint(workspace: Workspace, count: int) -> Manifest:
+    """A checkpoint of a memory of `count` documents, in one shard."""
+    memory = memory_of(count)
+    (name,) = workspace.shard_files(1)
+    written = [write_shard(memory.shard, workspace.path / name)]
+    return workspace.checkpoint(CONFIG, written, tokens=6 * count, documents=count, journal=[STATEMENT.entry()])
+
+
+def test_checkpoints_replace_one_another_and_the_last_is_committed(out: Path) -> None:
+    workspace = Workspace(out, STATEMENT, None)
+    assert not workspace.resumable
+    for count in (1, 3):
+        manifest = checkpoint(workspace, count)
+        assert workspace.resumable
+        assert [path.name for path in workspace.path.glob("shard-*")] == [manifest.shards[0].file]
+    assert not out.exists()
+    workspace.commit()
+    assert not workspace.path.exists()
+    assert Memory.open(out).digest() == memory_of(3).digest()
+    assert {path.name for path in out.iterdir()} == {MANIFEST_FILE, manifest.shards[0].file}
+
+
+def test_a_later_attempt_goes_on_from_the_checkpoint_and_fences_the_first(out: Path) -> None:
+    first = Workspace(out, STATEMENT, None)
+    checkpoint(first, 2)
+    second = Workspace(out, STATEMENT, None)
+    assert second.resumable
+    assert second.generation == 1
+    for act in (lambda: checkpoint(first, 3), first.commit):
+        with pytest.raises(FencedError, match="another attempt"):
+            act()
+    assert not first.abandon()
+    with second.stored() as stored:
+        assert stored.manifest.documents == 2
+    checkpoint(second, 4)
+    second.commit()
+    assert isinstance(first.fenced(), FencedError)
+    with pytest.raises(FencedError):
+        first.commit()
+    assert Memory.open(out).digest() == memory_of(4).digest()
+
+
+def test_an_output_that_appears_meanwhile_is_not_replaced(out: Path) -> None:
+    workspace = Workspace(out, STATEMENT, None)
+    checkpoint(workspace, 1)
+    out.mkdir()
+    with pytest.raises(OutputExistsError):
+        workspace.commit()
+    with pytest.raises(OutputExistsError):
+        Workspace(out, STATEMENT, None)
+
+
+def test_a_failure_keeps_a_checkpoint_and_says_so(out: Path) -> None:
+    workspace = Workspace(out, STATEMENT, None)
+    checkpoint(workspace, 1)
+    (workspace.path / "shard-00000.g0002-torn.h5").write_bytes(b"half")
+    with pytest.raises(KeyboardInterrupt) as caught, kept_or_removed(workspace):
+        raise KeyboardInterrupt
+    assert caught.value.__notes__ == [
+        "What was done up to the last checkpoint is kept; the same command goes on from there."
+    ]
+    assert len(list(workspace.path.glob("shard-*"))) == 1
+
+
+def test_a_failure_before_the_first_checkpoint_leaves_nothing(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "new" / "deep" / "m.memo", STATEMENT, None)
+    with pytest.raises(ValueError, match="what is wrong") as caught, kept_or_removed(workspace):
+        raise ValueError("what is wrong")
+    assert caught.value.__notes__ == ["Nothing was published."]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_because_of_another_attempt_is_told_as_that(out: Path) -> None:
+    first = Workspace(out, STATEMENT, None)
+    Workspace(out, STATEMENT, None)
+    with pytest.raises(FencedError), kept_or_removed(first):
+        raise ValueError("its files are gone")
+    assert workspace_path(out).exists()
+
+
+def plan(disk: int, scratch: int) -> Any:
+    return SimpleNamespace(disk_bytes=disk, scratch_bytes=scratch)
+
+
+@pytest.mark.parametrize(
+    ("disk", "scratch", "apart", "enough"),
+    [
+        (500, 0, None, True),
+        (501, 0, None, False),
+        (400, 200, None, True),
+        (400, 201, None, False),
+        (500, 900, "x", True),
+    ],
+)
+def test_room_for_two_checkpoints_and_what_is_kept_beside_them(
+    out: Path, monkeypatch: pytest.MonkeyPatch, disk: int, scratch: int, apart: str | None, enough: bool
+) -> None:
+    monkeypatch.setattr("cluster.workspace._free_bytes", lambda _: 1000)
+    directory = Path(apart) if apart else None
+    if enough:
+        require_disk(workspace_path(out), plan(disk, scratch), directory)
+        return
+    with pytest.raises(StorageError, match=r"1\.0 KB free; the memory will take"):
+        require_disk(workspace_path(out), plan(disk, scratch), directory)
+
+
+BUILD = BuildStatement(
+    inputs=["a.txt"],
+    settings={"seed": 0, "limit": None},
+    corpus=CorpusStamp(sources={"a.txt": [1, 2]}, units="ff"),
+    config=CONFIG,
+    tokens=10,
+    documents=1,
+)
+
+
+def test_a_statement_is_read_as_it_was_written(out: Path) -> None:
+    assert unfinished_statement(out) is None
+    workspace = Workspace(out, BUILD, None)
+    assert unfinished_statement(out) is None  # no checkpoint: nothing to go on from
+    checkpoint(workspace, 1)
+    found = unfinished_statement(out)
+    assert found is not None
+    assert BuildStatement.from_dict(found) == BUILD
+    assert list(found) == ["inputs", "settings", "sources", "units", "config", "tokens", "documents"]
+    (workspace.path / STATEMENT_FILE).write_text("{")
+    with pytest.raises(DamagedMemoryError, match=r"build\.json.*to start anew"):
+        unfinished_statement(out)
+
+
+@pytest.mark.parametrize("name", ["config", "tokens", "units", "inputs"])
+def test_a_statement_without_a_field_is_damaged(name: str) -> None:
+    values = {key: value for key, value in BUILD.to_dict().items() if key != name}
+    with pytest.raises(DamagedMemoryError, match=name):
+        BuildStatement.from_dict(values)
+
+
+def test_a_difference_is_named_with_its_key_and_both_values(out: Path) -> None:
+    theirs = json.loads(json.dumps(BUILD.to_dict()))
+    require_same(BUILD.to_dict(), theirs, out, place=out)
+    other = replace(BUILD, settings={"seed": 1, "limit": None})
+    with pytest.raises(ConfigError, match=r"settings: seed differs: it is 1 now and was 0\. Restore it, or remove"):
+        require_same(other.to_dict(), theirs, out, place=out)
+    with pytest.raises(ConfigError, match=r"recall job of .* but tokens differs: it is 11 now and was 10"):
+        require_same(replace(BUILD, tokens=11).to_dict(), theirs, out, place=out, what_stopped="recall job")
