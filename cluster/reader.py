@@ -35,7 +35,7 @@ class ClusterReader:
         self._shards = shards
 
     def read(self, cues: np.ndarray) -> np.ndarray:
-        """Answer cues; see encoding.protocol.Reader. Shards are added in order, so float32 sums repeat to the bit."""
+        """Answer cues; see memo_dist/models/cues.py. Shards are added in order, so float32 sums repeat to the bit."""
         asked = []
         for placed in self._shards:
             rows, part = model_of(self.config).portion(self.config, cues, placed.banks)

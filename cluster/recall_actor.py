@@ -10,7 +10,7 @@ import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 from memo_dist.files.opened import open_memory
-from memo_dist.recalling.options import RecallOptions
+from memo_dist.recalling.options import RecallOptions, with_flags
 from memo_dist.recalling.prompts import PromptRow
 from memo_dist.recalling.session import Session
 
@@ -48,6 +48,6 @@ class RecallActor:
         questions = self._session.questions([prompt.asked for prompt in prompts], self._options, names)
         rows: list[dict[str, object]] = []
         for prompt, (found, *_) in zip(prompts, self._session.answer(questions, self._options), strict=True):
-            told = asdict(found) if found.error is None else {"stop": found.stop, "error": found.error}
+            told = asdict(found) if found.error is None else {"stop": found.stop, "error": with_flags(found.error)}
             rows.append({"id": prompt.id, **told})
         return pa.Table.from_pylist(rows, SCHEMA)

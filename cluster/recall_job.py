@@ -102,7 +102,10 @@ def _statement(memory: Path, prompts: Path, options: RecallOptions) -> dict[str,
     except OSError:
         size = changed = 0  # reading it will say what is wrong
     asked = {"prompts": str(prompts), "size": size, "changed": changed, "chunk": CHUNK}
-    return {"memory": Manifest.read(memory).digest, **asked, "options": asdict(options)}
+    told = asdict(options)
+    del told["count"]  # a row of answers has one continuation
+    told["at_start"] = told.pop("from_start")  # as statements have said it since the first jobs
+    return {"memory": Manifest.read(memory).digest, **asked, "options": told}
 
 
 def _chunks(prompts: Path) -> Iterator[list[PromptRow]]:

@@ -74,10 +74,6 @@ ConfigFile = Annotated[
     typer.Option("--config", is_eager=True, callback=read_config, help="YAML file with any of these flags."),
 ]
 MemoryPath = Annotated[str, typer.Argument(metavar="M.memo", help="A memory directory.")]
-Inputs = Annotated[
-    list[str],
-    typer.Argument(metavar="INPUT...", help=f"Files, directories, globs or URLs: {ENDINGS}."),
-]
 OptionalInputs = Annotated[
     list[str] | None,
     typer.Argument(metavar="INPUT...", help=f"Files, directories, globs or URLs: {ENDINGS}."),

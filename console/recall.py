@@ -13,7 +13,7 @@ from console.flags import Address, AsJson, ConfigFile, MemoryPath
 from console.output import ProgressLine, print_json, print_text
 from memo_dist.errors import ConfigError, InputError, PromptError
 from memo_dist.files.opened import OpenMemory, open_memory
-from memo_dist.recalling.options import DEFAULTS, RecallOptions
+from memo_dist.recalling.options import DEFAULTS, RecallOptions, with_flags
 from memo_dist.recalling.probabilities import log_probabilities
 from memo_dist.recalling.prompts import read_prompts
 from memo_dist.recalling.recall import Continuation
@@ -78,7 +78,7 @@ def recall_command(
             try:
                 results = [_result(found) for found in Session(reader, tokenizer).recall(asked, options)]
             except PromptError as error:
-                raise PromptError(str(error).replace("(from_start)", "(--from-start)")) from error
+                raise PromptError(with_flags(str(error))) from error
     if as_json:
         print_json({"results": results})
         return

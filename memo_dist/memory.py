@@ -151,9 +151,9 @@ class Memory:
             PromptError: a prompt cannot be asked; it is named. ConfigError: a setting is out of range.
         """
         options = RecallOptions(**settings)
-        if isinstance(prompts, list) and not (prompts and isinstance(prompts[0], int | np.integer)):
-            return self.session.recall(cast("list[Prompt]", prompts), options)
-        return self.session.recall([prompts], options)[0]
+        if _are_several(prompts):
+            return self.session.recall(cast("list[Prompt]", list(prompts)), options)
+        return self.session.recall([cast("Prompt", prompts)], options)[0]
 
     @cached_property
     def session(self) -> Session:
@@ -221,3 +221,10 @@ class Memory:
             memory = cls(opened.config, opened.tokenizer, xp=xp, expected=opened.manifest.associations)
             working.load_into(memory.shard)
         return memory
+
+
+def _are_several(prompts: object) -> bool:
+    """Whether this is a sequence of prompts: neither a text nor numbers in a row."""
+    if isinstance(prompts, np.ndarray):
+        return prompts.ndim > 1
+    return isinstance(prompts, list | tuple) and not (prompts and isinstance(prompts[0], int | np.integer))

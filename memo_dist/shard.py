@@ -34,7 +34,7 @@ class Applied:
     Attributes:
         fresh: False for a repeat, which changed nothing.
         tokens, documents: recorded here; documents counts those that begin in the batch.
-        skipped, replaced, empty: of the batch, see BatchInfo.
+        skipped, replaced, empty: of the batch, see BatchInfo; 0 for a repeat.
     """
 
     batch_id: str
@@ -121,9 +121,9 @@ class Shard:
             fresh=fresh,
             tokens=tokens,
             documents=documents,
-            skipped=info.skipped,
-            replaced=info.replaced,
-            empty=info.empty,
+            skipped=info.skipped if fresh else 0,
+            replaced=info.replaced if fresh else 0,
+            empty=info.empty if fresh else 0,
         )
 
     def _info(self, table: pa.Table) -> BatchInfo:

@@ -73,11 +73,6 @@ class Repetition:
         )
 
 
-def repetition_of(statement: dict[str, Any]) -> Repetition | None:
-    """What a journal entry or a build's statement says of its text, if it does."""
-    return Repetition.from_dict(statement["repetition"]) if "repetition" in statement else None
-
-
 def unrepeated(layers: int) -> Repetition:
     """Text that never repeats itself: the most associations there can be, one token after every window."""
     ones = (1.0,) * layers

@@ -4,7 +4,9 @@ Covers: settings, their ranges. Does not cover: the prompts (session.py), the re
 """
 
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Any, TypedDict
+
+import numpy as np
 
 from memo_dist.errors import ConfigError
 
@@ -34,13 +36,14 @@ class RecallOptions:
 
     def __post_init__(self) -> None:
         for name, least in (("max_tokens", 0), ("beam", 1), ("top_k", 0), ("count", 1)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            value: Any = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
                 raise ConfigError(f"{name} is {value!r}; expected a whole number: give {least} or more")
-        if not isinstance(self.min_confidence, int | float) or not 0 <= self.min_confidence <= 1:
-            raise ConfigError(
-                f"min_confidence is {self.min_confidence!r}; expected a probability: give a number from 0 to 1"
-            )
+            object.__setattr__(self, name, int(value))  # NumPy's numbers become Python's
+        sure: Any = self.min_confidence
+        if not isinstance(sure, int | float | np.integer | np.floating) or not 0 <= sure <= 1:
+            raise ConfigError(f"min_confidence is {sure!r}; expected a probability: give a number from 0 to 1")
+        object.__setattr__(self, "min_confidence", float(sure))
         if not isinstance(self.from_start, bool):
             raise ConfigError(f"from_start is {self.from_start!r}; expected a truth value: give True or False")
 
@@ -57,3 +60,8 @@ class RecallSettings(TypedDict, total=False):
 
 
 DEFAULTS = RecallOptions()
+
+
+def with_flags(message: str) -> str:
+    """A refusal with its setting named as the command line's flag."""
+    return message.replace("(from_start)", "(--from-start)")

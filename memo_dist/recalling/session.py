@@ -217,16 +217,17 @@ def _is_unicode(text: str) -> bool:
 
 def _ids(prompt: Prompt) -> np.ndarray:
     """Token ids given as numbers, or written in a text."""
+    words = prompt.replace(",", " ").split() if isinstance(prompt, str) else prompt
     try:
-        ids = np.array(prompt.replace(",", " ").split() if isinstance(prompt, str) else prompt, np.int64)
+        if isinstance(words, np.ndarray) and words.dtype.kind == "u":
+            words = words.tolist()  # a cast of what int64 cannot hold would wrap
+        ids = np.array(words, np.int64)
         if ids.ndim != 1:
             raise ValueError(f"{ids.ndim} dimensions")
         return ids
     except (ValueError, OverflowError, TypeError) as error:
-        raise PromptError(
-            f"{str(prompt)[:40]!r} is no list of token ids, such as '3 1 4 1'; this memory has no tokenizer to read "
-            "text with"
-        ) from error
+        why = "; this memory has no tokenizer to read text with" if isinstance(prompt, str) else f" ({error})"
+        raise PromptError(f"{str(prompt)[:40]!r} is no list of token ids, such as '3 1 4 1'{why}") from error
 
 
 def _without_first_word(tokens: np.ndarray, tokenizer: Tokenizer, shortest: int) -> np.ndarray:

@@ -20,7 +20,7 @@ from memo_dist import Memory, TextConfig
 from memo_dist.errors import ConfigError
 from memo_dist.files.journal import BuildEntry
 from memo_dist.files.manifest import Manifest
-from memo_dist.models.repetition import TextSize, repetition_of
+from memo_dist.models.repetition import Repetition, TextSize
 from memo_dist.planning.capacity import recall_of
 from memo_dist.planning.forecast import Machines, forecast, seconds_per_association
 from memo_dist.planning.processes import WORKER_BYTES
@@ -117,7 +117,9 @@ def test_a_build_learns_from_its_sample(text_corpus: Path, tmp_path: Path) -> No
     out, options = tmp_path / "m.memo", BuildOptions(tokenizer="bytes", resources=Resources(memory_budget=10**10))
     prepared = prepare([str(text_corpus)], out, options=options)
     assert prepared.choice.sample == ()  # it has told what it can
-    assert repetition_of(json.loads(json.dumps(prepared.statement.to_dict()))) == prepared.repetition
+    assert (
+        Repetition.from_dict(json.loads(json.dumps(prepared.statement.to_dict()))["repetition"]) == prepared.repetition
+    )
     memory = Memory(prepared.plan.config)
     for path in sorted(text_corpus.iterdir()):
         memory.memorize(path.name, np.frombuffer(path.read_bytes(), np.uint8))

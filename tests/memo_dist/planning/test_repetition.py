@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from memo_dist import Memory, TextConfig
-from memo_dist.models.repetition import Repetition, repetition_of, unrepeated
+from memo_dist.models.repetition import Repetition, unrepeated
 from memo_dist.planning.repetition import TYPICAL, _count_distinct, measure_repetition
 
 CONFIG = TextConfig(num_banks=1, vocab_size=200, num_heads=2)  # windows of 2, 4 and 8
@@ -104,9 +104,8 @@ def test_a_limit_looks_at_pieces_from_all_over() -> None:
 
 def test_it_survives_json() -> None:
     found = measure_repetition(loops(5), CONFIG)
-    again = repetition_of(json.loads(json.dumps({"repetition": found.to_dict()})))
+    again = Repetition.from_dict(json.loads(json.dumps(found.to_dict())))
     assert again == found
-    assert repetition_of({}) is None
     assert isinstance(again, Repetition)
 
 

@@ -118,3 +118,27 @@ def test_alternatives_do_not_change_the_answer() -> None:
     assert [a.confidences for a in plain] == [a.confidences for a in more]
     assert all(len(step) == 9 for a in more for step in a.alternatives)
     assert all(a.alternatives == [[]] * len(a.tokens) for a in plain)
+
+
+def test_several_prompts_come_in_any_container_and_one_as_numbers_in_a_row() -> None:
+    text = random_tokens(400, 11)
+    memory = memory_of(text)
+    one, other = text[100:170], text[200:270]
+    expected = [memory.recall(one).tokens, memory.recall(other).tokens]
+    assert expected == [text[170:220], text[270:320]]
+    for several in ([one, other], (one, other), np.array([one, other]), np.array([one, other], np.uint64)):
+        assert [answer.tokens for answer in memory.recall(several)] == expected
+    for alone in (tuple(one), np.array(one), np.array(one, np.uint64)):
+        assert memory.recall(alone).tokens == expected[0]
+
+
+def test_numbers_of_numpy_are_settings() -> None:
+    text = random_tokens(400, 12)
+    memory = memory_of(text)
+    plain = memory.recall(text[:64], max_tokens=4, min_confidence=0.5)
+    assert memory.recall(text[:64], max_tokens=np.int64(4), min_confidence=np.float32(0.5)) == plain
+
+
+def test_an_id_beyond_int64_is_refused_as_it_was_given() -> None:
+    with pytest.raises(PromptError, match="is no list of token ids"):
+        memory_of(random_tokens(100, 13)).recall(np.array([1, 2, 3, 2**63 + 5], np.uint64))
