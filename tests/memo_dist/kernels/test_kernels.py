@@ -30,7 +30,7 @@ memory = Memory(TextConfig(num_banks=2, vocab_size=50))
 memory.memorize("a", list(range(50)))
 memory.shard.flush()
 codes = np.arange(400, dtype=np.uint64).reshape(100, 4)
-best_codes(np.ones((1, 256), np.float32), codes, 1, 256)
+best_codes(np.ones((1, 256), np.float32), codes, keep=1, width=256)
 read_planes(codes[None, None], np.zeros(1, np.int64), codes[:1], np.empty((1, 100), np.int32))
 found = {}
 for module in pkgutil.iter_modules(memo_dist.kernels.__path__):
