@@ -66,6 +66,7 @@ def answered(memory: Path, prompts: Path, out: Path) -> JobSummary:
     return recall_file(memory, prompts, out, options=OPTIONS, actors=2)
 
 
+@pytest.mark.slow
 def test_every_prompt_has_its_own_answer(memory: Path, prompts: Path, tmp_path: Path) -> None:
     summary = answered(memory, prompts, tmp_path / "out.parquet")
     rows = pq.read_table(tmp_path / "out.parquet").to_pylist()
@@ -167,6 +168,7 @@ def test_a_damaged_memory_is_named_and_leaves_nothing(memory: Path, prompts: Pat
     assert sorted(p.name for p in tmp_path.iterdir()) == ["broken.memo", "prompts.jsonl"]
 
 
+@pytest.mark.slow
 def test_the_program_reports_and_refuses(
     memory: Path, prompts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

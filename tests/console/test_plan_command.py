@@ -85,6 +85,7 @@ def test_a_plan_agrees_with_itself(planned: Any) -> None:
     assert same[1]["bytes"] > wider["bytes"]  # decision 0008: one bit and more banks is the better way
 
 
+@pytest.mark.slow
 def test_units_are_those_of_a_build(planned: Any) -> None:
     """A worker holds eight times a unit; pipelines.plan says how large they are, which memo_dist may not ask."""
     for tokens in (1000, 10**6, 10**7, 10**9):
@@ -92,6 +93,7 @@ def test_units_are_those_of_a_build(planned: Any) -> None:
         assert planned("--tokens", str(tokens))["worker_bytes"] == WORKER_BYTES + 8 * unit
 
 
+@pytest.mark.slow
 def test_more_recall_and_more_tokens_take_more(planned: Any) -> None:
     small, better, larger = (
         planned(*w.split()) for w in ("--tokens 1e8", "--tokens 1e8 --target-recall .999", "--tokens 1e9")
@@ -184,6 +186,7 @@ def test_a_target_out_of_reach_is_said(capsys: pytest.CaptureFixture[str]) -> No
     assert "more banks do not bring it to 0.99999" in " ".join(capsys.readouterr().out.replace("│", " ").split())
 
 
+@pytest.mark.slow
 def test_one_driver_has_only_so_many_calls() -> None:
     few, many = (
         forecast(CONFIG, 0.99, TextSize(10**10, 10**7, TYPICAL), machines=Machines(n, 64, 0), rates=RATES)
@@ -197,6 +200,7 @@ def test_one_driver_has_only_so_many_calls() -> None:
     assert work == pytest.approx(units * 256 * 64 * 0.76e-3, rel=0.01)
 
 
+@pytest.mark.slow
 def test_gpus_need_rates_of_gpus() -> None:
     with pytest.raises(ConfigError, match="--device gpu"):
         forecast(CONFIG, 0.99, TextSize(10**6, 10, TYPICAL), machines=Machines(1, 8, 2), rates=RATES)

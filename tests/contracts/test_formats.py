@@ -192,7 +192,7 @@ def test_every_format_has_a_writer_and_every_ending_one_format() -> None:
 
 def test_help_and_errors_show_the_endings_of_the_list(tmp_path: Path) -> None:
     endings = [suffix for format_ in FORMATS for suffix in format_.suffixes]
-    (argument,) = flags.Inputs.__metadata__  # type: ignore[attr-defined]  # of Annotated
+    (argument,) = flags.OptionalInputs.__metadata__  # type: ignore[attr-defined]  # of Annotated
     (tmp_path / "a.unknown").touch()
     with pytest.raises(InputError) as refused:
         plan_corpus([str(tmp_path / "a.unknown")], CorpusOptions())

@@ -36,6 +36,7 @@ def random_bank(dim: int, load: int, seed: int) -> np.ndarray:
 
 @settings(max_examples=40, deadline=None)
 @given(st.sampled_from([64, 128, 256]), st.integers(0, 2000), st.sampled_from(BITS), st.integers(0, 99))
+@pytest.mark.slow
 def test_reading_planes_is_reading_their_integers(dim: int, load: int, bits: int, seed: int) -> None:
     planes = np.stack([quantize(random_bank(dim, load, seed + i), bits)[0] for i in range(3)])
     rng = np.random.default_rng(seed)

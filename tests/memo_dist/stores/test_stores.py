@@ -53,6 +53,7 @@ def filled(texts: dict[str, list[int]], scratch: Path | None, banks: range = ran
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 1000), st.integers(1, 12), st.integers(1, 300), st.integers(1, 400), st.booleans())
+@pytest.mark.slow
 def test_a_shard_in_files_has_the_bits_of_one_in_memory(
     tmp_path_factory: pytest.TempPathFactory, seed: int, count: int, buffer: int, part: int, forget: bool
 ) -> None:
