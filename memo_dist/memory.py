@@ -104,7 +104,13 @@ class Memory:
         self.shard.forget_segments([(document_id, segment)])
 
     def _document(self, document_id: str, tokens: "list[int] | np.ndarray") -> Segment:
-        ids = np.asarray(tokens, np.int64)
+        given = np.asarray(tokens)
+        if given.ndim != 1 or (len(given) and given.dtype.kind not in "iu"):
+            raise InputError(
+                f"document {document_id!r} is {str(tokens)[:40]!r}; expected token ids, whole numbers in a row: "
+                "tokenizer.encode([text])[0] makes them of a text"
+            )
+        ids = given.astype(np.int64)
         if not len(ids):
             raise InputError(f"document {document_id!r} is empty")
         if ids.min() < 0 or ids.max() >= self.config.vocab_size:

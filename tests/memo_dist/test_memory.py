@@ -159,3 +159,12 @@ def test_bad_documents_are_refused_by_name() -> None:
 def test_settings_out_of_range_are_refused(changes: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match=next(iter(changes))):
         TextConfig(**{"num_banks": 2, "vocab_size": 10, **changes})
+
+
+@pytest.mark.parametrize("tokens", ["a text", [1.5, 2.5], [[1, 2], [3, 4]], ["1", "2"]])
+def test_what_is_no_row_of_whole_numbers_is_no_document(tokens: object) -> None:
+    memory = Memory(TextConfig(num_banks=2, vocab_size=50))
+    digest = memory.digest()
+    with pytest.raises(InputError, match=r"'x' is .*expected token ids"):
+        memory.memorize("x", tokens)  # type: ignore[arg-type]  # the mistake that is tested
+    assert memory.digest() == digest
