@@ -17,7 +17,9 @@ from memo_dist.files.opened import open_memory
 from memo_dist.files.shard_writer import write_shard
 from memo_dist.memory_config import MemoryConfig
 from memo_dist.models.protocol import ShardRoom
+from memo_dist.models.text.followers import Followers
 from memo_dist.shard import Applied, Shard
+from memo_dist.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,23 +28,16 @@ class ShardSpec:
 
     Attributes:
         first_bank, stop_bank: the banks owned.
-        buffer: associations that are collected before they are merged.
-        max_associations: more are refused; None: no limit.
-        expected: associations to size the ledger's parts by.
+        tokenizer: with which batches must be made; None takes any.
         threads: of numerical libraries.
-        scratch: directory for banks and ledger; None: they are in memory.
     """
 
     config: MemoryConfig
     first_bank: int
     stop_bank: int
-    tokenizer_hash: str
-    buffer: int
-    max_associations: int | None
-    expected: int
+    tokenizer: Tokenizer | None
     device: str = "cpu"
     threads: int = 1
-    scratch: str | None = None
 
 
 class ShardActor:
@@ -57,14 +52,8 @@ class ShardActor:
         self._shard = Shard(
             spec.config,
             range(spec.first_bank, spec.stop_bank),
-            tokenizer_hash=spec.tokenizer_hash,
-            room=ShardRoom(
-                buffer=spec.buffer,
-                max_associations=spec.max_associations,
-                expected=spec.expected,
-                xp=array_module(spec.device),
-                scratch=None if spec.scratch is None else Path(spec.scratch),
-            ),
+            tokenizer=spec.tokenizer,
+            room=ShardRoom(xp=array_module(spec.device)),
         )
 
     def ready(self, path: str | None = None) -> None:
@@ -93,6 +82,18 @@ class ShardActor:
     def retrieve(self, part: np.ndarray) -> np.ndarray:
         """Answer the cues that fall to this shard, one vector for each; see Shard.retrieve."""
         return self._shard.retrieve(part)
+
+    def followers(self, hashes: np.ndarray) -> Followers:
+        """What follows each window that falls to this shard; see Shard.followers."""
+        return self._shard.followers(hashes)
+
+    def documents_at(self, hashes: np.ndarray) -> Followers:
+        """The documents that each window which falls to this shard is an anchor of; see Shard.documents_at."""
+        return self._shard.documents_at(hashes)
+
+    def token_counts(self) -> np.ndarray | None:
+        """Associations held of each next token; see Contents.token_counts."""
+        return self._shard.token_counts()
 
     def peak_bytes(self) -> int:
         """The process's largest resident set so far."""

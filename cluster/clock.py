@@ -1,6 +1,6 @@
 """Clock: the seconds that each stage of a command took.
 
-Covers: laps by name. Does not cover: what the stages are (build.py, change.py, run.py).
+Covers: laps by name. Does not cover: what the stages are (build.py, change.py, sorted_run.py).
 """
 
 import time

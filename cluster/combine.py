@@ -1,49 +1,65 @@
 """New memories out of memories: merge several, or give one another number of banks. No corpus is needed.
 
-Covers: both, on shard actors; the new memory is there whole or not at all. Does not cover: changing a memory in place
-(change.py).
+Covers: both, for models with a ledger; the new memory is there whole or not at all. Does not cover: changing a memory
+in place (change.py), the merge itself (merge_phase.py), the published memory, whose matrices are added
+(combine_matrices.py).
 
-merge   every shard takes the first memory's banks, then adds what the others' ledgers hold; cells are added only for
-        associations that are new, so shared passages count once. Preset paper: the matrices are added.
+merge   the ledgers are added up, so that shared passages count once.
 rebank  a ledger's names keep the upper half of every window's hash, which says the bank for any number of banks: the
         ledger alone gives the new matrices.
+A stopped one goes on by the same command.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-import ray
-
-from cluster.placement import Placed, device_for, place_shards, release, wait_until_ready
-from cluster.ray_session import local_cpus, memory_budget, ray_session
-from cluster.resources import Resources
-from cluster.run import write_shards
+from cluster.alike import alike, summed
+from cluster.combine_matrices import merge_matrices
+from cluster.counting import banks_for, count_associations
+from cluster.executor import Executor
+from cluster.machine import Machines, machines_for
+from cluster.merge_actor import MergeSpec, Sources
+from cluster.merge_phase import MergePhase
+from cluster.placement import reserved_bytes
+from cluster.resources import NO_CLUSTER, Resources
+from cluster.room import require_disk
+from cluster.session import connected, runs_in_process, session
+from cluster.signals import stop_on_sigterm
 from cluster.statement import CombineStatement
-from cluster.workspace import Workspace, kept_or_removed
+from cluster.workspace import Workspace, Written, kept_or_removed
+from memo_dist.durable import writing
 from memo_dist.errors import ConfigError
-from memo_dist.files.manifest import TOKENIZER_FILE, Manifest
+from memo_dist.files.checked import require_bytes
+from memo_dist.files.format import BATCHES_FOLDER
+from memo_dist.files.generations import link_file
+from memo_dist.files.manifest import Manifest
 from memo_dist.files.opened import open_memory
 from memo_dist.files.staging import refuse_existing
 from memo_dist.memory_config import MemoryConfig
 from memo_dist.models import model_of
-from memo_dist.models.repetition import TextSize
-from memo_dist.planning.memory_plan import MemoryPlan, fit_plan, require_budget
+from memo_dist.models.repetition import Answered, TextSize
+from memo_dist.models.text.config import TextConfig
+from memo_dist.planning.capacity import lengths_of
+from memo_dist.planning.fit import fit_plan, require_budget
+from memo_dist.planning.memory_plan import MemoryPlan
 from memo_dist.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, kw_only=True)
 class CombineOptions:
-    """What the command line gives; see `memo-dist merge --help`. No checkpoints are written meanwhile."""
+    """What the command line gives; see `memo-dist merge --help`."""
 
     resources: Resources = field(default_factory=Resources)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CombineSummary:
-    """The new memory."""
+    """The new memory.
+
+    Attributes:
+        answered: what the capacity law says of each length of prompt.
+        without_tokens: memories that keep no tokens, for which the new one keeps none either.
+    """
 
     memory: str
     digest: str
@@ -51,10 +67,31 @@ class CombineSummary:
     tokens: int
     associations: int
     banks: int
+    answered: list[Answered]
+    keeps_tokens: bool
+    without_tokens: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Combined:
+    """What is made: its manifest but for the shards, out of which memories.
+
+    Attributes:
+        target_recall: that its number of banks is chosen for; None: it is that of `total`.
+    """
+
+    memories: list[Path]
+    total: Manifest
+    tokenizer: Tokenizer | None
+    statement: CombineStatement
+    target_recall: float | None = None
 
 
 def merge(memories: list[Path], out: Path, options: CombineOptions) -> CombineSummary:
     """Add memories into a new one; they are not changed.
+
+    It has as many banks as its text needs for the recall that the first memory was made for, and no fewer than any of
+    them; where that one's banks were asked for, as many as the largest has.
 
     Raises:
         ConfigError: fewer than two, or they differ in shape, seed or tokenizer, or hold documents of the same id.
@@ -62,15 +99,19 @@ def merge(memories: list[Path], out: Path, options: CombineOptions) -> CombineSu
     """
     if len(memories) < 2:
         raise ConfigError("merge takes two memories or more")
-    manifests, tokenizer = _alike(memories)
-    total = _summed(manifests)
-    with _shards(
-        manifests[0].config, total, tokenizer, path=memories[0], out=out, resources=options.resources
-    ) as placed:
-        for memory in memories[1:]:
-            ray.get([one.actor.merge.remote(str(memory.absolute())) for one in placed])
-        statement = CombineStatement(action="merge", memories=[str(memory) for memory in memories])
-        return _finish(out, manifests[0].config, total=total, tokenizer=tokenizer, placed=placed, statement=statement)
+    manifests, tokenizer = alike(memories)
+    names, digests = [str(memory) for memory in memories], [manifest.digest for manifest in manifests]
+    combined = _Combined(
+        memories=memories,
+        total=summed(manifests),
+        tokenizer=tokenizer,
+        statement=CombineStatement(action="merge", memories=names, digests=digests),
+        target_recall=manifests[0].target_recall,
+    )
+    with connected(options.resources):
+        summary = _combine(combined, out, options.resources)
+    bare = [str(memory) for memory, manifest in zip(memories, manifests, strict=True) if not manifest.keeps_tokens]
+    return replace(summary, without_tokens=bare)
 
 
 def rebank(memory: Path, num_banks: int, out: Path, *, options: CombineOptions) -> CombineSummary:
@@ -86,121 +127,127 @@ def rebank(memory: Path, num_banks: int, out: Path, *, options: CombineOptions) 
     if not model_of(manifest.config).has_ledger:
         raise ConfigError(f"{memory} is of the preset {manifest.config.preset!r}, one matrix that has no ledger")
     config = replace(manifest.config, num_banks=num_banks)
-    with _shards(config, manifest, tokenizer, path=None, out=out, resources=options.resources) as placed:
-        ray.get([one.actor.merge.remote(str(memory.absolute())) for one in placed])
-        banks = (manifest.config.num_banks, num_banks)
-        statement = CombineStatement(action="rebank", memories=[str(memory)], banks=banks)
-        return _finish(out, config, total=manifest, tokenizer=tokenizer, placed=placed, statement=statement)
+    banks = (manifest.config.num_banks, num_banks)
+    statement = CombineStatement(action="rebank", memories=[str(memory)], digests=[manifest.digest], banks=banks)
+    total = replace(manifest, config=config)
+    combined = _Combined(memories=[memory], total=total, tokenizer=tokenizer, statement=statement)
+    with connected(options.resources):
+        return _combine(combined, out, options.resources)
 
 
-def _alike(memories: list[Path]) -> tuple[list[Manifest], Tokenizer | None]:
-    """Manifests and tokenizer of memories that can be merged."""
-    manifests, documents = [], []
+def _combine(combined: _Combined, out: Path, resources: Resources) -> CombineSummary:
+    total, tokenizer, machines = combined.total, combined.tokenizer, machines_for(resources)
+    if not model_of(total.config).has_ledger:
+        plan = _plan(total, resources, machines, extra=True)
+        require_budget(plan, machines.budget)
+        with merge_matrices(plan, combined.memories, tokenizer, resources=resources) as write:
+            workspace = _workspace(combined, out)
+            with kept_or_removed(workspace):
+                return _finish(combined, workspace, total.config, written=write(workspace))
+    plan = _plan(total, resources, machines)
+    require_budget(plan, machines.budget)
+    workspace = _workspace(combined, out)
+    with kept_or_removed(workspace), stop_on_sigterm() as stop, session(resources, plan) as executor:
+        require_disk(workspace.path, plan)
+        sources = Sources(memories=tuple(str(memory.absolute()) for memory in combined.memories))
+        config = _with_banks(combined, sources, executor)
+        phase = MergePhase(
+            MergeSpec(
+                sources=sources,
+                applied=_applied(combined.memories),
+                config=config,
+                tokenizer_hash="" if tokenizer is None else tokenizer.hash,
+                rows=total.associations,
+                slice_rows=plan.slice_rows,
+            ),
+            workspace,
+            files=plan.shards,
+            actors=max(plan.mergers, executor.processors()) if resources.on_cluster else plan.mergers,
+            memory_bytes=reserved_bytes(plan.shard_bytes, resources.address),
+            executor=executor,
+            stop=stop,
+            on_file=lambda done, files, fresh: None,
+        )
+        return _finish(combined, workspace, config, written=phase.to_the_end())
+
+
+def _workspace(combined: _Combined, out: Path) -> Workspace:
+    refuse_existing(out)
+    return Workspace(out, combined.statement, combined.tokenizer)
+
+
+def _with_banks(combined: _Combined, sources: Sources, executor: Executor) -> TextConfig:
+    """The config with as many banks as the recall that was asked for needs; no fewer than it has."""
+    config, total = combined.total.config, combined.total
+    assert isinstance(config, TextConfig)  # no other model has a ledger
+    if combined.target_recall is None:
+        return config
+    counted = count_associations(sources, executor, tokens=total.tokens, rows=total.associations)
+    size = TextSize(total.tokens, total.documents, total.repetition)
+    return banks_for(config, counted, combined.target_recall, text=size)
+
+
+def _applied(memories: list[Path]) -> frozenset[str]:
+    found = set[str]()
     for memory in memories:
         with open_memory(memory) as stored:
-            documents.append(stored.require_working().documents()[:, 0])
-            tokenizer = stored.tokenizer
-            manifests.append(stored.manifest)
-    first = {**manifests[0].config.to_dict(), "tokenizer": manifests[0].tokenizer_hash}
-    for memory, manifest in zip(memories[1:], manifests[1:], strict=True):
-        other = {**manifest.config.to_dict(), "tokenizer": manifest.tokenizer_hash}
-        for name in sorted({*first, *other}):
-            if first.get(name) != other.get(name):
-                like = f"build --tokenizer {memories[0] / TOKENIZER_FILE} --banks {first.get('num_banks')}"
-                raise ConfigError(
-                    f"{memories[0]} and {memory} cannot be merged: {name} is {first.get(name)} in the first and "
-                    f"{other.get(name)} in the second. Memories that are to be merged are built with one tokenizer and "
-                    f"as many banks: {like}; of a memory that is there, rebank changes the banks"
-                )
-    every = np.concatenate(documents)
-    if repeated := len(every) - len(np.unique(every)):
-        raise ConfigError(
-            f"{' and '.join(map(str, memories))} hold {repeated} documents of the same id, which would count twice; "
-            "forget them in one of the two first"
-        )
-    return manifests, tokenizer
+            found |= stored.require_working().applied()
+    return frozenset(found)
 
 
-def _summed(manifests: list[Manifest]) -> Manifest:
-    return replace(
-        manifests[0],
-        tokens=sum(m.tokens for m in manifests),
-        documents=sum(m.documents for m in manifests),
-        associations=sum(m.associations for m in manifests),
-        sources=[entry for m in manifests for entry in m.sources],
-    )
-
-
-@contextmanager
-def _shards(
-    config: MemoryConfig,
-    total: Manifest,
-    tokenizer: Tokenizer | None,
-    *,
-    path: Path | None,
-    out: Path,
-    resources: Resources,
-) -> Iterator[list[Placed]]:
-    """Shards for what `total` holds, filled from `path` if there is one."""
-    plan = _plan(config, total, resources)
-    require_budget(plan, memory_budget(resources.memory_budget))
-    with ray_session(resources.address, 1, plan.store_bytes):
-        placed = place_shards(
-            plan,
-            tokenizer.hash if tokenizer else "",
-            device=device_for(resources.device, plan.shards),
-            path=None if path is None else str(path.absolute()),
-            by_memory=resources.address is not None,
-            scratch=resources.scratch or out.absolute().parent,
-        )
-        try:
-            wait_until_ready(placed)
-            yield placed
-        finally:
-            release(placed)
-
-
-def _plan(config: MemoryConfig, total: Manifest, resources: Resources) -> MemoryPlan:
-    """A shard of the preset paper holds what it makes and as much of what it adds."""
-    tokens, budget = -(-total.associations // config.num_layers), memory_budget(resources.memory_budget)
+def _plan(total: Manifest, resources: Resources, machines: Machines, *, extra: bool = False) -> MemoryPlan:
+    """`extra`: a shard holds what it makes and as much of what it adds."""
+    config = total.config
+    tokens = -(-total.associations // config.num_layers)
     plan = fit_plan(
         config,
         TextSize(tokens, total.documents),
         shards=resources.shards,
-        cpus=local_cpus(),
-        unit_bytes=None,
-        budget=budget,
+        cpus=machines.processors,
+        split_bytes=None,
+        budget=machines.budget,
+        in_process=runs_in_process(resources, tokens),
+        cluster=resources.address != NO_CLUSTER,
     )
-    extra = -(-config.num_banks // plan.shards) * config.bank_bytes if not model_of(config).has_ledger else 0
-    return replace(plan, shard_bytes=plan.shard_bytes + extra, peak_bytes=plan.peak_bytes + plan.shards * extra)
+    more = -(-config.num_banks // plan.shards) * config.bank_bytes if extra else 0
+    return replace(plan, shard_bytes=plan.shard_bytes + more, peak_bytes=plan.peak_bytes + plan.shards * more)
 
 
-def _finish(
-    out: Path,
-    config: MemoryConfig,
-    *,
-    total: Manifest,
-    tokenizer: Tokenizer | None,
-    placed: list[Placed],
-    statement: CombineStatement,
-) -> CombineSummary:
-    """Write what the shards hold as the new memory."""
-    refuse_existing(out)
-    workspace = Workspace(out, statement, tokenizer)
-    with kept_or_removed(workspace):
-        manifest = workspace.checkpoint(
-            config,
-            write_shards(placed, workspace),
-            tokens=total.tokens,
-            documents=total.documents,
-            journal=[*total.sources, statement.entry()],
-        )
-        workspace.commit()
+def _finish(combined: _Combined, workspace: Workspace, config: MemoryConfig, *, written: Written) -> CombineSummary:
+    """Make files that are written the new memory."""
+    total = combined.total
+    if total.batches:
+        _take_batches(total, combined.memories, workspace)
+    manifest = workspace.checkpoint(
+        config,
+        written,
+        tokens=total.tokens,
+        documents=total.documents,
+        journal=[*total.sources, combined.statement.entry()],
+        batches=total.batches if total.keeps_tokens else None,
+    )
+    workspace.commit()
     return CombineSummary(
-        memory=str(out),
+        memory=str(workspace.out),
         digest=manifest.digest,
         documents=manifest.documents,
         tokens=manifest.tokens,
         associations=manifest.associations,
         banks=config.num_banks,
+        answered=lengths_of(manifest),
+        keeps_tokens=manifest.keeps_tokens,
+        without_tokens=[],
     )
+
+
+def _take_batches(total: Manifest, memories: list[Path], workspace: Workspace) -> None:
+    """Give the new memory the kept batches of all: links where the file system has them, else copies."""
+    found: dict[str, Path] = {}
+    for record in total.batches:
+        sources = [memory / BATCHES_FOLDER / record.file for memory in memories]
+        found[record.file] = next((path for path in sources if path.exists()), sources[0])
+        require_bytes(found[record.file], record)
+    with writing(workspace.batches):
+        workspace.batches.mkdir(exist_ok=True)
+        for name, source in found.items():
+            link_file(source, workspace.batches / name)

@@ -1,4 +1,4 @@
-"""Prepare: inputs and options -> corpus in units, tokenizer, plan, and the statement of what is built.
+"""Prepare: inputs and options -> corpus in splits, tokenizer, plan, and the statement of what is built.
 
 Covers: everything that is fixed before a build starts, anew or from the statement of a stopped one. Does not cover:
 running it (build.py).
@@ -8,17 +8,19 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from cluster.ray_session import local_cpus, memory_budget
-from cluster.resources import Resources
+from cluster.machine import Machines, machines_for
+from cluster.resources import NO_CLUSTER, Resources
+from cluster.session import runs_in_process
 from cluster.statement import BuildStatement, ChangeStatement, CorpusStamp, require_same
 from cluster.workspace import workspace_path
 from memo_dist.errors import ConfigError
 from memo_dist.files.manifest import TOKENIZER_FILE
 from memo_dist.memory_config import MemoryConfig
-from memo_dist.models import model_named
+from memo_dist.models import encoder_for, model_named
 from memo_dist.models.protocol import AskedShape
 from memo_dist.models.repetition import Repetition, TextSize
-from memo_dist.planning.memory_plan import MemoryPlan, fit_plan
+from memo_dist.planning.fit import fit_plan
+from memo_dist.planning.memory_plan import MemoryPlan
 from memo_dist.planning.repetition import SAMPLE_TOKENS, measure_repetition
 from memo_dist.tokenizer import Tokenizer
 from pipelines.plan import CorpusOptions, CorpusPlan, plan_corpus, plan_token_ids
@@ -33,35 +35,55 @@ class BuildOptions:
         resources: what the build may take; no part of what it makes.
         corpus: how the inputs are found and read.
         token_ids: the inputs are parquet files of token ids, and `vocab_size` may say how many ids there are.
+        keep_tokens: the memory keeps its token batches.
     """
 
     resources: Resources = field(default_factory=Resources)
     corpus: CorpusOptions = field(default_factory=CorpusOptions)
     preset: str = "text"
-    composition: str = "jlt"
+    composition: str | None = None
     tokenizer: str = "auto"
     token_ids: bool = False
     vocab_size: int | None = None
-    target_recall: float = 0.99
+    target_recall: float = 0.996
     inner_dim: int | None = None
-    num_heads: int = 4
-    num_layers: int = 3
+    windows: tuple[int, ...] | None = None
+    keys: str | None = None
+    num_heads: int | None = None
+    num_layers: int | None = None
     num_banks: int | None = None
     seed: int = 0
+    keep_tokens: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """A build or a change that can start. `repetition`: of the text, as a sample shows it; None if there was none."""
+    """A build or a change that can start.
 
-    corpus: CorpusPlan
+    Attributes:
+        plan: with the number of banks as a sample shows it, or as asked for. budget: bytes that it may take.
+        repetition: of the text, as a sample shows it; None if there was none.
+        target_recall: that the number of banks is chosen for, once all is counted; None: it is asked for.
+    """
+
     choice: TokenizerChoice
     plan: MemoryPlan
+    budget: int
     statement: BuildStatement | ChangeStatement
     repetition: Repetition | None = None
+    target_recall: float | None = None
 
 
-def prepare(inputs: list[str], out: Path, *, options: BuildOptions, stopped: dict[str, Any] | None = None) -> Prepared:
+@dataclass(frozen=True, kw_only=True)
+class PreparedCorpus(Prepared):
+    """One that reads a corpus."""
+
+    corpus: CorpusPlan
+
+
+def prepare(
+    inputs: list[str], out: Path, *, options: BuildOptions, stopped: dict[str, Any] | None = None
+) -> PreparedCorpus:
     """Fix everything.
 
     Args:
@@ -94,7 +116,15 @@ def prepare(inputs: list[str], out: Path, *, options: BuildOptions, stopped: dic
         repetition = _repetition(choice, options)
         config = choose_config(choice, options, repetition)
         choice = replace(choice, sample=())  # the sample is large, and was needed for the repetition alone
-    plan = plan_for(config, corpus, choice, resources=options.resources, repetition=repetition)
+    machines = machines_for(options.resources)
+    plan = plan_for(
+        config,
+        choice,
+        corpus.largest_split,
+        resources=options.resources,
+        machines=machines,
+        repetition=repetition,
+    )
     statement = BuildStatement(
         inputs=inputs,
         settings=settings,
@@ -104,7 +134,17 @@ def prepare(inputs: list[str], out: Path, *, options: BuildOptions, stopped: dic
         documents=choice.documents,
         repetition=repetition,
     )
-    return Prepared(corpus=corpus, choice=choice, plan=plan, statement=statement, repetition=repetition)
+    model = model_named(options.preset)
+    chosen = model.has_ledger and not model.is_sized(_shape(options))
+    return PreparedCorpus(
+        corpus=corpus,
+        choice=choice,
+        plan=plan,
+        statement=statement,
+        repetition=repetition,
+        target_recall=options.target_recall if chosen else None,
+        budget=machines.budget,
+    )
 
 
 def _settings(options: BuildOptions) -> dict[str, Any]:
@@ -123,13 +163,12 @@ def _repetition(choice: TokenizerChoice, options: BuildOptions) -> Repetition | 
     model = model_named(options.preset)
     if not choice.sample or not model.uses_repetition:
         return None
-    return measure_repetition(
-        list(choice.sample), model.asked_config(choice.vocab_size, _shape(options)), SAMPLE_TOKENS
-    )
+    config = model.asked_config(choice.vocab_size, _shape(options))
+    return measure_repetition(list(choice.sample), encoder_for(config, choice.tokenizer), SAMPLE_TOKENS)
 
 
 def _measure(inputs: list[str], options: BuildOptions, workspace: Path | None) -> tuple[CorpusPlan, TokenizerChoice]:
-    """The corpus in units, its tokenizer, and how many tokens it has; a stopped build's tokenizer is read again."""
+    """The corpus in splits, its tokenizer, and how many tokens it has; a stopped build's tokenizer is read again."""
     if options.token_ids:
         if options.tokenizer != "auto":
             raise ConfigError(f"--tokenizer {options.tokenizer} belongs to text; --token-ids are tokenized already")
@@ -156,20 +195,31 @@ def _measure(inputs: list[str], options: BuildOptions, workspace: Path | None) -
 
 def plan_for(
     config: MemoryConfig,
-    corpus: CorpusPlan,
     choice: TokenizerChoice,
+    largest_split: int,
     *,
     resources: Resources,
+    machines: Machines,
     repetition: Repetition | None = None,
+    records_bytes: int = 0,
 ) -> MemoryPlan:
-    """The plan of a run: how many shards and workers, and what they take."""
+    """The plan of a run: how many shards and workers, and what they take.
+
+    Args:
+        largest_split: in bytes of text.
+        records_bytes: of documents that the driver compares.
+    """
     return fit_plan(
         config,
         TextSize(choice.tokens, choice.documents, repetition),
         shards=resources.shards,
-        cpus=local_cpus(),
-        unit_bytes=corpus.largest_unit,
-        budget=memory_budget(resources.memory_budget),
+        cpus=machines.processors,
+        split_bytes=largest_split,
+        budget=machines.budget,
+        in_process=runs_in_process(resources, choice.tokens),
+        cluster=resources.address != NO_CLUSTER,
+        tokenizer_bytes=0 if choice.tokenizer is None else choice.tokenizer.memory_bytes,
+        records_bytes=records_bytes,
     )
 
 
@@ -190,7 +240,14 @@ def choose_config(choice: TokenizerChoice, options: BuildOptions, repetition: Re
 
 
 def _shape(options: BuildOptions) -> AskedShape:
+    keys = options.keys
+    if options.token_ids and model_named(options.preset).uses_repetition:
+        if keys == "text":
+            raise ConfigError("--keys text needs text; of --token-ids every token is a unit: leave it out")
+        keys = "tokens"
     return AskedShape(
+        windows=options.windows,
+        keys=keys,
         num_banks=options.num_banks,
         inner_dim=options.inner_dim,
         num_heads=options.num_heads,

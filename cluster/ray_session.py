@@ -4,14 +4,12 @@ Covers: ray.init and ray.shutdown, errors from remote code. Does not cover: what
 """
 
 import logging
-import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 
-import psutil
 import ray
 from ray.exceptions import (
     NodeDiedError,
@@ -24,15 +22,14 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
+from cluster.resources import LOCAL
 from memo_dist.errors import BudgetError, ClusterError, ConfigError, MemoError
 from memo_dist.planning.processes import STORE_BYTES
-
-_SHARE = 0.85
 
 
 @contextmanager
 def ray_session(address: str | None, workers: int = 1, store_bytes: int = STORE_BYTES) -> Iterator[None]:
-    """Connect to the Ray cluster at `address`; None starts one on this machine and stops it at the end.
+    """Connect to the Ray cluster at `address`; None or "local" starts one on this machine and stops it at the end.
 
     A connection that this process has already is used, and left open. Errors raised by remote code come out as
     they were raised there.
@@ -46,7 +43,7 @@ def ray_session(address: str | None, workers: int = 1, store_bytes: int = STORE_
         return
     handler = signal.getsignal(signal.SIGTERM)
     try:
-        if address is None:
+        if address in (None, LOCAL):
             ray.init(
                 address="local",
                 num_cpus=max(workers, 1),
@@ -94,13 +91,3 @@ def unwrapped() -> Iterator[None]:
         raise ClusterError(f"a node was lost: {error}. Nothing was published; run the command again") from error
     except RayError as error:
         raise ClusterError(f"the cluster failed: {error}. Nothing was published; run the command again") from error
-
-
-def memory_budget(asked: int | None) -> int:
-    """Bytes that a plan may take: what was asked for, else most of what is available."""
-    return int(psutil.virtual_memory().available * _SHARE) if asked is None else asked
-
-
-def local_cpus() -> int:
-    """Processors this process may use."""
-    return len(os.sched_getaffinity(0))

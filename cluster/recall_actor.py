@@ -18,6 +18,7 @@ SCHEMA = pa.schema(
     [
         ("id", pa.string()),
         ("text", pa.string()),
+        ("corrected", pa.string()),
         ("tokens", pa.list_(pa.int64())),
         ("scores", pa.list_(pa.float64())),
         ("confidences", pa.list_(pa.float64())),
@@ -25,6 +26,8 @@ SCHEMA = pa.schema(
         ("stop", pa.string()),
         ("stop_confidence", pa.float64()),
         ("alternatives", pa.list_(pa.list_(pa.struct([("token", pa.int64()), ("score", pa.float64())])))),
+        ("documents", pa.list_(pa.string())),
+        ("num_documents", pa.int64()),
         ("error", pa.string()),
     ]
 )

@@ -24,11 +24,13 @@ import ray
 from ray.exceptions import RayActorError
 
 from cluster.losses import IN_A_ROW, Losses
-from cluster.ray_session import local_cpus, ray_session
+from cluster.machine import local_cpus
+from cluster.ray_session import ray_session
 from cluster.recall_actor import SCHEMA, RecallActor
 from cluster.statement import require_same
 from memo_dist.durable import sync_directory, write_text, writing
 from memo_dist.errors import ClusterError
+from memo_dist.files.generations import locked
 from memo_dist.files.manifest import Manifest
 from memo_dist.files.opened import open_memory
 from memo_dist.files.staging import refuse_existing
@@ -71,7 +73,7 @@ def recall_file(
     Raises:
         ConfigError: a stopped job of `out` asked something else. OutputExistsError: `out` exists.
         InputError, PromptError: the prompts cannot be read. DamagedMemoryError: the memory is not whole.
-        StorageError: a part cannot be written; the others stay.
+        StorageError: a part cannot be written; the others stay. FencedError: another job writes `out`.
     """
     refuse_existing(out)
     place = out.with_name(f".{out.name}.recalling")
@@ -80,19 +82,21 @@ def recall_file(
     statement = _statement(memory, prompts, options)
     with writing(place):
         place.mkdir(parents=True, exist_ok=True)
-    if (place / _STATEMENT).exists():
-        before = json.loads((place / _STATEMENT).read_text(encoding="utf-8"))
-        require_same(statement, before, out, what_stopped="recall job", place=place)
-    with writing(place):
-        write_text(place / _STATEMENT, json.dumps(statement, indent=1))
-    parts_before = len(list(place.glob("part-*.parquet")))
-    job = _Job(memory, place, options=options, count=actors or local_cpus(), on_progress=on_progress)
-    with ray_session(address, local_cpus()):
-        try:
-            parts = job.run(_chunks(prompts))
-        finally:
-            job.release()
-    return _finished(place, out, parts=parts, before=parts_before)
+    with locked(place, wait=False):  # parts are named by number alone
+        refuse_existing(out)
+        if (place / _STATEMENT).exists():
+            before = json.loads((place / _STATEMENT).read_text(encoding="utf-8"))
+            require_same(statement, before, out, what_stopped="recall job", place=place)
+        with writing(place):
+            write_text(place / _STATEMENT, json.dumps(statement, indent=1))
+        parts_before = len(list(place.glob("part-*.parquet")))
+        job = _Job(memory, place, options=options, count=actors or local_cpus(), on_progress=on_progress)
+        with ray_session(address, local_cpus()):
+            try:
+                parts = job.run(_chunks(prompts))
+            finally:
+                job.release()
+        return _finished(place, out, parts=parts, before=parts_before)
 
 
 def _statement(memory: Path, prompts: Path, options: RecallOptions) -> dict[str, Any]:

@@ -12,6 +12,9 @@ from pathlib import Path
 
 from memo_dist.errors import ConfigError
 
+LOCAL = "local"  # an address: Ray on this machine, started for the command
+NO_CLUSTER = "none"  # an address: threads of this process
+
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
@@ -20,10 +23,12 @@ class Resources:
     Attributes:
         shards: shard actors; None: one for each processor.
         device: "cpu", "gpu", or "auto": a GPU if CuPy finds one here and the cluster has one for every shard.
-        address: of a Ray cluster; None: a local one, which ends with the command.
+        address: of a Ray cluster; "local": one of this machine, which ends with the command; "none": threads of this
+            process; None: threads where there is little to do, else "local".
         memory_budget: bytes of all processes together; None: most of what is free.
-        scratch: directory for banks that the budget does not hold; None: beside the output.
-        checkpoint_every: seconds of work that may be lost.
+        checkpoint_every: seconds of work that may be lost: of the published memory, and where an input turns out to be
+            bad; else it is some splits.
+        log_file: to which the driver adds what it does and what is lost; None: nowhere.
 
     Raises:
         ConfigError: `checkpoint_every` is not above 0.
@@ -33,8 +38,13 @@ class Resources:
     device: str = "auto"
     address: str | None = None
     memory_budget: int | None = None
-    scratch: Path | None = None
     checkpoint_every: float = 60.0
+    log_file: Path | None = None
+
+    @property
+    def on_cluster(self) -> bool:
+        """Whether they are those of a cluster that runs already."""
+        return self.address not in (None, LOCAL, NO_CLUSTER)
 
     def __post_init__(self) -> None:
         if self.checkpoint_every <= 0:

@@ -1,7 +1,7 @@
 """RunState: how far a run is, and whether it goes on after a loss.
 
 Covers: counters, attempts, when a checkpoint is due. Knows nothing of Ray. Does not cover: giving up (losses.py), who
-does the work (run.py), what a checkpoint holds on disk (workspace.py).
+does the work (sorted_run.py, stream_run.py), what a checkpoint holds on disk (workspace.py).
 
 A run has attempts. Each begins with what the shards are filled from (`Held`): nothing, the memory that is changed, or
 the last checkpoint. A lost process or node ends an attempt; three attempts without a checkpoint between them end the
@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cluster.losses import Losses
+from memo_dist.files.journal import TextEntry
+from memo_dist.files.manifest import Manifest
 
 
 class Counts(Protocol):
-    """What one shard says of a unit (memo_dist.shard.Applied)."""
+    """What one shard says of a split (memo_dist.shard.Applied)."""
 
     @property
     def tokens(self) -> int: ...
@@ -37,52 +39,73 @@ class Held:
 
     Attributes:
         tokens, documents: of the memory.
-        units_done: units of this run that are in it.
-        skipped, replaced, empty: documents of those units.
+        splits_done: splits of this run that are in it.
+        skipped, replaced, empty: documents of those splits.
     """
 
     tokens: int = 0
     documents: int = 0
-    units_done: int = 0
+    splits_done: int = 0
     skipped: int = 0
     replaced: int = 0
     empty: int = 0
 
+    @classmethod
+    def of(cls, manifest: Manifest) -> "Held":
+        """Of a checkpoint: its last entry is that of the run which wrote it."""
+        entry = manifest.sources[-1]
+        assert isinstance(entry, TextEntry)  # runs write no other
+        return cls(
+            tokens=manifest.tokens,
+            documents=manifest.documents,
+            splits_done=entry.splits_done,
+            skipped=entry.skipped,
+            replaced=entry.replaced,
+            empty=entry.empty,
+        )
+
 
 @dataclass(kw_only=True)
 class Progress:
-    """How far a run is; handed to the caller after every unit. `units_before` were done by earlier attempts."""
+    """How far a run is; handed to the caller after every split and file.
 
-    units: int
-    units_before: int = 0
-    units_done: int = 0
+    Attributes:
+        splits_before: were done by earlier attempts.
+        files, files_done: shard files that are merged once all splits are done; 0 before.
+    """
+
+    splits: int
+    splits_before: int = 0
+    splits_done: int = 0
     tokens: int = 0
     documents: int = 0
     skipped: int = 0
     replaced: int = 0
     empty: int = 0
+    files: int = 0
+    files_done: int = 0
 
 
 class RunState:
     """The counters of all attempts of one run.
 
     Args:
-        units: of the whole run.
-        forgets: whether units are taken out of the memory, so that its tokens and documents become fewer.
+        splits: of the whole run.
+        forgets: whether splits are taken out of the memory, so that its tokens and documents become fewer.
         checkpoint_every: seconds of work that may be lost.
         now: a clock in seconds.
 
     Attributes:
         progress: of all attempts together.
-        units_before: units that were done before the first attempt of this process.
+        splits_before: splits that were done before the first attempt of this process.
         attempts, checkpoints: of this process.
     """
 
     def __init__(
-        self, units: int, *, forgets: bool, checkpoint_every: float, now: Callable[[], float] = time.monotonic
+        self, splits: int, *, forgets: bool, checkpoint_every: float, now: Callable[[], float] = time.monotonic
     ) -> None:
-        self.progress = Progress(units=units)
-        self.units_before = self.attempts = self.checkpoints = 0
+        self.progress = Progress(splits=splits)
+        self.splits_before = self.attempts = self.checkpoints = 0
         self._losses = Losses()
         self._sign = -1 if forgets else 1
         self._every, self._now = checkpoint_every, now
@@ -94,11 +117,11 @@ class RunState:
         self.attempts += 1
         self._checkpoints_before = self.checkpoints
         if self.attempts == 1:
-            self.units_before = held.units_done
+            self.splits_before = held.splits_done
         self.progress = Progress(
-            units=self.progress.units,
-            units_before=held.units_done,
-            units_done=held.units_done,
+            splits=self.progress.splits,
+            splits_before=held.splits_done,
+            splits_done=held.splits_done,
             tokens=held.tokens,
             documents=held.documents,
             skipped=held.skipped,
@@ -111,14 +134,14 @@ class RunState:
         self._due = self._now() + self._every
 
     def count(self, answers: list[Counts]) -> None:
-        """Count a unit that all shards answered.
+        """Count a split that all shards answered.
 
         Args:
             answers: one for each shard. A shard counts the tokens and documents whose records it keeps, so these are
                 added up; every shard counts all skipped, replaced and empty documents, so one shard's count is taken.
         """
         first, progress = answers[0], self.progress
-        progress.units_done += 1
+        progress.splits_done += 1
         progress.tokens += self._sign * sum(answer.tokens for answer in answers)
         progress.documents += self._sign * sum(answer.documents for answer in answers)
         progress.skipped += first.skipped

@@ -7,6 +7,7 @@ Resources (resources.py) are no part of a statement: they may change from one at
 """
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,22 +27,22 @@ class CorpusStamp:
 
     Attributes:
         sources: name -> size and time, or what else tells a source's versions apart.
-        units: BLAKE2b-128 over the ids of all batches.
+        splits: BLAKE2b-128 over the ids of all batches.
     """
 
     sources: dict[str, Any]
-    units: str
+    splits: str
 
     @classmethod
     def of(cls, corpus: CorpusPlan) -> "CorpusStamp":
         """The stamp of a corpus as it is now."""
-        sources = {span.source.url: span.source for unit in corpus.units for span in unit.spans}
-        units = hashlib.blake2b("".join(unit.batch_id for unit in corpus.units).encode(), digest_size=16)
-        return cls(sources={s.name: source_stamp(s) for s in sources.values()}, units=units.hexdigest())
+        sources = {span.source.url: span.source for split in corpus.splits for span in split.spans}
+        splits = hashlib.blake2b("".join(split.batch_id for split in corpus.splits).encode(), digest_size=16)
+        return cls(sources={s.name: source_stamp(s) for s in sources.values()}, splits=splits.hexdigest())
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {"sources": self.sources, "units": self.units}
+        return {"sources": self.sources, "splits": self.splits}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +91,7 @@ class BuildStatement:
             return cls(
                 inputs=values["inputs"],
                 settings=values["settings"],
-                corpus=CorpusStamp(sources=values["sources"], units=values["units"]),
+                corpus=CorpusStamp(sources=values["sources"], splits=values["splits"]),
                 config=config_from_dict(values["config"]),
                 tokens=values["tokens"],
                 documents=values["documents"],
@@ -138,18 +139,19 @@ class CombineStatement:
 
     Attributes:
         action: "merge" or "rebank".
-        memories: their directories.
+        memories: their directories. digests: what they hold.
         banks: before and after; None for a merge.
     """
 
     action: str
     memories: list[str]
+    digests: list[str]
     banks: tuple[int, int] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         banks = {} if self.banks is None else {"banks": list(self.banks)}
-        return {"action": self.action, "memories": self.memories, **banks}
+        return {"action": self.action, "memories": self.memories, "digests": self.digests, **banks}
 
     def entry(self) -> MergeEntry | RebankEntry:
         """What the new memory's journal says of it."""
@@ -167,7 +169,7 @@ def require_same(
     """Refuse to go on with a build, or another job, of something else.
 
     Args:
-        ours, theirs: statements as JSON has them; a difference inside a table is named with its key.
+        ours, theirs: statements, the second as JSON has it; a difference inside a table is named with its key.
         out: what is made.
         place: the directory that the stopped one left.
         what_stopped: its name in the message.
@@ -175,6 +177,7 @@ def require_same(
     Raises:
         ConfigError: naming the first thing that differs.
     """
+    ours = json.loads(json.dumps(ours))  # tuples, such as windows, come back as lists
     for name in sorted({*ours, *theirs}):
         mine, other = ours.get(name), theirs.get(name)
         if mine == other:

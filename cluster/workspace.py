@@ -1,40 +1,41 @@
 """Workspace: the directory in which a build grows until it is committed, and from which a stopped one goes on.
 
-Covers: what is being built, checkpoints, fencing of overlapping attempts, room on the disk, what a failure leaves. Does
-not cover: running a build (build.py).
+Covers: what is being built, what is done, fencing of overlapping attempts, what a failure leaves. Does not cover:
+running a build (build.py), room on the disk (room.py).
 
 `.NAME.memo.building/` holds `build.json` (the statement of what is built), `attempt` (the token of the newest attempt),
-`tokenizer.json`, shard files and, after the first checkpoint, `manifest.json`: from then on it is a whole memory of the
-units that are done. Shard files carry their generation and attempt in their names and are never changed; the manifest
-replaced by rename is the checkpoint, and the files that it no longer lists are removed after it. Whoever claims the
-workspace last owns it: an older attempt finds another token, and can make no checkpoint and commit nothing.
+`tokenizer.json`, `batches/` (what this run keeps), `runs/` (sorted runs: what is done), then shard files with `merged/`
+(a record of each that is whole) and, last, `manifest.json`: from then on it is a whole memory; of a change, but for the
+batches that the memory has already. A model without a ledger has no runs: its shard files and manifest are checkpoints
+of the splits that are done. Shard files carry their generation and attempt in their names and are never changed; files
+that the manifest does not list are removed after it. Whoever claims the workspace last owns it: an older attempt finds
+another token, and can make no checkpoint and commit nothing; what runs it still makes are those that this one would.
 """
 
 import json
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cluster.statement import Statement
+from cluster.statement import Statement, require_same
 from memo_dist.durable import sync_directory, write_text, writing
-from memo_dist.errors import DamagedMemoryError, FencedError, MemoError, StorageError
-from memo_dist.files.generations import locked, replace_generation
+from memo_dist.errors import DamagedMemoryError, FencedError, MemoError
+from memo_dist.files.format import BATCHES_FOLDER
+from memo_dist.files.generations import locked, replace_generation, shard_files, sweep_batches
 from memo_dist.files.journal import Entry
-from memo_dist.files.manifest import MANIFEST_FILE, Manifest, ShardRecord
+from memo_dist.files.manifest import MANIFEST_FILE, TOKENIZER_FILE, BatchRecord, Manifest, ShardRecord
 from memo_dist.files.opened import OpenMemory, open_memory
 from memo_dist.files.staging import refuse_existing, write_contents
 from memo_dist.memory_config import MemoryConfig
-from memo_dist.planning.memory_plan import MemoryPlan
-from memo_dist.sizes import show_bytes
 from memo_dist.tokenizer import Tokenizer
 
 STATEMENT_FILE = "build.json"
-_ATTEMPT_FILE = "attempt"
+_ATTEMPT_FILE, _RUNS_FOLDER, _MERGED_FOLDER = "attempt", "runs", "merged"
 Written = list[tuple[ShardRecord, np.ndarray]]
 
 
@@ -45,13 +46,13 @@ def workspace_path(out: Path) -> Path:
 
 
 def unfinished_statement(out: Path) -> dict[str, Any] | None:
-    """The statement of a stopped build of `out` that has a checkpoint; None if there is nothing to go on from.
+    """The statement of a stopped build of `out` that had done something; None if there is nothing to go on from.
 
     Raises:
         DamagedMemoryError: there is one and it cannot be read.
     """
     path = workspace_path(out)
-    if not (path / MANIFEST_FILE).exists() or not (path / STATEMENT_FILE).exists():
+    if not _has_progress(path) or not (path / STATEMENT_FILE).exists():
         return None
     try:
         statement: dict[str, Any] = json.loads((path / STATEMENT_FILE).read_text(encoding="utf-8"))
@@ -76,6 +77,7 @@ class Workspace:
 
     Raises:
         OutputExistsError: `out` exists. StorageError: the directory cannot be made.
+        ConfigError: it holds a checkpoint of something else; nothing is changed.
     """
 
     def __init__(
@@ -90,24 +92,59 @@ class Workspace:
         with writing(out):
             self.path.mkdir(parents=True, exist_ok=True)
             with locked(self.path):
-                if unfinished_statement(out) is None:  # a checkpoint of nobody knows what
-                    (self.path / MANIFEST_FILE).unlink(missing_ok=True)
+                found = unfinished_statement(out)
+                if found is None:  # what was done is of nobody knows what
+                    self.discard()
+                else:  # also of an attempt that began, and was stopped, after this one looked for one
+                    require_same(statement.to_dict(), found, out, place=self.path, what_stopped="command")
+                if tokenizer is not None:  # another one that is trained on the same text may differ
+                    write_text(self.path / TOKENIZER_FILE, tokenizer.definition)
                 write_text(self.path / STATEMENT_FILE, json.dumps(statement.to_dict(), indent=1) + "\n")
                 write_text(self.path / _ATTEMPT_FILE, self._token)
         self.generation = self._last_generation()
 
     @property
-    def resumable(self) -> bool:
-        """Whether there is a checkpoint."""
+    def has_checkpoint(self) -> bool:
+        """Whether there is a manifest."""
         return (self.path / MANIFEST_FILE).exists()
+
+    @property
+    def resumable(self) -> bool:
+        """Whether something is done that another attempt need not do again."""
+        return _has_progress(self.path)
+
+    @property
+    def runs(self) -> Path:
+        """The folder for sorted runs."""
+        return self.path / _RUNS_FOLDER
+
+    @property
+    def merged(self) -> Path:
+        """The folder for the records of shard files that are merged."""
+        return self.path / _MERGED_FOLDER
+
+    @property
+    def batches(self) -> Path:
+        """The folder for the batches that are kept."""
+        return self.path / BATCHES_FOLDER
+
+    def discard(self) -> None:
+        """Give up what was done: it is not what was asked for, and must not be gone on from."""
+        (self.path / MANIFEST_FILE).unlink(missing_ok=True)
+        for folder in (self.merged, self.runs):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def stored(self) -> OpenMemory:
         """The last checkpoint as a memory."""
         return open_memory(self.path)
 
+    def shard_file(self, index: int) -> str:
+        """A name for the next checkpoint's shard file of that number."""
+        return f"shard-{index:05d}.g{self.generation + 1:04d}-{self._token}.h5"
+
     def shard_files(self, count: int) -> list[str]:
-        """Names for the next checkpoint's shard files."""
-        return [f"shard-{index:05d}.g{self.generation + 1:04d}-{self._token}.h5" for index in range(count)]
+        """Names for all of them."""
+        return [self.shard_file(index) for index in range(count)]
 
     def checkpoint(
         self,
@@ -117,6 +154,7 @@ class Workspace:
         tokens: int,
         documents: int,
         journal: list[Entry],
+        batches: Sequence[BatchRecord] | None = None,
     ) -> Manifest:
         """Make shard files that are written the checkpoint, durably; then remove those of the one before.
 
@@ -124,12 +162,15 @@ class Workspace:
             written: of every shard, in bank order: its record and its banks' digests.
             tokens, documents: that the shards hold.
             journal: of the memory, this run's entry last.
+            batches: kept, written here or held by the memory that is changed; None: the memory keeps none.
 
         Raises:
             FencedError: a newer attempt owns the workspace; nothing is changed.
             StorageError: the manifest cannot be written; the checkpoint before stays.
         """
         with self._owned():
+            if self.batches.is_dir():
+                sync_directory(self.batches)
             manifest = write_contents(
                 self.path,
                 config,
@@ -138,6 +179,8 @@ class Workspace:
                 tokens=tokens,
                 documents=documents,
                 sources=journal,
+                keeps_tokens=batches is not None,
+                batches=batches or (),
             )
             self.generation += 1
             self._sweep(manifest)
@@ -151,6 +194,8 @@ class Workspace:
             OutputExistsError: the output appeared meanwhile. ConfigError: the memory was changed meanwhile.
         """
         with self._owned():
+            for folder in (self.merged, self.runs):  # the manifest is there, which says that they are done
+                shutil.rmtree(folder, ignore_errors=True)
             if self._replaces is not None:
                 replace_generation(self.out, self._replaces, self.path)
                 shutil.rmtree(self.path, ignore_errors=True)  # other files in it are of an older generation
@@ -164,12 +209,13 @@ class Workspace:
                     (self.out / name).unlink(missing_ok=True)
 
     def abandon(self) -> bool:
-        """After a failure: remove the workspace if it holds no checkpoint and is still ours. Whether one is kept."""
+        """After a failure: remove the workspace if nothing is done in it and it is still ours. Whether it is kept."""
         if not self._ours():
             return False
         if self.resumable:
-            with suppress(OSError, MemoError):
-                self._sweep(Manifest.read(self.path))
+            if self.has_checkpoint:
+                with suppress(OSError, MemoError):
+                    self._sweep(Manifest.read(self.path))
             return True
         shutil.rmtree(self.path, ignore_errors=True)
         for parent in self._made:
@@ -208,10 +254,11 @@ class Workspace:
         return max(numbers, default=0)
 
     def _sweep(self, manifest: Manifest) -> None:
-        kept = {record.file for record in manifest.shards}
+        kept = set(shard_files(manifest))
         for file in self.path.glob("shard-*"):
             if file.name not in kept:
                 file.unlink(missing_ok=True)
+        sweep_batches(self.path, {record.file for record in manifest.batches})
 
 
 @contextmanager
@@ -224,27 +271,17 @@ def kept_or_removed(workspace: Workspace) -> Iterator[None]:
             raise fenced from error
         kept = workspace.abandon()
         error.add_note(
-            "What was done up to the last checkpoint is kept; the same command goes on from there."
-            if kept
-            else "Nothing was published."
+            "What was done is kept; the same command goes on from there." if kept else "Nothing was published."
         )
         raise
 
 
-def require_disk(directory: Path, plan: MemoryPlan, scratch: Path | None) -> None:
-    """Refuse a plan that the disk has no room for.
-
-    Raises:
-        StorageError: with the numbers.
-    """
-    free, apart = _free_bytes(directory), 0 if scratch is not None else plan.scratch_bytes
-    if free < 2 * plan.disk_bytes + apart:
-        more = f", and {show_bytes(apart)} for banks that are not in memory (--scratch)" if apart else ""
-        raise StorageError(
-            f"{directory.parent} has {show_bytes(free)} free; the memory will take {show_bytes(plan.disk_bytes)}, and "
-            f"as much again while a checkpoint is written{more}. Make room or choose another --out"
-        )
-
-
-def _free_bytes(directory: Path) -> int:
-    return shutil.disk_usage(directory).free
+def _has_progress(path: Path) -> bool:
+    """Whether there is a manifest, a run, or a shard file that is whole."""
+    if (path / MANIFEST_FILE).exists():
+        return True
+    for folder in (_RUNS_FOLDER, _MERGED_FOLDER):
+        with suppress(OSError):
+            if any(not one.name.endswith(".tmp") for one in (path / folder).iterdir()):
+                return True
+    return False

@@ -56,6 +56,7 @@ def measure(
     from memo_dist.device.backend import array_module
     from memo_dist.measuring.bench import gemm_gflops, measure_core, measure_memory
     from memo_dist.measuring.together import run_together
+    from memo_dist.models import encoder_for
     from memo_dist.models.text.config import TextConfig
     from memo_dist.planning.repetition import SAMPLE_TOKENS, measure_repetition
     from pipelines.batching import stream_batches
@@ -70,7 +71,8 @@ def measure(
     line.update(0.1, 1)
     started_training = time.perf_counter()
     choice = choose_tokenizer(corpus)
-    measure_repetition(list(choice.sample), TextConfig(num_banks=1, vocab_size=choice.vocab_size), SAMPLE_TOKENS)
+    small = TextConfig(num_banks=1, vocab_size=choice.vocab_size)
+    measure_repetition(list(choice.sample), encoder_for(small, choice.tokenizer), SAMPLE_TOKENS)
     training = time.perf_counter() - started_training
     line.update(0.2, 2)
     assert choice.tokenizer is not None
@@ -78,15 +80,15 @@ def measure(
         num_banks=max(cores, choice.tokens * _PARAMETERS_PER_TOKEN // 256**2), vocab_size=choice.vocab_size
     )
     readers = len(os.sched_getaffinity(0))
-    shares = [(corpus.units[i::readers], corpus.options, choice.tokenizer.definition) for i in range(readers)]
+    shares = [(corpus.splits[i::readers], corpus.options, choice.tokenizer.definition) for i in range(readers)]
     _, tokenized = run_together(tokenize_stages, shares)
     count = sum(tokenized.results)
     line.update(0.35, 3)
     batches = list(stream_batches(corpus, choice.tokenizer, config.context_length))
-    batches = [table.replace_schema_metadata({**table.schema.metadata, b"tokenizer_hash": b""}) for table in batches]
-    figures = measure_memory(config, batches, cores=cores, device=device, work=work)
+    tokenizer = choice.tokenizer
+    figures = measure_memory(config, batches, tokenizer=tokenizer, cores=cores, device=device, work=work)
     line.update(0.6, 4)
-    figures |= measure_core(config, batches[: max(1, len(batches) // 4)], device)
+    figures |= measure_core(config, batches[: max(1, len(batches) // 4)], tokenizer=tokenizer, device=device)
     line.update(0.8, 5)
     overhead = build_seconds(work) if with_build else None
     line.update(1, 6)
@@ -118,20 +120,20 @@ def standard_library(size: int) -> "CorpusPlan":
     options = CorpusOptions(include="*.py", exclude="*site-packages*", errors="skip")
     whole = plan_corpus([sysconfig.get_path("stdlib")], options)
     step = max(1, whole.text_bytes // size)
-    units = whole.units[::step]
-    return replace(whole, units=units, text_bytes=sum(span_bytes(span) for unit in units for span in unit.spans))
+    splits = whole.splits[::step]
+    return replace(whole, splits=splits, text_bytes=sum(span_bytes(span) for split in splits for span in split.spans))
 
 
 def tokenize_stages(task: Any) -> Iterator[Any]:
-    """Stages of one process: getting ready; reading, tokenizing and packing its units."""
+    """Stages of one process: getting ready; reading, tokenizing and packing its splits."""
     from memo_dist.measuring.bench import token_count
     from memo_dist.tokenizer import Tokenizer
-    from pipelines.batching import unit_batch
+    from pipelines.batching import split_batch
 
-    units, options, definition = task
+    splits, options, definition = task
     tokenizer = Tokenizer(definition)
     yield None
-    yield sum(token_count(unit_batch(unit, options, tokenizer=tokenizer, context_length=64)) for unit in units)
+    yield sum(token_count(split_batch(split, options, tokenizer=tokenizer, context_length=64)) for split in splits)
 
 
 def build_seconds(work: Path) -> float:
@@ -140,12 +142,14 @@ def build_seconds(work: Path) -> float:
 
     from cluster.build import build
     from cluster.prepare import BuildOptions
+    from cluster.resources import LOCAL, Resources
 
     text = work / "text.txt"
     text.write_text("a text of next to nothing\n" * 1000)
+    resources = Resources(address=LOCAL)
     began = time.perf_counter()
     with redirect_stdout(sys.stderr):
-        build([str(text)], work / "small.memo", BuildOptions(tokenizer="bytes", num_banks=16))
+        build([str(text)], work / "small.memo", BuildOptions(tokenizer="bytes", num_banks=16, resources=resources))
     return time.perf_counter() - began
 
 

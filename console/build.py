@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.flags import AsJson, ConfigFile, OptionalInputs, corpus_flags, resource_flags
-from console.output import ProgressLine, print_json, print_table
+from console.flags import AsJson, ConfigFile, Keys, OptionalInputs, Windows, corpus_flags, resource_flags, windows_of
+from console.output import ProgressLine, print_json, print_table, warn_of_repeated_ids
 from memo_dist.models import model_named, model_of
+from memo_dist.planning.capacity import lengths_told
 from memo_dist.planning.memory_plan import MemoryPlan
 from memo_dist.sizes import show_bytes
 
 if TYPE_CHECKING:
+    from cluster.build import BuildSummary
     from cluster.resources import Resources
     from pipelines.plan import CorpusOptions, CorpusPlan
 
@@ -31,19 +33,33 @@ def build_command(
         int | None, typer.Option(help="Size of the vocabulary of --token-ids; the highest id and one unless given.")
     ] = None,
     preset: Annotated[str, typer.Option(help="text, or paper: the published memory, for small corpora.")] = "text",
-    composition: Annotated[str, typer.Option(help="Preset paper: jlt or product.")] = "jlt",
+    composition: Annotated[str | None, typer.Option(help="Preset paper: jlt, unless given, or product.")] = None,
     tokenizer: Annotated[str, typer.Option(help="auto (train a BPE), bytes, or a tokenizer.json.")] = "auto",
     target_recall: Annotated[
-        float, typer.Option(help="Next-token recall to plan for, of what the text allows.")
-    ] = 0.99,
+        float,
+        typer.Option(
+            help="Next-token recall to plan for: of the matrices with whole contexts, of what the text allows."
+        ),
+    ] = 0.996,
     dim: Annotated[
         int | None,
         typer.Option(help="Rows and columns of a bank, else 256; of the paper's matrix, else from --target-recall."),
     ] = None,
-    heads: Annotated[int, typer.Option(help="Windows grow by this factor from layer to layer.")] = 4,
-    layers: Annotated[int, typer.Option(help="Layers of windows.")] = 3,
+    windows: Windows = None,
+    keys: Keys = None,
+    heads: Annotated[
+        int | None, typer.Option(help="Preset paper: windows grow by this factor from layer to layer, 4 unless given.")
+    ] = None,
+    layers: Annotated[int | None, typer.Option(help="Preset paper: layers of windows, 3 unless given.")] = None,
     banks: Annotated[int | None, typer.Option(help="Number of banks; else from --target-recall.")] = None,
     seed: Annotated[int, typer.Option(help="Names the family of codes.")] = 0,
+    keep_tokens: Annotated[
+        bool,
+        typer.Option(
+            help="Keep the token batches in the memory, about 2 bytes a token: documents are then forgotten without "
+            "their source. What is added later is kept likewise."
+        ),
+    ] = True,
     resources: "Resources",
     corpus: "CorpusOptions",
     as_json: AsJson = False,
@@ -67,39 +83,66 @@ def build_command(
         vocab_size=vocab_size,
         target_recall=target_recall,
         inner_dim=dim,
+        windows=windows_of(windows),
+        keys=keys,
         num_heads=heads,
         num_layers=layers,
         num_banks=banks,
         seed=seed,
+        keep_tokens=keep_tokens,
     )
     with ProgressLine("memorizing") as line:
 
-        def on_plan(units: "CorpusPlan", plan: MemoryPlan) -> None:
-            print_table("Plan", _plan_rows(units, plan), error=True)
+        def on_losses(losses: tuple[str, ...]) -> None:
+            print_table(f"Tokenizer {tokenizer}", {"warning": "; ".join(losses)}, error=True)
+
+        def on_plan(splits: "CorpusPlan", plan: MemoryPlan) -> None:
+            print_table("Plan", _plan_rows(splits, plan), error=True)
 
         def on_progress(progress: Progress) -> None:
-            line.update(progress.units_done / progress.units, progress.tokens)
+            if progress.files:
+                line.merging(progress.files_done, progress.files)
+            else:
+                line.update(progress.splits_done / progress.splits, progress.tokens)
 
-        summary = build(inputs or token_ids or [], out, options, on_plan=on_plan, on_progress=on_progress)
+        summary = build(
+            inputs or token_ids or [], out, options, on_losses=on_losses, on_plan=on_plan, on_progress=on_progress
+        )
+    warn_of_repeated_ids(summary.repeated_ids)
     if as_json:
         print_json(asdict(summary))
         return
     seconds = sum(summary.seconds.values())
     rows = {
         "memory": f"{summary.out} ({show_bytes(summary.bytes_on_disk)})",
-        "documents": f"{summary.documents:,}",
+        "documents": f"{summary.documents:,}"
+        + (f"; {summary.repeated_ids:,} ids repeat" if summary.repeated_ids else ""),
         "tokens": f"{summary.tokens:,}",
-        "associations": f"{summary.associations:,}{' distinct' if model_named(preset).distinct else ''}",
+        "associations": _associations(summary, distinct=model_named(preset).distinct),
         "digest": summary.digest,
-        "attempt": f"{summary.checkpoints} checkpoints, {summary.losses} processes or nodes lost, "
-        f"{summary.units_before:,} units done before",
+        "kept tokens": f"{show_bytes(summary.kept_bytes)}" if keep_tokens else "none",
+        "attempt": f"{summary.checkpoints:,} runs and files made, {summary.losses} processes or nodes lost, "
+        f"{summary.splits_before:,} splits done before",
         "time": f"{seconds:.1f} s ({', '.join(f'{k} {v:.1f}' for k, v in summary.seconds.items())})",
         "peak memory": f"{show_bytes(summary.peak_bytes)} of {show_bytes(summary.planned_peak_bytes)} planned",
     }
+    if summary.tokenizer_losses:
+        rows["not in the tokens"] = "; ".join(summary.tokenizer_losses)
+    if summary.answered:
+        rows["prompts"] = lengths_told(summary.answered)
     for name in ("skipped", "replaced", "empty"):
         if count := getattr(summary, name):
             rows[f"{name} documents"] = f"{count:,}"
     print_table("Memorized", rows)
+
+
+def _associations(summary: "BuildSummary", distinct: bool) -> str:
+    """Their number, and how far the plan was off."""
+    if not distinct:
+        return f"{summary.associations:,}"
+    off = summary.associations / summary.planned_associations - 1
+    banks = "1 bank" if summary.banks == 1 else f"{summary.banks:,} banks"
+    return f"{summary.associations:,} distinct, {off:+.1%} beside the plan, in {banks}"
 
 
 def _plan_rows(corpus: "CorpusPlan", plan: MemoryPlan) -> dict[str, str]:
@@ -107,16 +150,17 @@ def _plan_rows(corpus: "CorpusPlan", plan: MemoryPlan) -> dict[str, str]:
     model = model_of(config)
     return {
         "corpus": f"{corpus.files:,} files, {show_bytes(corpus.text_bytes)} of {corpus.content}, "
-        f"{len(corpus.units):,} units",
+        f"{len(corpus.splits):,} splits",
         "tokens": f"about {plan.tokens:,} of a vocabulary of {config.vocab_size:,}",
         "memory": model.shape_told(config),
         "parameters": f"{config.num_parameters:,}, {plan.parameters_per_token:.0f} a token",
         "recall": model.recall_told(plan.recall),
         "disk": show_bytes(plan.disk_bytes)
-        + (f", and meanwhile {show_bytes(plan.scratch_bytes)} for banks on disk" if plan.out_of_core else ""),
+        + (f", and meanwhile {show_bytes(plan.run_bytes)} for sorted runs" if plan.run_bytes else ""),
         "peak memory": (
-            f"{show_bytes(plan.peak_bytes)}: {plan.shards} shards of {show_bytes(plan.shard_bytes)}, "
-            f"{plan.workers} workers of {show_bytes(plan.worker_bytes)}, driver {show_bytes(plan.driver_bytes)}, "
-            f"batches {show_bytes(plan.store_bytes)}; Ray's own processes take about 500 MB more"
+            f"{show_bytes(plan.peak_bytes)}: {plan.workers} workers of {show_bytes(plan.worker_bytes)}, then "
+            f"{plan.mergers} shards at a time of {show_bytes(plan.shard_bytes)}; "
+            f"driver {show_bytes(plan.driver_bytes)}, batches {show_bytes(plan.store_bytes)}; "
+            + ("all in one process" if plan.in_process else "Ray's own processes take about 500 MB more")
         ),
     }

@@ -1,5 +1,6 @@
 """memo-dist add, forget, undo: changing a memory that is there."""
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from console.flags import AsJson, ConfigFile, MemoryPath, OptionalInputs, corpus_flags, resource_flags
-from console.output import ProgressLine, print_json, print_table
+from console.output import ProgressLine, print_json, print_table, warn_of_repeated_ids
 from memo_dist.errors import ConfigError
 from memo_dist.files.generations import undo
+from memo_dist.planning.capacity import lengths_told
 
 if TYPE_CHECKING:
     from cluster.change import ChangeSummary
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
     from cluster.run_state import Progress
     from pipelines.plan import CorpusOptions
 
+_OTHER = "another text; they were left as they are"
+_ADD_OTHER = (
+    "another text; nothing of them was added. Forget the ids first if the texts have changed; if other documents have "
+    "them, --id-key names a field that tells all rows apart, or one that no row has, which makes a row's place its id"
+)
 TokenIds = Annotated[list[str] | None, typer.Option(help="Instead of INPUT, for a memory of bare token ids.")]
 
 
@@ -33,13 +40,14 @@ def add_command(
     settings: ConfigFile = None,
 ) -> None:
     """Memorize more documents; those whose id the memory holds already are left as they are."""
-    from cluster.change import ChangeOptions, add
+    from cluster.change import add
+    from cluster.change_prepare import ChangeOptions
 
     options = ChangeOptions(resources=resources, corpus=corpus, token_ids=bool(token_ids))
     taken = _one_of(inputs, token_ids)
-    with ProgressLine("adding", "units") as line:
+    with ProgressLine("adding", "splits") as line:
         summary = add(Path(memory), taken, options, on_progress=lambda progress: _show(progress, line))
-    _report(summary, as_json, title="Added", why="held already, left as they are")
+    _report(summary, as_json, title="Added", why="held already, left as they are", other=_ADD_OTHER)
 
 
 @resource_flags()
@@ -51,7 +59,10 @@ def forget_command(
     token_ids: TokenIds = None,
     document: Annotated[
         list[str] | None,
-        typer.Option(help="Only this document, by its id; read again from INPUT, or from where it was memorized."),
+        typer.Option(
+            help="Only this document, by its id, out of the tokens that the memory keeps; INPUT says with which text. "
+            "A memory that keeps no tokens reads it again from INPUT, or from where it was memorized."
+        ),
     ] = None,
     resources: "Resources",
     corpus: "CorpusOptions",
@@ -59,16 +70,17 @@ def forget_command(
     settings: ConfigFile = None,
 ) -> None:
     """Take documents out exactly; passages that other documents share stay. Unknown documents change nothing."""
-    from cluster.change import ChangeOptions, forget
+    from cluster.change import forget
+    from cluster.change_prepare import ChangeOptions
 
     from_journal = document and not inputs and not token_ids
     options = ChangeOptions(
         resources=resources, corpus=corpus, token_ids=bool(token_ids), documents=tuple(document or ())
     )
     taken = [] if from_journal else _one_of(inputs, token_ids)
-    with ProgressLine("forgetting", "units") as line:
+    with ProgressLine("forgetting", "splits") as line:
         summary = forget(Path(memory), taken, options, on_progress=lambda progress: _show(progress, line))
-    _report(summary, as_json, title="Forgotten", why="not held with this text, nothing to forget")
+    _report(summary, as_json, title="Forgotten", why="not held with this text, nothing to forget", other=_OTHER)
 
 
 def undo_command(memory: MemoryPath, as_json: AsJson = False, settings: ConfigFile = None) -> None:
@@ -87,10 +99,16 @@ def _one_of(inputs: list[str] | None, token_ids: list[str] | None) -> list[str]:
 
 
 def _show(progress: "Progress", line: ProgressLine) -> None:
-    line.update(progress.units_done / progress.units, progress.units_done)
+    if progress.files:
+        line.merging(progress.files_done, progress.files)
+    else:
+        line.update(progress.splits_done / progress.splits, progress.splits_done)
 
 
-def _report(summary: "ChangeSummary", as_json: bool, *, title: str, why: str) -> None:
+def _report(summary: "ChangeSummary", as_json: bool, *, title: str, why: str, other: str) -> None:
+    warn_of_repeated_ids(summary.repeated_ids)
+    if summary.other_text:
+        print(f"memo-dist: {summary.other_text:,} documents have an id that is held with {other}", file=sys.stderr)
     if as_json:
         print_json(asdict(summary))
         return
@@ -100,4 +118,8 @@ def _report(summary: "ChangeSummary", as_json: bool, *, title: str, why: str) ->
         "digest": summary.digest,
         "time": f"{sum(summary.seconds.values()):.1f} s",
     }
+    if summary.banks > summary.banks_before:
+        rows["banks"] = f"{summary.banks:,}, {summary.banks_before:,} before: as many as the text needs now"
+    if summary.answered:
+        rows["prompts"] = lengths_told(summary.answered)
     print_table(title, rows)

@@ -1,5 +1,6 @@
 """memo-dist merge, rebank: new memories out of memories, without the corpus."""
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from console.flags import AsJson, ConfigFile, MemoryPath, resource_flags
-from console.output import print_json, print_table
+from console.output import print_json, print_table, show_fact
+from memo_dist.planning.capacity import lengths_told
 
 if TYPE_CHECKING:
     from cluster.combine import CombineSummary
     from cluster.resources import Resources
 
-_FLAGS = ("shards", "address", "memory_budget", "scratch")  # banks are added on the CPU
+_FLAGS = ("shards", "address", "memory_budget", "log_file")  # banks are added on the CPU
 Out = Annotated[Path, typer.Option(help="The new memory directory.")]
 
 
@@ -56,7 +58,12 @@ def rebank_command(
 
 def _report(summary: "CombineSummary", as_json: bool, *, title: str) -> None:
     facts = asdict(summary)
+    bare = facts["without_tokens"]
+    if title == "Merged" and bare:
+        print(f"memo-dist: the new memory keeps no tokens: {', '.join(bare)} had none", file=sys.stderr)
     if as_json:
         print_json(facts)
     else:
-        print_table(title, {name: f"{value:,}" if isinstance(value, int) else value for name, value in facts.items()})
+        shown = {name: show_fact(facts[name]) for name in facts if name not in ("without_tokens", "answered")}
+        prompts = {"prompts": lengths_told(summary.answered)} if summary.answered else {}
+        print_table(title, {**shown, **prompts})

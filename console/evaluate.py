@@ -14,8 +14,9 @@ from console.output import print_json, print_table
 from console.recall import reader_for
 from memo_dist.errors import ConfigError, InputError
 from memo_dist.files.batch_file import read_batches, temporary_directory, write_batches
-from memo_dist.files.opened import open_memory
-from memo_dist.measuring.evaluation import evaluate
+from memo_dist.files.kept_batches import KeptBatches
+from memo_dist.files.opened import OpenMemory, open_memory
+from memo_dist.measuring.evaluation import CONTINUED, evaluate
 from memo_dist.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def evaluate_command(
     unseen: Annotated[list[str] | None, typer.Option(help="Text that was not memorized; may be given again.")] = None,
     sample: Annotated[int, typer.Option(min=1, help="How many positions to ask for the next token.")] = 5000,
     prompts: Annotated[
-        int, typer.Option(min=0, help="How many prompts of each length to continue by 50 tokens.")
+        int, typer.Option(min=0, help="How many prompts of each length to continue by 30 tokens.")
     ] = 200,
     shards: Annotated[int | None, typer.Option(min=1, help="Load the memory into this many Ray actors.")] = None,
     address: Address = None,
@@ -41,17 +42,21 @@ def evaluate_command(
     as_json: AsJson = False,
     settings: ConfigFile = None,
 ) -> None:
-    """Measure a memory on the corpus it was built from; give the same corpus flags as to build. Meanwhile the tokens
-    are kept in the system's directory for temporary files, 4 bytes for each token."""
+    """Measure a memory on the tokens that it keeps, or on the corpus it was built from: give INPUT and the same corpus
+    flags as to build, if it keeps none. Meanwhile the tokens of INPUT are in the system's directory for temporary
+    files, 4 bytes for each token."""
     with open_memory(memory) as stored:
         tokenizer, context_length = stored.tokenizer, stored.config.context_length
-        _require_fitting(memory, tokenizer, inputs=inputs, token_ids=token_ids)
-        plan = _planned(inputs or token_ids or [], corpus, tokenizer)
+        given = inputs or token_ids
+        _require_fitting(stored, inputs=inputs, token_ids=token_ids)
+        plan = _planned(given, corpus, tokenizer) if given else None
         whole = replace(corpus, include=None, exclude=None, limit=None)  # these flags are the corpus's alone
         plan_unseen = _planned(unseen, whole, tokenizer) if unseen else None
         with reader_for(stored, address, shards) as reader, temporary_directory("memo-evaluate-") as folder:
-            memorized = _kept(plan, folder / "memorized.arrow", tokenizer=tokenizer, context_length=context_length)
+            memorized: Callable[[], Iterable[pa.Table]] = partial(_batches, stored.kept)
             other = None
+            if plan is not None:
+                memorized = _kept(plan, folder / "memorized.arrow", tokenizer=tokenizer, context_length=context_length)
             if plan_unseen is not None:
                 other = _kept(plan_unseen, folder / "unseen.arrow", tokenizer=tokenizer, context_length=context_length)
             result = evaluate(
@@ -59,6 +64,7 @@ def evaluate_command(
                 memorized,
                 tokens=stored.manifest.tokens,
                 associations=stored.manifest.associations,
+                tokenizer=tokenizer,
                 unseen=other,
                 sample=sample,
                 prompts=prompts,
@@ -67,41 +73,55 @@ def evaluate_command(
         print_json(result.to_dict())
         return
     rows = {
-        "recall": f"{result.recall:.4f} of {result.positions:,} next tokens; the contexts allow {result.ceiling:.4f}",
-        "with full context": f"{result.recall_full_context:.4f}",
+        "next token": f"{_both(result.exact, result.recall)}; the contexts of {result.positions:,} places allow "
+        f"{result.ceiling:.4f}",
+        "with full context": f"{_both(result.exact_full_context, result.recall_full_context)}; they allow "
+        f"{result.ceiling_full_context:.4f}",
         "size": f"{result.parameters_per_token:.1f} parameters a token, "
         f"{result.associations_per_parameter:.4f} associations a parameter",
     }
     for length, share in result.verbatim.items():
         rows[f"verbatim, {length}-token prompts"] = (
-            f"{share:.3f} of {result.verbatim_prompts[length]} continued by 50 tokens"
+            f"{_both(result.verbatim_exact.get(length), share)} of {result.verbatim_prompts[length]} continued by "
+            f"{CONTINUED} tokens"
         )
     if result.unseen_positions == 0:
         rows["unseen text"] = "holds no whole context that was not memorized; give other text, or more"
     if result.unseen_abstained is not None:
-        rows["unseen text"] = f"abstains at {result.unseen_abstained:.4f} of {result.unseen_positions:,} positions"
+        rows["unseen text"] = f"matrices abstain at {result.unseen_abstained:.4f} of {result.unseen_positions:,} places"
         rows["confidence"] = f"memorized ranks above unseen with probability {result.confidence_auc:.4f}"
+    for length, share in result.unseen_answered.items():
+        rows[f"unseen text, {length} units"] = f"{share:.4f} answered by the ledger"
     print_table(f"Evaluation of {memory}", rows)
 
 
-def _require_fitting(
-    memory: str, tokenizer: Tokenizer | None, *, inputs: list[str] | None, token_ids: list[str] | None
-) -> None:
-    """Refuse text for a memory of bare token ids, token ids for one of text, and both or neither.
+def _both(exact: float | None, matrices: float) -> str:
+    return f"{matrices:.4f}" if exact is None else f"{exact:.4f} exactly, {matrices:.4f} from the matrices"
+
+
+def _require_fitting(stored: OpenMemory, *, inputs: list[str] | None, token_ids: list[str] | None) -> None:
+    """Refuse text for a memory of bare token ids, token ids for one of text, both, and neither where none are kept.
 
     Raises:
         ConfigError, InputError: saying which of the two to give.
     """
-    if bool(inputs) == bool(token_ids):
+    bare, kind = stored.tokenizer is None, "--token-ids" if stored.tokenizer is None else "INPUT"
+    if inputs and token_ids:
         raise ConfigError("give either INPUT or --token-ids, one of the two")
-    if tokenizer is None and not token_ids:
-        raise InputError(f"{memory} is a memory of bare token ids; evaluate it on --token-ids, not on text")
-    if tokenizer is not None and token_ids:
-        raise InputError(f"{memory} is a memory of text; evaluate it on INPUT, not on --token-ids")
+    if bare and inputs:
+        raise InputError(f"{stored.path} is a memory of bare token ids; evaluate it on --token-ids, not on text")
+    if not bare and token_ids:
+        raise InputError(f"{stored.path} is a memory of text; evaluate it on INPUT, not on --token-ids")
+    if not inputs and not token_ids and not len(stored.kept):
+        raise ConfigError(f"{stored.path} keeps no tokens to be measured on; give {kind}, what it was built from")
+
+
+def _batches(kept: KeptBatches) -> Iterable[pa.Table]:
+    return map(kept.read, kept.records)
 
 
 def _planned(inputs: list[str], options: "CorpusOptions", tokenizer: Tokenizer | None) -> "CorpusPlan":
-    """The units of a corpus; without a tokenizer, of one of token ids."""
+    """The splits of a corpus; without a tokenizer, of one of token ids."""
     from pipelines.plan import plan_corpus, plan_token_ids
 
     return plan_token_ids(inputs, options)[0] if tokenizer is None else plan_corpus(inputs, options)

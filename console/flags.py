@@ -22,7 +22,7 @@ from typing import Annotated, Any
 import typer
 
 from cluster.resources import Resources
-from memo_dist.errors import InputError
+from memo_dist.errors import ConfigError, InputError
 from memo_dist.extras import extra
 from memo_dist.sizes import parse_bytes, parse_seconds
 from pipelines.formats import ENDINGS
@@ -69,6 +69,18 @@ def budget_of(text: str | None) -> int | None:
     return None if text is None else parse_bytes(text)
 
 
+def windows_of(text: str | None) -> tuple[int, ...] | None:
+    """The numbers of a --windows, if one was given.
+
+    Raises:
+        ConfigError: they are no whole numbers.
+    """
+    try:
+        return None if text is None else tuple(int(part) for part in str(text).split(","))
+    except ValueError as error:
+        raise ConfigError(f"--windows is {text!r}; expected whole numbers of units, such as 4,8,16,32,64") from error
+
+
 ConfigFile = Annotated[
     str | None,
     typer.Option("--config", is_eager=True, callback=read_config, help="YAML file with any of these flags."),
@@ -85,30 +97,44 @@ Errors = Annotated[str, typer.Option(help="What to do with documents that are no
 TextKey = Annotated[str, typer.Option(help="The field of a row that holds the text.")]
 IdKey = Annotated[str, typer.Option(help="The field of a row that holds the document's id.")]
 Limit = Annotated[int | None, typer.Option(help="Read only this many documents, the first ones.")]
-Shards = Annotated[int | None, typer.Option(help="How many shard actors; one for each processor unless given.")]
+Shards = Annotated[int | None, typer.Option(help="How many files the memory has; one for each processor unless given.")]
 Device = Annotated[str, typer.Option(help="Where banks are changed: auto, cpu or gpu.")]
 Budget = Annotated[
     str | None,
-    typer.Option(help="Memory of all processes together, such as 4GB; banks that it does not hold are kept on disk."),
-]
-Scratch = Annotated[
-    Path | None,
-    typer.Option(help="Directory for banks that the budget does not hold; beside the output unless given."),
+    typer.Option(help="Memory of all processes together, such as 4GB: the less, the less is merged at a time."),
 ]
 Address = Annotated[str | None, typer.Option(help="Use the Ray cluster at this address.")]
+WorkAddress = Annotated[
+    str | None,
+    typer.Option(
+        help="Use the Ray cluster at this address; local: start one here; none: threads of this process. Left out: "
+        "threads for up to about 30 MB of text, else local."
+    ),
+]
 CheckpointEvery = Annotated[
     str,
-    typer.Option(help="Work that may be lost, such as 60s or 10m; a stopped run goes on by the same command."),
+    typer.Option(help="Preset paper: work that may be lost, such as 60s or 10m. Of others what is done is never lost."),
+]
+
+LogFile = Annotated[Path | None, typer.Option(help="Add to this file what the command does and what is lost.")]
+
+Windows = Annotated[
+    str | None,
+    typer.Option(help="Preset text: how many units of text before a place its keys know; 4,8,16,32,64 unless given."),
+]
+Keys = Annotated[
+    str | None,
+    typer.Option(help="Preset text: what a unit is: text (words and other characters), unless given, or tokens."),
 ]
 
 Command = Callable[..., None]
 _RESOURCES: dict[str, tuple[Any, Any]] = {  # field of Resources -> its flag's type and default
     "shards": (Shards, Resources.shards),
     "device": (Device, Resources.device),
-    "address": (Address, Resources.address),
+    "address": (WorkAddress, Resources.address),
     "memory_budget": (Budget, None),
-    "scratch": (Scratch, Resources.scratch),
     "checkpoint_every": (CheckpointEvery, f"{Resources.checkpoint_every:g}s"),
+    "log_file": (LogFile, Resources.log_file),
 }
 _CORPUS: dict[
     str, tuple[Any, Any]

@@ -1,21 +1,44 @@
 """memo-dist inspect: what a memory holds."""
 
 import sys
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
 
 from console.flags import AsJson, ConfigFile, MemoryPath
-from console.output import print_json, print_table
+from console.output import print_json, print_rows, print_table, printable, show_fact
+from memo_dist.documents import listing
 from memo_dist.errors import MissingExtraError
 from memo_dist.files.manifest import Manifest
-from memo_dist.files.opened import open_memory
-from memo_dist.planning.capacity import recall_of
+from memo_dist.files.opened import OpenMemory, open_memory
+from memo_dist.models.repetition import Answered
+from memo_dist.planning.capacity import lengths_of, lengths_told, recall_of
 from memo_dist.sizes import show_bytes
 
+_FEW = 20
 
-def inspect_command(memory: MemoryPath, as_json: AsJson = False, settings: ConfigFile = None) -> None:
-    """Show what a memory holds: size, load, digest, sources."""
+
+def inspect_command(
+    memory: MemoryPath,
+    documents: Annotated[
+        bool,
+        typer.Option(
+            "--documents",
+            help=f"List the documents instead, by source and position: the first {_FEW} on a terminal, else all.",
+        ),
+    ] = False,
+    as_json: AsJson = False,
+    settings: ConfigFile = None,
+) -> None:
+    """Show what a memory holds: size, load, digest, sources; or its documents."""
     with open_memory(memory) as stored:
+        if documents:
+            _list_documents(stored, as_json)
+            return
         _ = stored.tokenizer  # refuses one that does not belong to the memory
         manifest, config, size = stored.manifest, stored.config, stored.bytes_on_disk
+    answered = predicted_lengths(manifest)
     a_bank = manifest.associations / config.num_banks
     facts = {
         "digest": manifest.digest,
@@ -33,6 +56,9 @@ def inspect_command(memory: MemoryPath, as_json: AsJson = False, settings: Confi
         "tokenizer": manifest.tokenizer_hash,
         "shards": len(manifest.shards),
         "bytes_on_disk": size,
+        "keeps_tokens": manifest.keeps_tokens,
+        "kept_batches": len(manifest.batches),
+        "kept_bytes": sum(batch.bytes for batch in manifest.batches),
         "parameters": config.num_parameters,
         "parameters_per_token": config.num_parameters / max(manifest.tokens, 1),
         "load": manifest.associations / config.num_parameters,
@@ -41,17 +67,44 @@ def inspect_command(memory: MemoryPath, as_json: AsJson = False, settings: Confi
         "sources": [entry.to_dict() for entry in manifest.sources],
     }
     if as_json:
-        print_json(facts)
+        print_json({**facts, "answered": [asdict(one) for one in answered]})
         return
-    shown = {
-        name: f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else value
-        for name, value in facts.items()
-    }
+    shown = {name: show_fact(value) for name, value in facts.items()}
     shown["bytes_on_disk"] = show_bytes(size)
     del shown["sources"]
+    if answered:
+        shown["answered"] = lengths_told(answered, exactly=not manifest.bits)
     print_table(str(memory), shown)
     journal = enumerate(manifest.sources, start=1)
     print_table("Journal", {f"{number}. {entry.when}": entry.told() for number, entry in journal})
+
+
+def _list_documents(stored: OpenMemory, as_json: bool) -> None:
+    """As one JSON object, a table, or lines of fields between tabs for other programs."""
+    terminal = sys.stdout.isatty() and not as_json
+    tables = stored.require_working().documents()
+    listed = listing(tables, first=_FEW) if terminal else listing(tables)
+    rows = listed.to_pylist()
+    if as_json:
+        print_json({"documents": rows})
+        return
+    rows = [{name: printable(value) for name, value in row.items()} for row in rows]
+    if terminal:
+        print_rows(f"Documents of {stored.path}", {name: name.replace("_", " ") for name in listed.column_names}, rows)
+        if more := stored.manifest.documents - len(rows):
+            print(f"and {more:,} more; --json, or a pipe, shows all")
+    else:
+        print("\t".join(listed.column_names))
+        for row in rows:
+            print("\t".join(map(str, row.values())))
+
+
+def predicted_lengths(manifest: Manifest) -> list[Answered]:
+    """By the capacity law, for each length of prompt; none where SciPy is not installed or the law has none."""
+    try:
+        return lengths_of(manifest)
+    except MissingExtraError:
+        return []
 
 
 def predicted_recall(manifest: Manifest) -> float | None:

@@ -10,6 +10,7 @@ import time
 from typing import Any, TextIO
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -47,8 +48,35 @@ def print_table(title: str, rows: dict[str, Any], error: bool = False) -> None:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows.items():
-        table.add_row(name, str(value))
+        table.add_row(name, escape(str(value)))  # a value is no markup: [unk] is a token
     Console(stderr=error).print(table)
+
+
+def warn_of_repeated_ids(count: int) -> None:
+    """Say on stderr, if it is so, that several documents have one id, and what to do."""
+    if count:
+        print(
+            f"memo-dist: {count:,} ids repeat: each is that of several documents, which --document names together, and "
+            "of which add takes none once one is held. --id-key names a field that tells all rows apart; one that no "
+            "row has makes a row's place its id",
+            file=sys.stderr,
+        )
+
+
+def printable(value: Any) -> Any:
+    """A text with tabs, line feeds and other characters that move or colour a terminal spelled out."""
+    if not isinstance(value, str) or value.isprintable():
+        return value
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)
+
+
+def show_fact(value: Any) -> Any:
+    """A fact of a table: whole numbers with commas, others short, yes or no."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else value
 
 
 def print_rows(title: str, columns: dict[str, str], rows: list[dict[str, Any]]) -> None:
@@ -57,7 +85,7 @@ def print_rows(title: str, columns: dict[str, str], rows: list[dict[str, Any]]) 
     for heading in columns.values():
         table.add_column(heading, justify="right" if table.columns else "left")
     for row in rows:
-        table.add_row(*(_short(row[name]) for name in columns))
+        table.add_row(*(Text(_short(row[name])) for name in columns))  # a text may have square brackets
     Console().print(table)
 
 
@@ -89,6 +117,18 @@ class ProgressLine:
     def __exit__(self, *_: object) -> None:
         if self._bar:
             self._bar.stop()
+
+    def merging(self, done: int, files: int) -> None:
+        """Show that all is read, and that so many of the memory's files are merged."""
+        if self._bar:
+            self._bar.update(
+                self._task, description="merging", completed=done / files, rate=f"{done:,} of {files:,} files"
+            )
+            return
+        now = time.monotonic()
+        if now - self._printed >= _LINE_SECONDS or done == files:
+            self._printed = now
+            print(f"merging: {done:,} of {files:,} files", file=sys.stderr)
 
     def update(self, share: float, count: int) -> None:
         """Show that `share` in [0, 1] of the work and `count` tokens (or other units) are done.

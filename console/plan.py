@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from console.flags import AsJson, ConfigFile, corpus_flags
+from console.flags import AsJson, ConfigFile, Keys, Windows, corpus_flags, windows_of
 from console.output import print_json, print_table
 from memo_dist.errors import ConfigError
 from memo_dist.models.repetition import Repetition, TextSize, unrepeated
+from memo_dist.models.text.config import DEFAULT_WINDOWS
+from memo_dist.planning.capacity import answered_lengths, lengths_told, predicted_recall
 from memo_dist.planning.rates import Rates, read_rates
-from memo_dist.planning.repetition import TYPICAL
+from memo_dist.planning.typical import TYPICAL
 from memo_dist.sizes import show_bytes, show_seconds
 
 if TYPE_CHECKING:
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
 _DOCUMENT = 1000  # tokens of a document, where nothing is known
 _VOCABULARY = 32_000  # token ids, where nothing is known
-_NEAR = 5e-4  # a recall that is lower than the target by this counts as the target
 
 
 @corpus_flags("include", "exclude", "errors")
@@ -31,10 +32,13 @@ def plan_command(
     tokens: Annotated[
         str, typer.Option(help="How many tokens, such as 5e9; as many as --sample has unless given.")
     ] = "",
-    target_recall: Annotated[float, typer.Option(help="Next-token recall, of what the text allows.")] = 0.99,
+    target_recall: Annotated[
+        float, typer.Option(help="Next-token recall of the matrices with whole contexts, of what the text allows.")
+    ] = 0.996,
     sample: Annotated[
         list[str] | None, typer.Option(help="Text of the kind, INPUT as for build, to learn how it repeats itself.")
     ] = None,
+    tokenizer: Annotated[str, typer.Option(help="Of --sample: auto, bytes, or a tokenizer.json.")] = "auto",
     documents: Annotated[
         int | None,
         typer.Option(help=f"How many documents; unless given, of {_DOCUMENT} tokens each, or as in --sample."),
@@ -58,8 +62,8 @@ def plan_command(
         int | None, typer.Option(help="How many banks; follows from --target-recall unless given.")
     ] = None,
     dim: Annotated[int, typer.Option(help="Rows and columns of a bank.")] = 256,
-    heads: Annotated[int, typer.Option(help="Windows grow by this factor from layer to layer.")] = 4,
-    layers: Annotated[int, typer.Option(help="Layers of windows.")] = 3,
+    windows: Windows = None,
+    keys: Keys = None,
     corpus: "CorpusOptions",
     as_json: AsJson = False,
     settings: ConfigFile = None,
@@ -68,10 +72,13 @@ def plan_command(
     from memo_dist.models.text.config import TextConfig
     from memo_dist.planning.forecast import Machines, forecast
 
-    shape: dict[str, Any] = {"inner_dim": dim, "num_heads": heads, "num_layers": layers}
+    rungs = windows_of(windows) or DEFAULT_WINDOWS
+    shape: dict[str, Any] = {"inner_dim": dim, "windows": rungs, "keys": keys or "text"}
     measured = None if rates is None else read_rates(rates)
-    choice = _sampled(sample, corpus) if sample else None
-    text = _typical(heads, layers) if choice is None else _repetition(choice, shape)
+    if tokenizer != "auto" and not sample:
+        raise ConfigError(f"--tokenizer is {tokenizer!r}, and there is no text for it; give some with --sample")
+    choice = _sampled(sample, corpus, tokenizer) if sample else None
+    text = _typical(rungs) if choice is None else _repetition(choice, shape)
     count = choice.tokens if choice and not tokens else _count(tokens)
     per_document = choice.tokens / choice.documents if choice else _DOCUMENT
     document_count = max(1, round(count / per_document)) if documents is None else documents
@@ -89,26 +96,29 @@ def plan_command(
         fixed_banks=banks is not None,
     )
     plan = told.plan
+    answered = answered_lengths(plan.config, TextSize(count, document_count, text), plan.expected_associations)
     if as_json:
         print_json(
             {
                 **plan.to_dict(),
                 "target_recall": target_recall,
+                "answered": [asdict(one) for one in answered],
                 "machines": asdict(machines),
                 "node_bytes": told.node_bytes,
                 "most_node_bytes": told.most_node_bytes,
                 "least_node_bytes": told.least_node_bytes,
-                "least_scratch_bytes": told.scratch_bytes,
                 "published": [asdict(form) for form in told.published],
                 "seconds": told.seconds,
                 "total_seconds": told.total_seconds,
                 "text": "sample" if sample else "typical",
                 "repetition": text.to_dict(),
+                "tokenizer_losses": list(choice.losses) if choice else [],
             }
         )
         return
     where = f"{nodes} machines of {machines.cores} cores" + (f", {gpus} GPUs" if gpus else "")
-    missed = banks is None and plan.recall < target_recall - _NEAR
+    ceiling = predicted_recall(plan.config, TextSize(count, document_count, text), 0.0)  # of any number of banks
+    missed = banks is None and ceiling < target_recall
     print_table(
         f"Plan for {count:,} tokens",
         {
@@ -116,14 +126,16 @@ def plan_command(
             f"{plan.associations / count:.0f} at most; {_kind(sample, text)}",
             "memory": f"{plan.config.num_banks:,} banks of {dim} x {dim} int16 cells, "
             f"{plan.parameters_per_token:.0f} parameters a token",
-            "recall": f"{plan.recall:.4f} of what the text allows, by the capacity law"
+            "recall": f"{plan.recall:.4f} of what the text allows, from matrices with whole contexts"
             + (f"; more banks do not bring it to {target_recall}" if missed else ""),
-            "disk": f"{show_bytes(plan.expected_disk_bytes)} likely, {show_bytes(plan.disk_bytes)} at most; as much "
-            "again while it is written",
+            "prompts": lengths_told(answered),
+            "disk": f"{show_bytes(plan.expected_disk_bytes)} likely, {show_bytes(plan.disk_bytes)} at most; "
+            f"{show_bytes(plan.run_bytes + plan.spooled_bytes)} more until it is written",
             "shards": f"{plan.shards:,} on {where}",
-            "RAM a machine": f"{show_bytes(told.node_bytes)} likely, {show_bytes(told.most_node_bytes)} at most; with "
-            f"banks on disk {show_bytes(told.least_node_bytes)} and in all {show_bytes(told.scratch_bytes)} of scratch",
+            "RAM a machine": f"{show_bytes(told.node_bytes)} likely, {show_bytes(told.most_node_bytes)} at most; "
+            f"one worker at a time takes {show_bytes(told.least_node_bytes)}",
             "time": _times(told.seconds, measured),
+            **({"not in the tokens": "; ".join(choice.losses)} if choice and choice.losses else {}),
             **_published_rows(told),
         },
     )
@@ -146,24 +158,26 @@ def _cores(given: int | None, rates: Rates | None) -> int:
     return rates.readers if rates else len(os.sched_getaffinity(0))
 
 
-def _typical(heads: int, layers: int) -> Repetition:
-    return TYPICAL if (heads, layers) == (4, 3) else unrepeated(layers)
+def _typical(windows: tuple[int, ...]) -> Repetition:
+    return TYPICAL if windows == DEFAULT_WINDOWS else unrepeated(len(windows))
 
 
-def _sampled(sample: list[str], options: "CorpusOptions") -> "TokenizerChoice":
-    """Tokens, documents and vocabulary of a sample, by a tokenizer trained on it."""
+def _sampled(sample: list[str], options: "CorpusOptions", tokenizer: str) -> "TokenizerChoice":
+    """Tokens, documents and vocabulary of a sample."""
     from pipelines.plan import plan_corpus
     from pipelines.tokenizing import choose_tokenizer
 
-    return choose_tokenizer(plan_corpus(sample, options))
+    return choose_tokenizer(plan_corpus(sample, options), tokenizer)
 
 
 def _repetition(choice: "TokenizerChoice", shape: dict[str, Any]) -> Repetition:
     """How a sample repeats itself."""
+    from memo_dist.models import encoder_for
     from memo_dist.models.text.config import TextConfig
     from memo_dist.planning.repetition import measure_repetition
 
-    return measure_repetition(list(choice.sample), TextConfig(num_banks=1, vocab_size=choice.vocab_size, **shape))
+    config = TextConfig(num_banks=1, vocab_size=choice.vocab_size, **shape)
+    return measure_repetition(list(choice.sample), encoder_for(config, choice.tokenizer))
 
 
 def _kind(sample: list[str] | None, text: Repetition) -> str:

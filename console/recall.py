@@ -14,6 +14,7 @@ from console.output import ProgressLine, print_json, print_text
 from memo_dist.errors import ConfigError, InputError, PromptError
 from memo_dist.files.opened import OpenMemory, open_memory
 from memo_dist.recalling.options import DEFAULTS, RecallOptions, with_flags
+from memo_dist.recalling.placing import MOST_NAMED
 from memo_dist.recalling.probabilities import log_probabilities
 from memo_dist.recalling.prompts import read_prompts
 from memo_dist.recalling.recall import Continuation
@@ -48,6 +49,10 @@ def recall_command(
     from_start: Annotated[
         bool, typer.Option(help="The prompts begin documents, so they may be short.")
     ] = DEFAULTS.from_start,
+    read: Annotated[
+        str,
+        typer.Option(help="What answers: exact (the ledger), matrices, or auto: exact where the memory has a ledger."),
+    ] = DEFAULTS.read,
     shards: Annotated[
         int | None,
         typer.Option(min=1, help="Ray actors that hold the memory or, with --out, answer."),
@@ -58,7 +63,12 @@ def recall_command(
 ) -> None:
     """Continue prompts verbatim; abstain where the memory does not hold them."""
     options = RecallOptions(
-        max_tokens=max_tokens, min_confidence=min_confidence, beam=beam, from_start=from_start, top_k=top_k
+        max_tokens=max_tokens,
+        min_confidence=min_confidence,
+        beam=beam,
+        from_start=from_start,
+        top_k=top_k,
+        read=read,
     )
     if out is not None:
         if prompt or prompts is None:
@@ -146,7 +156,7 @@ def reader_for(
 
 def _result(found: Continuation) -> dict[str, Any]:
     """A continuation as --json tells it: `text` and `healed` only of prompts that are text."""
-    left_out = {"error"} if found.text is not None else {"error", "text", "healed"}
+    left_out = {"error"} if found.text is not None else {"error", "text", "healed", "corrected"}
     return {name: value for name, value in asdict(found).items() if name not in left_out}
 
 
@@ -162,7 +172,16 @@ def _show(result: dict[str, Any]) -> None:
         "abstained": f"abstained after {len(result['tokens'])} tokens: nothing in the memory surely goes on from here "
         f"(confidence {result['stop_confidence']:.4f})",
     }
-    print_text([(prompt, "dim"), (following, "bold green")])
+    print_text([(result.get("corrected") or prompt, "dim"), (following, "bold green")])
+    if result["num_documents"]:
+        more = f" and {result['num_documents'] - len(result['documents'])} more" * (
+            result["num_documents"] > MOST_NAMED
+        )
+        Console(stderr=True).print(
+            f"-- in {escape(', '.join(result['documents']))}{more}", style="cyan", highlight=False
+        )
+    if result.get("corrected"):
+        Console(stderr=True).print("-- a slip in the prompt was set right", style="yellow", highlight=False)
     Console(stderr=True).print(f"-- {reasons[result['stop']]}", style="yellow", highlight=False)
 
 
@@ -172,16 +191,32 @@ def _show_steps(result: dict[str, Any], tokenizer: Tokenizer | None) -> None:
     from rich.table import Table
 
     table = Table("step", "token", "alternatives (probability)", title="on each step's own evidence")
+    before = _before(result, tokenizer)
     for step, (token, others) in enumerate(zip(result["tokens"], result["alternatives"], strict=True), start=1):
         probable = np.exp(log_probabilities(np.array([one["score"] for one in others])))
         shown = [
-            f"{_word(one['token'], tokenizer)} {p:.3g}" for one, p in zip(others, probable, strict=True) if p >= _SHOWN
+            f"{_word(before, one['token'], tokenizer)} {p:.3g}"
+            for one, p in zip(others, probable, strict=True)
+            if p >= _SHOWN
         ]
-        table.add_row(str(step), escape(_word(token, tokenizer)), escape("  ".join(shown)))
+        table.add_row(str(step), escape(_word(before, token, tokenizer)), escape("  ".join(shown)))
+        before.append(token)
     Console().print(table)
 
 
-def _word(token: int, tokenizer: Tokenizer | None) -> str:
+def _before(result: dict[str, Any], tokenizer: Tokenizer | None) -> list[int]:
+    """The ids that the recalled ones follow."""
+    if tokenizer is None or "text" not in result:
+        return list(result["prompt"])
+    ids: list[int] = tokenizer.encode([result["prompt"]])[0].tolist()
+    return ids[: len(ids) - result["healed"]]
+
+
+def _word(before: list[int], token: int, tokenizer: Tokenizer | None) -> str:
+    """A token as it follows others; a part of a character by its number."""
     if tokenizer is None:
         return str(token)
-    return "(end)" if token >= tokenizer.vocab_size else repr(tokenizer.decode([token]))
+    if token >= tokenizer.vocab_size:
+        return "(end)"
+    text = tokenizer.continuation(before, [token])
+    return repr(text) if text else f"token:{token}"

@@ -18,7 +18,7 @@ from memo_dist.experiments.report import capacity_table, layers_table, write_tab
 from memo_dist.experiments.rows import RowFile
 from memo_dist.extras import require
 from memo_dist.models import MODELS
-from memo_dist.planning.memory_plan import require_experiment
+from memo_dist.planning.fit import require_experiment
 
 Out = Annotated[Path, typer.Option(help="Directory for tables and plots; a stopped run goes on from what is there.")]
 Seeds = Annotated[int, typer.Option(min=1, help="Runs of each row, with seeds 0, 1, ...")]

@@ -13,13 +13,16 @@ from memo_dist.files.opened import open_memory
 from memo_dist.recalling.lookup import Lookup
 from memo_dist.recalling.options import DEFAULTS
 from memo_dist.recalling.page import marked_pieces, page
+from memo_dist.recalling.placing import MOST_NAMED
 from memo_dist.recalling.trace import DEFAULT_LEAST, trace_text
 
 
 def trace_command(
     memory: MemoryPath,
     text: Annotated[Path, typer.Option(help="A UTF-8 file; - for standard input.")],
-    least: Annotated[int, typer.Option(help="The shortest passage that counts as held, in tokens.")] = DEFAULT_LEAST,
+    least: Annotated[
+        int, typer.Option(help="The shortest passage that counts as held, in words and other characters.")
+    ] = DEFAULT_LEAST,
     min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Of every statement.")] = DEFAULTS.min_confidence,
     html_out: Annotated[Path | None, typer.Option("--html", help="Also write a coloured page.")] = None,
     as_json: AsJson = False,
@@ -42,8 +45,16 @@ def trace_command(
     from rich.console import Console
 
     share = f"{traced.held:.1%} of {len(traced.tokens):,} tokens"
-    passages = f"{len(traced.found.spans)} passages of {least} tokens or more, {share}"
-    Console(stderr=True).print(f"-- held: {passages}", style="yellow", highlight=False)
+    passages = f"{len(traced.found.spans)} passages of {least} words and other characters or more, {share}"
+    told = Console(stderr=True)
+    told.print(f"-- held: {passages}", style="yellow", highlight=False)
+    for (start, stop), place in zip(traced.found.spans, traced.stands, strict=True):
+        if place.count:
+            more = f" and {place.count - MOST_NAMED} more" if place.count > MOST_NAMED else ""
+            words = traced.text[traced.places[start][0] : traced.places[stop - 1][1]].split()
+            told.print(
+                f"-- {' '.join(words[:4])!r}... in {', '.join(place.documents)}{more}", style="cyan", markup=False
+            )
 
 
 def _read(path: Path) -> str:

@@ -3,8 +3,8 @@
     python examples/01_python_api.py
 
 For whoever wants a memory inside a program of their own. It memorizes two modules of the standard library, continues a
-text and token ids, forgets one module exactly, and opens the saved memory again. Takes a few seconds, of which most is
-compiling on the first run; needs neither Ray nor a download.
+text, the same text as a person may type it, and token ids, forgets one module exactly, and opens the saved memory
+again. Takes a few seconds, of which most is compiling on the first run; needs neither Ray nor a download.
 """
 
 import inspect
@@ -17,7 +17,8 @@ from memo_dist import Memory, TextConfig, Tokenizer, open_memory
 from memo_dist.recalling.options import RecallOptions
 from memo_dist.recalling.session import Session
 
-PROMPT = "class TextWrapper:\n    "
+PROMPT = "Object for wrapping/filling text.  The public interface"  # as it stands in the module textwrap
+TYPED = "object for WRAPPING/filling text. the\npublic interface"  # neither case nor line breaks matter
 
 
 def main() -> None:
@@ -33,6 +34,10 @@ def main() -> None:
 
     by_text = memory.recall(PROMPT, max_tokens=60)  # one text gives one answer, a list gives a list
     print(f"{PROMPT}{by_text.text}\n-- {by_text.stop}, lowest confidence {min(by_text.confidences):.4f}")
+
+    print(f"-- in {', '.join(by_text.documents)}")  # which documents hold the prompt with its continuation
+    as_typed = memory.recall(TYPED, max_tokens=60)
+    print(f"typed in another case and broken into other lines, it goes on alike: {as_typed.text == by_text.text}")
 
     (by_ids,) = memory.recall([tokens["textwrap"][:64]], max_tokens=32)
     print(f"by token ids: {by_ids.tokens == tokens['textwrap'][64:96].tolist()}")

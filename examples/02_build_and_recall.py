@@ -3,8 +3,9 @@
     python examples/02_build_and_recall.py [DIRECTORY] [--out M.memo]
 
 For whoever wants to see a corpus memorized and recalled before reading on; `make demo` runs it. It prints the plan, the
-progress, what was memorized, and 100 recalled tokens beside the original. Takes about a minute on two cores. Needs no
-download: every machine with Python has this text. Another DIRECTORY has to hold an argparse.py, whose passage is asked.
+progress, what was memorized, and 100 recalled tokens beside the original; then it asks again as a person may type it,
+in lower case and on one line. Takes about a minute on two cores. Needs no download: every machine with Python has this
+text. Another DIRECTORY has to hold an argparse.py, whose passage is asked.
 """
 
 import argparse
@@ -50,18 +51,24 @@ def show_recall(memory: Path, directory: Path) -> None:
     with open_memory(memory) as stored:
         tokenizer = stored.tokenizer
         assert tokenizer is not None
-        tokens = tokenizer.encode([passage])[0]
-        prompt, truth = tokens[:64], tokens[64:164].tolist()
-        (answer,) = Session(stored, tokenizer).recall([prompt], RecallOptions(max_tokens=100))
+        tokens, places = tokenizer.encode_with_places(passage)
+        prompt, truth, ends = tokens[:64], tokens[64:164].tolist(), places[63][1]
+        typed = " ".join(passage[:ends].lower().split())
+        session, options = Session(stored, tokenizer), RecallOptions(max_tokens=100)
+        (answer,), (as_typed,) = (session.recall([one], options) for one in (prompt, typed))
         table = Table(title=f"\n100 tokens recalled after 64 tokens of {name}, {begin}...", title_justify="left")
         table.add_column("recalled from the memory")
         table.add_column("the original file")
-        table.add_row(tokenizer.decode(answer.tokens), tokenizer.decode(truth))
+        table.add_row(*(tokenizer.continuation(prompt.tolist(), ids) for ids in (answer.tokens, truth)))
         Console().print(table)
         same = sum(a == b for a, b in zip(answer.tokens, truth, strict=False))
         print(
             f"{same} of {len(truth)} tokens equal; stop: {answer.stop}; lowest confidence {min(answer.confidences):.6f}"
         )
+        text = as_typed.text or ""
+        equal = text != "" and passage[ends:].startswith(text)
+        print(f"The same prompt in lower case, on one line: {typed[-60:]!r}")
+        print(f"It goes on with {len(text)} characters of the original: {equal}")
 
 
 if __name__ == "__main__":

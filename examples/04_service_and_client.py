@@ -23,7 +23,7 @@ import openai
 
 from memo_dist import Memory, TextConfig, Tokenizer
 
-PROMPT = "class TextWrapper:\n    "
+PROMPT = "object for WRAPPING/filling text. the\npublic interface"  # in any case, broken into any lines
 
 
 def main() -> None:

@@ -1,39 +1,76 @@
-"""The Arrow contract between pipelines (which write batches) and cluster (which feeds them to shards).
+"""The Arrow contract between pipelines (which write batches) and cluster (which makes runs of them).
 
 Covers: the schema, its metadata, building and reading batches. Does not cover: where text comes from, or transport.
 
 A batch is some documents or document segments in input order:
     document_id     string          unique name of the document
+    source          string          the file or URL that the document was read from, as the command named it
+    position        uint64          where the document begins in its source; 0 if it is the whole of it
+    position_in     string          what position counts: "bytes" of the decompressed file, or "rows"
     segment_start   uint64          where the segment begins in its document, in bytes of text; 0 only at the beginning
+    segment_stop    uint64          where it stops, and the document's next segment begins
     context         list<uint32>    the h^L tokens before the segment, or all there are
     tokens          list<uint32>    the segment's tokens
     document_end    bool            the segment holds the document's last token
 The context is h^L tokens, one more than the longest window needs before its own last token, because a batch owns the
 *targets* it lists: the next token after every window ending at or before its last-but-one token.
 Metadata (bytes -> bytes): batch_id, source, content_hash, tokenizer_hash, skipped, replaced. batch_id depends on the
-source alone, never on the cluster, so a batch applied twice can be recognised.
+source alone, never on the cluster, so a batch applied twice can be recognised. A batch that is kept as a file says so
+in one more, `kept` (KeptChange).
 """
 
 import itertools
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pyarrow as pa
 
 from memo_dist.errors import InputError
 from memo_dist.memory_config import MemoryConfig
-from memo_dist.segments import Segment
+from memo_dist.segments import Origin, Segment
 
 SCHEMA = pa.schema(
     [
         pa.field("document_id", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("position", pa.uint64(), nullable=False),
+        pa.field("position_in", pa.string(), nullable=False),
         pa.field("segment_start", pa.uint64(), nullable=False),
+        pa.field("segment_stop", pa.uint64(), nullable=False),
         pa.field("context", pa.list_(pa.field("item", pa.uint32(), nullable=False)), nullable=False),
         pa.field("tokens", pa.list_(pa.field("item", pa.uint32(), nullable=False)), nullable=False),
         pa.field("document_end", pa.bool_(), nullable=False),
     ]
 )
+_WORDS = ("document_id", "source", "position", "position_in", "segment_start", "segment_stop", "document_end")
+
+
+@dataclass(frozen=True)
+class KeptChange:
+    """What keeping a batch changed among the kept files.
+
+    Attributes:
+        file, bytes, blake2b, tokens: of the file written; "" and 0 if nothing was left to write.
+        replaces: the file that it stands for from now on; "" for none.
+    """
+
+    file: str = ""
+    bytes: int = 0
+    blake2b: str = ""
+    tokens: int = 0
+    replaces: str = ""
+
+    def on(self, table: pa.Table) -> pa.Table:
+        """The batch, saying so."""
+        return table.replace_schema_metadata({**table.schema.metadata, b"kept": json.dumps(asdict(self)).encode()})
+
+    @classmethod
+    def of(cls, table: pa.Table) -> "KeptChange | None":
+        """What a batch says of it; None for one that was not kept."""
+        said = (table.schema.metadata or {}).get(b"kept")
+        return None if said is None else cls(**json.loads(said))
 
 
 @dataclass(frozen=True)
@@ -78,7 +115,11 @@ def make_batch(segments: list[tuple[str, Segment]], info: BatchInfo) -> pa.Table
     RecordBatch together with its whole parent."""
     columns = [
         pa.array([document for document, _ in segments], pa.string()),
+        pa.array([segment.origin.source for _, segment in segments], pa.string()),
+        pa.array([segment.origin.position for _, segment in segments], pa.uint64()),
+        pa.array([segment.origin.position_in for _, segment in segments], pa.string()),
         pa.array([segment.start for _, segment in segments], pa.uint64()),
+        pa.array([segment.next_start for _, segment in segments], pa.uint64()),
         _lists([segment.context for _, segment in segments]),
         _lists([segment.tokens for _, segment in segments]),
         pa.array([segment.ends for _, segment in segments], pa.bool_()),
@@ -102,9 +143,10 @@ def read_batch(table: pa.Table, config: MemoryConfig) -> Iterator[tuple[str, Seg
     if not table.schema.remove_metadata().equals(SCHEMA):
         raise InputError(f"a batch has the schema {table.schema.names}; expected {SCHEMA.names} with their types")
     for batch in table.to_batches():
-        columns = [batch.column(name).to_pylist() for name in ("document_id", "segment_start", "document_end")]
-        columns += [_arrays(batch.column(name)) for name in ("context", "tokens")]
-        for name, start, end, context, run in zip(*columns, strict=True):
+        columns = {name: batch.column(name).to_pylist() for name in _WORDS}
+        columns |= {name: _arrays(batch.column(name)) for name in ("context", "tokens")}
+        for row in zip(*columns.values(), strict=True):
+            name, source, position, position_in, start, stop, end, context, run = row
             if len(run) and int(run.max()) >= config.vocab_size:
                 raise InputError(
                     f"document {name!r} has token id {int(run.max())}, outside the vocabulary of {config.vocab_size}; "
@@ -115,7 +157,7 @@ def read_batch(table: pa.Table, config: MemoryConfig) -> Iterator[tuple[str, Seg
                     f"document {name!r}, segment at {start}: {len(context)} tokens of context; expected none at the "
                     f"document's beginning and at most {config.context_length} elsewhere"
                 )
-            yield name, Segment(start, context, run, end)
+            yield name, Segment(start, context, run, end, stop=stop, origin=Origin(source, position, position_in))
 
 
 def _arrays(column: pa.ListArray) -> list[np.ndarray]:

@@ -63,6 +63,12 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(handle, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
+def sync_file(path: Path) -> None:
+    """Have the disk keep what was written to a file that is closed."""
+    with open(path, "rb") as handle:
+        os.fsync(handle.fileno())
+
+
 def sync_directory(path: Path) -> None:
     """Make renames in a directory durable."""
     handle = os.open(path, os.O_RDONLY)

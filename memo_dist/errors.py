@@ -56,12 +56,6 @@ class NotMemorizedError(MemoError, KeyError):
         return str(self.args[0]) if self.args else ""
 
 
-class BankOverflowError(MemoError, OverflowError):
-    """A bank's cell left the int16 range: the bank holds far more than it can recall. More banks are needed."""
-
-    exit_code = 1
-
-
 class CountOverflowError(MemoError, OverflowError):
     """An association was seen more often than the ledger counts; nothing of its part was changed."""
 

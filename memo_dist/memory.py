@@ -4,6 +4,7 @@ Covers: memorize, forget, merge, recall, digest, save and open. Does not cover: 
 (cluster). One Shard owns every bank; the equations are in models/, recall is in recalling/.
 """
 
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +13,8 @@ from typing import Unpack, cast, overload
 import numpy as np
 import pyarrow as pa
 
-from memo_dist.documents import document_key, record_of
+from memo_dist.document_parts import DocumentPart, document_key, parts_of
+from memo_dist.documents import numbers, rows_of
 from memo_dist.errors import ConfigError, InputError, NotMemorizedError, TokenizerError
 from memo_dist.files.format import shard_file
 from memo_dist.files.opened import open_memory
@@ -21,10 +23,13 @@ from memo_dist.files.staging import staged_output, write_contents
 from memo_dist.memory_config import MemoryConfig
 from memo_dist.models import cleanup_for
 from memo_dist.models.candidates import Candidates, Cleanup
+from memo_dist.models.cues import Encoder
 from memo_dist.models.protocol import ShardRoom
+from memo_dist.models.text.followers import Followers
 from memo_dist.recalling.options import RecallOptions, RecallSettings
+from memo_dist.recalling.questions import Prompt, require_askable, require_long_enough
 from memo_dist.recalling.recall import Continuation
-from memo_dist.recalling.session import Prompt, Session, require_askable
+from memo_dist.recalling.session import Session
 from memo_dist.segments import NO_TOKENS, Segment
 from memo_dist.shard import Applied, Shard, memory_digest
 from memo_dist.tokenizer import Tokenizer
@@ -59,11 +64,12 @@ class Memory:
                 f"the tokenizer has {tokenizer.vocab_size} ids, the config says vocab_size={config.vocab_size}"
             )
         self.config = config
-        self.tokenizer = tokenizer
+        self.tokenizer, self._xp = tokenizer, xp
+        self._latest: tuple[np.ndarray | None, Cleanup] | None = None  # the last cleanup, and what its prior counts
         self.shard = Shard(
             config,
             range(config.num_banks),
-            tokenizer_hash=self._tokenizer_hash,
+            tokenizer=tokenizer,
             room=ShardRoom(expected=expected, xp=xp),
         )
 
@@ -77,7 +83,7 @@ class Memory:
         Raises:
             InputError: the id is taken, the document is empty, or a token is outside the vocabulary.
         """
-        if self.shard.registry.get(document_key(document_id)) is not None:
+        if self.shard.registry.parts(document_key(document_id)):
             raise InputError(f"document {document_id!r} is memorized already; forget it first or use another id")
         self.shard.memorize_segments([(document_id, self._document(document_id, tokens))])
 
@@ -97,11 +103,16 @@ class Memory:
         """
         segment = self._document(document_id, tokens)
         key = document_key(document_id)
-        if self.shard.registry.get(key) != record_of(key, segment, self.config.end_of_document):
+        if not self.shard.registry.holds(key, parts_of([(document_id, segment)], [key])[0]):
             raise NotMemorizedError(
                 f"document {document_id!r} was not memorized with these {len(segment.tokens)} tokens; nothing changed"
             )
         self.shard.forget_segments([(document_id, segment)])
+
+    def documents(self) -> list[DocumentPart]:
+        """The documents held, by source and position, then by id."""
+        parts = [part for _, part in rows_of(self.shard.registry.table())]
+        return sorted(parts, key=lambda part: (part.origin, part.id))
 
     def _document(self, document_id: str, tokens: "list[int] | np.ndarray") -> Segment:
         given = np.asarray(tokens)
@@ -132,10 +143,11 @@ class Memory:
                 f"memories can only be merged if config and tokenizer are equal: {self.config} with tokenizer "
                 f"{self._tokenizer_hash!r}, and {other.config} with {other._tokenizer_hash!r}"
             )
-        shared = [key for key, _ in theirs.registry.items() if mine.registry.get(key)]
+        ours, others = (numbers(registry.table(), "key") for registry in (mine.registry, theirs.registry))
+        shared = len(np.intersect1d(ours, others))
         if mine.applied & theirs.applied or shared:
             raise ConfigError(
-                f"both memories hold {len(mine.applied & theirs.applied)} equal batches and {len(shared)} equal "
+                f"both memories hold {len(mine.applied & theirs.applied)} equal batches and {shared} equal "
                 "documents; merging would count them twice"
             )
         mine.merge(theirs)
@@ -161,19 +173,48 @@ class Memory:
             return self.session.recall(cast("list[Prompt]", list(prompts)), options)
         return self.session.recall([cast("Prompt", prompts)], options)[0]
 
+    @property
+    def encoder(self) -> Encoder:
+        """Tokens -> cues."""
+        return self.shard.contents.encoder
+
     @cached_property
     def session(self) -> Session:
         """What answers prompts."""
-        return Session(self, self.tokenizer, self.cleanup)
+        return Session(self, self.tokenizer, lambda: self.cleanup)
+
+    @property
+    def cleanup(self) -> Cleanup:
+        """Vectors -> tokens for this memory; its prior is of what is held now."""
+        counts = self.token_counts()
+        if self._latest is None or self._latest[0] is not counts:
+            self._latest = counts, self._codebook.with_prior(counts)
+        return self._latest[1]
 
     @cached_property
-    def cleanup(self) -> Cleanup:
-        """Vectors -> tokens for this memory."""
-        return cleanup_for(self.config, self.shard.contents.encoder)
+    def _codebook(self) -> Cleanup:
+        return cleanup_for(self.config, self.encoder, self._xp)
 
     def read(self, cues: np.ndarray) -> np.ndarray:
         """Answer cues; see models/cues.py."""
         return self.shard.retrieve(cues)
+
+    @property
+    def has_ledger(self) -> bool:
+        """Whether associations are counted, so that they can be read without noise."""
+        return self.shard.contents.with_ledger is not None
+
+    def followers(self, hashes: np.ndarray) -> Followers:
+        """What follows each of (m,) window hashes; see models/cues.py."""
+        return self.shard.followers(hashes)
+
+    def documents_at(self, hashes: np.ndarray) -> Followers:
+        """The documents that each of (m,) window hashes is an anchor of; see models/cues.py."""
+        return self.shard.documents_at(hashes)
+
+    def documents_named(self, low: Iterable[int]) -> dict[int, list[str]]:
+        """The ids of documents by the low halves of their keys."""
+        return self.shard.registry.named(low)
 
     def retrieve(self, contexts: "list[list[int]] | list[np.ndarray]", from_start: bool = False) -> Candidates:
         """One step: the best next token after each context, with scores and log-odds; contexts are token ids.
@@ -183,13 +224,19 @@ class Memory:
         """
         asked = [np.asarray(context, np.int64) for context in contexts]
         for index, context in enumerate(asked):
-            require_askable(context, self.config, name=f"context {index + 1}", any_length=from_start)
+            require_askable(context, self.config, name=f"context {index + 1}")
+            if not from_start:
+                require_long_enough(context, self.encoder, name=f"context {index + 1}")
         lookup = self.session.lookup
         return lookup.rank(lookup.encoder.query(asked, from_start))
 
     @property
     def num_associations(self) -> int:
         return self.shard.num_associations
+
+    def token_counts(self) -> np.ndarray | None:
+        """(V + 1,) uint64, how many distinct associations have each token as the next one; None without a ledger."""
+        return self.shard.token_counts()
 
     def digest(self) -> str:
         """One hash over config, tokenizer, matrices and ledger; equal for equal memories, however they were made."""

@@ -18,12 +18,16 @@ MAX_BANKS = 2**31
 MAX_CONTEXT = 4096
 _RANGES = {
     "inner_dim": (16, MAX_DIM),
-    "num_heads": (2, 64),
-    "num_layers": (1, 6),
     "num_banks": (1, MAX_BANKS),
     "vocab_size": (1, 2**31),
     "seed": (0, 2**63),
 }
+
+
+def require_whole(name: str, value: object, low: int, *, high: int) -> None:
+    """Raise ConfigError if a setting is no whole number from `low` to `high`."""
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ConfigError(f"{name} is {value!r}; expected a whole number from {low} to {high}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +38,6 @@ class MemoryConfig(ABC):
         num_banks: G, the pieces that the memory's cells are cut into; a shard owns a range of them.
         vocab_size: V, the number of token ids; the id V itself means "end of document".
         inner_dim: d, columns of a bank.
-        num_heads: h, children of a window; layer l (0-based) sees the last h**(l+1) tokens.
-        num_layers: L.
         seed: names the family of codes. Memories with different seeds cannot be merged.
         preset: the name of the model, a key of `models.MODELS`.
         cell_type: the NumPy type of a cell. vector_type: of what is read from the memory.
@@ -51,20 +53,11 @@ class MemoryConfig(ABC):
     num_banks: int
     vocab_size: int
     inner_dim: int = 256
-    num_heads: int = 4
-    num_layers: int = 3
     seed: int = 0
 
     def __post_init__(self) -> None:
         for name, (low, high) in _RANGES.items():
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-                raise ConfigError(f"{name} is {value!r}; expected a whole number from {low} to {high}")
-        if self.context_length > MAX_CONTEXT:
-            raise ConfigError(
-                f"num_heads={self.num_heads} and num_layers={self.num_layers} give a context of "
-                f"{self.context_length} tokens; at most {MAX_CONTEXT}: take fewer heads or layers"
-            )
+            require_whole(name, getattr(self, name), low, high=high)
         self._check()
 
     @abstractmethod
@@ -88,14 +81,29 @@ class MemoryConfig(ABC):
         return {**common, "preset": self.preset, **self.own_settings}
 
     @property
+    @abstractmethod
     def windows(self) -> tuple[int, ...]:
-        """Window length of each layer in tokens: (h, h**2, ..., h**L)."""
-        return tuple(self.num_heads ** (layer + 1) for layer in range(self.num_layers))
+        """How far each layer's window reaches, rising: in units of text, or in tokens."""
 
     @property
+    def anchor_rung(self) -> int:
+        """The layer whose windows may name documents; the last, unless a model says another."""
+        return self.num_layers - 1
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether keys are of text, whatever tokens it came in."""
+        return False
+
+    @property
+    def num_layers(self) -> int:
+        """L, the number of windows."""
+        return len(self.windows)
+
+    @property
+    @abstractmethod
     def context_length(self) -> int:
-        """The longest window, h**L tokens."""
-        return int(self.num_heads**self.num_layers)
+        """How many tokens before a place say all that is asked there."""
 
     @property
     def end_of_document(self) -> int:

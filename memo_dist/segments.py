@@ -1,17 +1,31 @@
-"""Segments: runs of documents' tokens, and how an encoder lays them end to end.
+"""Segments: runs of documents' tokens.
 
-Covers: Segment, chunks of bounded size with the context that windows need. Does not cover: encodings.
+Covers: Segment. Does not cover: how encoders lay them end to end (models/text/lines.py, models/paper/lines.py).
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from memo_dist.memory_config import MemoryConfig
-
-BEGIN = -1  # in a line: the symbol before a document's first token
 NO_TOKENS = np.zeros(0, np.uint32)  # the context of a segment that begins its document
+
+
+class Origin(NamedTuple):
+    """Where a document was read.
+
+    Attributes:
+        source: the file or URL, as the command named it; "" if it was given in memory.
+        position: where the document begins in its source, 0 if it is the whole of it.
+        position_in: what `position` counts: "bytes" (of the decompressed file) or "rows".
+    """
+
+    source: str = ""
+    position: int = 0
+    position_in: str = "bytes"
+
+
+NOWHERE = Origin()
 
 
 @dataclass(frozen=True)
@@ -20,68 +34,24 @@ class Segment:
 
     Attributes:
         start: where the run begins in its document, 0 for the beginning; bytes of text for files.
-        context: the h^L tokens before the run, or all there are if the document has fewer.
+        context: the `config.context_length` tokens before the run, or all there are if the document has fewer.
         tokens: the run.
         ends: the document's last token is in it, so "end of document" is memorized after it.
+        owner: the low 32 bits of its document's key (documents.py), which anchors name.
+        stop: where the run stops, counted as `start` is: where the next one of the document starts. None: `start` and
+            the number of tokens.
+        origin: where the document was read.
     """
 
     start: int
     context: np.ndarray
     tokens: np.ndarray
     ends: bool
+    owner: int = 0
+    stop: int | None = None
+    origin: Origin = NOWHERE
 
-
-@dataclass(frozen=True)
-class Chunk:
-    """Pieces of segments laid end to end.
-
-    Attributes:
-        line: (m,) int64 token ids, BEGIN where a document has none yet.
-        known: (m,) int64; for a target, how many tokens of its document are known before it; -1 for mere context.
-            Beyond the longest window the count no longer matters, so a segment's place in its document is not needed.
-    """
-
-    line: np.ndarray
-    known: np.ndarray
-
-
-def lay_out(segments: list[Segment], config: MemoryConfig, size: int) -> Iterator[Chunk]:
-    """Lay segments end to end, in chunks of about `size` targets.
-
-    Each piece is h BEGIN symbols, then up to h^L tokens of left context, then its targets.
-    """
-    reach, heads = config.context_length, config.num_heads
-    begin = np.full(heads, BEGIN, np.int64)
-    lines: list[np.ndarray] = []
-    places: list[np.ndarray] = []
-    held = 0
-    for segment in segments:
-        end = np.full(1 if segment.ends else 0, config.end_of_document, np.int64)
-        text = np.concatenate([segment.context.astype(np.int64), segment.tokens.astype(np.int64), end])
-        at = len(segment.context)
-        while at < len(text):
-            stop = min(len(text), at + size - held)
-            left = max(0, at - reach)
-            known = np.full(heads + stop - left, -1, np.int64)
-            known[heads + at - left :] = np.arange(at, stop)
-            lines.append(np.concatenate([begin, text[left:stop]]))
-            places.append(known)
-            held += stop - at
-            at = stop
-            if held >= size:
-                yield Chunk(np.concatenate(lines), np.concatenate(places))
-                lines, places, held = [], [], 0
-    if lines:
-        yield Chunk(np.concatenate(lines), np.concatenate(places))
-
-
-def query_lines(contexts: list[np.ndarray], config: MemoryConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Contexts of any length, right-aligned: (n, h + h^L) int64 lines padded by BEGIN, and (n,) how long they are."""
-    reach, width = config.context_length, config.context_length + config.num_heads
-    line = np.full((len(contexts), width), BEGIN, np.int64)
-    known = np.empty(len(contexts), np.int64)
-    for row, context in enumerate(contexts):
-        tail = np.asarray(context, np.int64)[-reach:]
-        line[row, width - len(tail) :] = tail
-        known[row] = len(context)
-    return line, known
+    @property
+    def next_start(self) -> int:
+        """Where the next run of the document starts."""
+        return self.start + len(self.tokens) if self.stop is None else self.stop

@@ -1,57 +1,46 @@
-"""Batching: units of a corpus -> Arrow token batches.
+"""Batching: splits of a corpus -> Arrow token batches.
 
-Covers: one unit to one batch, and a stream of batches in one process. Does not cover: the cluster, which runs
-`unit_batch` as Dask tasks on Ray (cluster/feed.py).
+Covers: one split to one batch, and a stream of batches in one process. Does not cover: segments of documents
+(segmenting.py), the cluster, which runs `split_batch` as Dask tasks on Ray (cluster/feed.py).
+
+A split is read as a stream: of its documents there are a few thousand in memory as Python objects, the others are in
+the batch. A batch is made of as many chunks.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 import pyarrow as pa
 from dask.base import compute
 from dask.delayed import delayed
 
-from memo_dist.batches import BatchInfo, make_batch, read_batch
-from memo_dist.documents import DocumentRegistry, document_key, record_of
-from memo_dist.memory_config import MemoryConfig
-from memo_dist.segments import NO_TOKENS, Segment
+from memo_dist.batches import BatchInfo, make_batch
+from memo_dist.segments import Segment
 from memo_dist.tokenizer import Tokenizer
 from pipelines.formats import passages
+from pipelines.keeping import Keeping
 from pipelines.plan import CorpusOptions, CorpusPlan
-from pipelines.reading import Passage, preceding_pieces
+from pipelines.reading import Reading
 from pipelines.release_memory import return_freed_memory
-from pipelines.units import Unit
+from pipelines.segmenting import segments_of
+from pipelines.selection import EVERYTHING, Selection
+from pipelines.splits import Split
 
-_TOGETHER = 4  # units tokenized at a time in one process
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Documents by key: those among `keys` (n,) uint64, sorted, or, without `inside`, all others."""
-
-    keys: np.ndarray
-    inside: bool
-
-    def takes(self, document_id: str) -> bool:
-        key = np.uint64(document_key(document_id))
-        place = int(np.searchsorted(self.keys, key))
-        return (place < len(self.keys) and self.keys[place] == key) == self.inside
+_TOGETHER = 4  # splits tokenized at a time in one process
+_PART_TOKENS = 1 << 20  # of a chunk of a batch
+_PART_ROWS = 1 << 12  # likewise; each is kilobytes of Python objects until it is in the chunk
+_OF_A_PART = BatchInfo(batch_id="", source="", content_hash="", tokenizer_hash="")
 
 
-EVERYTHING = Selection(np.zeros(0, np.uint64), inside=False)
-
-
-def unit_batch(
-    unit: Unit,
+def split_batch(
+    split: Split,
     options: CorpusOptions,
     *,
     tokenizer: Tokenizer | None,
     context_length: int,
     selection: Selection = EVERYTHING,
 ) -> pa.Table:
-    """Read, tokenize and pack one unit.
+    """Read, tokenize and pack one split.
 
     Args:
         tokenizer: None for a corpus of token ids.
@@ -59,128 +48,94 @@ def unit_batch(
         selection: the documents to take; others leave no trace in the batch.
 
     Raises:
-        InputError: something in the unit cannot be read; it is named.
+        InputError: something in the split cannot be read; it is named.
     """
-    batch = _batch(unit, options, tokenizer=tokenizer, context_length=context_length, selection=selection)
-    return_freed_memory()
-    return batch
-
-
-def _batch(
-    unit: Unit,
-    options: CorpusOptions,
-    *,
-    tokenizer: Tokenizer | None,
-    context_length: int,
-    selection: Selection,
-) -> pa.Table:
     reading = options.reading()
-    taken = [p for span in unit.spans for p in passages(span, reading) if selection.takes(p.document_id)]
-    segments = []
-    for passage, tokens in zip(taken, _tokens(taken, tokenizer), strict=True):
-        begins = passage.start == 0
-        if not len(tokens) and begins == passage.ends:  # the middle of a document, or all of it
-            reading.empty += begins
-            continue
-        context = _context(passage, tokenizer, context_length)
-        segments.append((passage.document_id, Segment(passage.start, context, tokens, passage.ends)))
+    parts = list(batch_parts(split, reading, tokenizer=tokenizer, context_length=context_length, selection=selection))
     info = BatchInfo(
-        batch_id=unit.batch_id,
-        source=unit.describe(),
+        batch_id=split.batch_id,
+        source=split.describe(),
         content_hash=reading.content.hexdigest(),
         tokenizer_hash="" if tokenizer is None else tokenizer.hash,
         skipped=reading.skipped,
         replaced=reading.replaced,
         empty=reading.empty,
     )
-    return make_batch(segments, info)
+    batch = pa.concat_tables([make_batch([], _OF_A_PART), *parts]).replace_schema_metadata(info.to_metadata())
+    return_freed_memory()
+    return batch
 
 
-def _tokens(taken: list[Passage], tokenizer: Tokenizer | None) -> Iterator[np.ndarray]:
-    """The tokens of each passage: its own ids, or its pieces tokenized, those of all passages in one call."""
-    texts = [text for passage in taken for text in passage.pieces]
-    encoded = iter([] if tokenizer is None else tokenizer.encode(texts))
-    for passage in taken:
-        if passage.ids is not None:
-            yield passage.ids
-        else:
-            yield np.concatenate([NO_TOKENS, *[next(encoded) for _ in passage.pieces]])
+def batch_parts(
+    split: Split,
+    reading: Reading,
+    *,
+    tokenizer: Tokenizer | None,
+    context_length: int,
+    selection: Selection = EVERYTHING,
+) -> Iterator[pa.Table]:
+    """The rows of a split's batch, some at a time; what reading found is complete after the last.
 
-
-def _context(passage: Passage, tokenizer: Tokenizer | None, length: int) -> np.ndarray:
-    """The `length` tokens before a passage, from as many pieces before it as hold them."""
-    if tokenizer is None:
-        return NO_TOKENS
-    count = 1
-    while True:
-        before = preceding_pieces(passage, count)
-        tokens = np.concatenate([NO_TOKENS, *tokenizer.encode(before)])
-        if len(tokens) >= length or len(before) < count:
-            return tokens[max(0, len(tokens) - length) :]
-        count *= 4
-
-
-def unit_records(
-    unit: Unit, options: CorpusOptions, *, tokenizer: Tokenizer | None, config: MemoryConfig
-) -> np.ndarray:
-    """What one unit holds of which documents: (n, 4) uint64 rows as `DocumentRegistry.to_array` gives them."""
-    registry = DocumentRegistry()
-    batch = unit_batch(unit, options, tokenizer=tokenizer, context_length=config.context_length)
-    for name, segment in read_batch(batch, config):
-        key = document_key(name)
-        registry.add(key, record_of(key, segment, config.end_of_document))
-    return registry.to_array()
-
-
-def delayed_records(
-    units: Iterable[Unit], options: CorpusOptions, *, tokenizer: object, config: MemoryConfig
-) -> Iterator[object]:
-    """One Dask graph for the `unit_records` of each unit, not yet run, in input order.
-
-    Args:
-        tokenizer: a Tokenizer or None, or what the scheduler turns into it for its tasks (a Ray ObjectRef).
+    Raises:
+        InputError: something in the split cannot be read; it is named.
     """
-    for unit in units:
-        # partial: Dask would look through the unit's dataclasses for graphs
-        yield delayed(partial(_records_task, unit=unit, options=options, config=config), pure=False)(tokenizer)
-
-
-def _records_task(
-    tokenizer: Tokenizer | None, *, unit: Unit, options: CorpusOptions, config: MemoryConfig
-) -> np.ndarray:
-    return unit_records(unit, options, tokenizer=tokenizer, config=config)
+    taken = (p for span in split.spans for p in passages(span, reading) if selection.takes(p.document_id, p.origin))
+    waiting: list[tuple[str, Segment]] = []
+    tokens = 0
+    for document_id, segment in segments_of(taken, tokenizer, context_length):
+        if not len(segment.tokens) and segment.start == 0 and segment.ends:
+            reading.empty += 1
+            continue
+        waiting.append((document_id, segment))
+        tokens += len(segment.tokens)
+        if tokens >= _PART_TOKENS or len(waiting) >= _PART_ROWS:
+            yield make_batch(waiting, _OF_A_PART)
+            waiting, tokens = [], 0
+            return_freed_memory()  # else the next texts find no room between tokens that are kept
+    if waiting:
+        yield make_batch(waiting, _OF_A_PART)
 
 
 def delayed_batches(
-    units: Iterable[Unit],
+    splits: Iterable[Split],
     options: CorpusOptions,
     *,
     tokenizer: object,
     context_length: int,
     selection: object = EVERYTHING,
+    keeping: Keeping | None = None,
 ) -> Iterator[object]:
-    """One Dask graph for the `unit_batch` of each unit, not yet run, in input order.
+    """One Dask graph for the `split_batch` of each split, not yet run, in input order.
 
     Args:
-        tokenizer, selection: as for `unit_batch`, or what the scheduler turns into them for its tasks (Ray ObjectRefs).
+        tokenizer, selection: as for `split_batch`, or what the scheduler turns into them for its tasks (Ray
+            ObjectRefs).
+        keeping: where each task keeps its batch as a file; None: nowhere.
     """
-    for unit in units:
-        # partial: Dask would look through the unit's dataclasses for graphs
-        task = partial(_batch_task, unit=unit, options=options, context_length=context_length)
+    for split in splits:
+        # partial: Dask would look through the split's dataclasses for graphs
+        task = partial(_batch_task, split=split, options=options, context_length=context_length, keeping=keeping)
         yield delayed(task, pure=False)(tokenizer, selection)
 
 
 def _batch_task(
-    tokenizer: Tokenizer | None, selection: Selection, *, unit: Unit, options: CorpusOptions, context_length: int
+    tokenizer: Tokenizer | None,
+    selection: Selection,
+    *,
+    split: Split,
+    options: CorpusOptions,
+    context_length: int,
+    keeping: Keeping | None,
 ) -> pa.Table:
-    return unit_batch(unit, options, tokenizer=tokenizer, context_length=context_length, selection=selection)
+    batch = split_batch(split, options, tokenizer=tokenizer, context_length=context_length, selection=selection)
+    return batch if keeping is None else keeping.keep(batch)
 
 
 def stream_batches(plan: CorpusPlan, tokenizer: Tokenizer | None, context_length: int) -> Iterator[pa.Table]:
     """The batches of a corpus, in order, made by threads of this process; a few are in memory at a time."""
     waiting: list[object] = []
     graphs = delayed_batches(
-        plan.units,
+        plan.splits,
         plan.options,
         tokenizer=delayed(tokenizer, pure=False, traverse=False),
         context_length=context_length,

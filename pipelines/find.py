@@ -1,7 +1,7 @@
 """Find: which files a user's inputs name.
 
 Covers: files, directories, globs and fsspec URLs; --include and --exclude. Does not cover: what an ending means
-(formats/), opening files (sources.py), cutting them into units (plan.py).
+(formats/), opening files (sources.py), cutting them into splits (plan.py).
 """
 
 import fnmatch

@@ -1,10 +1,10 @@
-"""CorpusPlan: the units of a corpus, fixed before the run.
+"""CorpusPlan: the splits of a corpus, fixed before the run.
 
-Covers: measuring sources, packing them into units of even size, corpora of text and of token ids. Does not cover: how a
-format is measured and cut (formats/), reading units (batching.py), the size of the memory
+Covers: measuring sources, packing them into splits of even size, corpora of text and of token ids. Does not cover: how
+a format is measured and cut (formats/), reading splits (batching.py), the size of the memory
 (memo_dist/planning/memory_plan.py).
 
-Units follow from the sources alone, never from the cluster, so a batch has the same id wherever it is made.
+Splits follow from the sources alone, never from the cluster, so a batch has the same id wherever it is made.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,11 +20,11 @@ from pipelines.formats import TOKEN_IDS, format_of, span_bytes
 from pipelines.formats.protocol import Measured
 from pipelines.reading import ERROR_POLICIES, Reading
 from pipelines.sources import Source, source_stamp
-from pipelines.units import Span, Unit
+from pipelines.splits import Span, Split
 
-UNIT_BYTES = 12 << 20  # of text: about 3 M tokens of BPE, a batch of 12 MiB
-MIN_UNIT_BYTES = 128 << 10
-UNITS_WANTED = 64  # so that a small corpus is read by all workers
+SPLIT_BYTES = 12 << 20  # of text: about 3 M tokens of BPE, a batch of 12 MiB
+MIN_SPLIT_BYTES = 128 << 10
+SPLITS_WANTED = 64  # so that a small corpus is read by all workers
 _TASKS = 256  # of one graph: Dask's time grows with their square, to a minute for 28,000
 _LARGE = 1 << 20  # bytes of a file that takes milliseconds to read through, more than a thread costs
 
@@ -35,7 +35,7 @@ class CorpusOptions:
 
     Attributes:
         limit: the number of documents to read, from the first on; None reads all.
-        unit_bytes: text of a unit; None lets it follow from the corpus's size. Changes batches, never the memory.
+        split_bytes: text of a split; None lets it follow from the corpus's size. Changes batches, never the memory.
     """
 
     include: str | None = None
@@ -44,7 +44,7 @@ class CorpusOptions:
     text_key: str = "text"
     id_key: str = "id"
     limit: int | None = None
-    unit_bytes: int | None = None
+    split_bytes: int | None = None
 
     def __post_init__(self) -> None:
         if self.errors not in ERROR_POLICIES:
@@ -59,34 +59,34 @@ class CorpusOptions:
 
 @dataclass(frozen=True)
 class CorpusPlan:
-    """A corpus in units.
+    """A corpus in splits.
 
     Attributes:
-        units: in the order of the corpus.
+        splits: in the order of the corpus.
         text_bytes: bytes of text in all; of parquet, those of the text column before compression.
         files: number of files.
-        options: how the units are read.
+        options: how the splits are read.
     """
 
-    units: tuple[Unit, ...]
+    splits: tuple[Split, ...]
     text_bytes: int
     files: int
     options: CorpusOptions
 
     @property
-    def largest_unit(self) -> int:
-        """Bytes of the largest unit."""
-        return max(sum(span_bytes(span) for span in unit.spans) for unit in self.units)
+    def largest_split(self) -> int:
+        """Bytes of the largest split."""
+        return max(sum(span_bytes(span) for span in split.spans) for split in self.splits)
 
     @property
     def content(self) -> str:
         """What the corpus holds: "text" or "token ids"."""
-        return format_of(self.units[0].spans[0].source).content
+        return format_of(self.splits[0].spans[0].source).content
 
     @property
     def is_one_document(self) -> bool:
         """Whether the corpus is a single file that is a single document."""
-        return self.files == 1 and format_of(self.units[0].spans[0].source).one_document
+        return self.files == 1 and format_of(self.splits[0].spans[0].source).one_document
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,8 @@ class TokenCounts:
 
 
 def for_operation(plan: CorpusPlan, operation: str) -> CorpusPlan:
-    """The same units, under ids of their own."""
-    return replace(plan, units=tuple(replace(unit, operation=operation) for unit in plan.units))
+    """The same splits, under ids of their own."""
+    return replace(plan, splits=tuple(replace(split, operation=operation) for split in plan.splits))
 
 
 def plan_corpus(inputs: list[str], options: CorpusOptions) -> CorpusPlan:
@@ -113,7 +113,7 @@ def plan_corpus(inputs: list[str], options: CorpusOptions) -> CorpusPlan:
     spans = [span for _, span in _measured_spans(listed, options)]
     if not sum(span_bytes(span) for span in spans):
         raise InputError(f"the corpus is empty: {len(listed)} files ({listed[0].name}, ...) without any text")
-    return cut_into_units(spans, options)
+    return cut_into_splits(spans, options)
 
 
 def plan_token_ids(inputs: list[str], options: CorpusOptions) -> tuple[CorpusPlan, TokenCounts]:
@@ -131,14 +131,14 @@ def plan_token_ids(inputs: list[str], options: CorpusOptions) -> tuple[CorpusPla
     )
     if not counts.tokens:
         raise InputError(f"{', '.join(inputs)} hold no token ids at all")
-    return cut_into_units([span for _, span in scanned if span.stop], options), counts
+    return cut_into_splits([span for _, span in scanned if span.stop], options), counts
 
 
-def cut_into_units(spans: list[Span], options: CorpusOptions) -> CorpusPlan:
-    """Pack spans of measured sources, in order, into units of even size."""
+def cut_into_splits(spans: list[Span], options: CorpusOptions) -> CorpusPlan:
+    """Pack spans of measured sources, in order, into splits of even size."""
     total = sum(span_bytes(span) for span in spans)
-    target = options.unit_bytes or min(UNIT_BYTES, max(MIN_UNIT_BYTES, -(-total // UNITS_WANTED)))
-    units: list[Unit] = []
+    target = options.split_bytes or min(SPLIT_BYTES, max(MIN_SPLIT_BYTES, -(-total // SPLITS_WANTED)))
+    splits: list[Split] = []
     waiting: list[Span] = []
     gathered = 0
     for span in spans:
@@ -146,17 +146,17 @@ def cut_into_units(spans: list[Span], options: CorpusOptions) -> CorpusPlan:
             waiting.append(part)
             gathered += span_bytes(part)
             if gathered >= target:
-                units.append(Unit(tuple(waiting)))
+                splits.append(Split(tuple(waiting)))
                 waiting, gathered = [], 0
     if waiting:
-        units.append(Unit(tuple(waiting)))
-    return CorpusPlan(units=tuple(units), text_bytes=total, files=len(spans), options=options)
+        splits.append(Split(tuple(waiting)))
+    return CorpusPlan(splits=tuple(splits), text_bytes=total, files=len(spans), options=options)
 
 
 def _parts(span: Span, target: int, errors: str) -> list[Span]:
-    """A span as it is, or cut if it is much larger than a unit."""
+    """A span as it is, or cut if it is much larger than a split."""
     if span_bytes(span) <= 2 * target:
-        return [span]
+        return [replace(span, bytes=span_bytes(span), marks=None)]  # tasks need no marks
     return format_of(span.source).parts(span, target=target, errors=errors)
 
 
@@ -164,35 +164,37 @@ def _measured_spans(sources: Iterable[Source], options: CorpusOptions) -> Iterat
     """What measuring finds of each source, and the span of it to read: all of it, or as much of the sources, in order,
     as holds the first `limit` documents."""
     if options.limit is None:
-        for measured in _measured(list(sources), options.text_key):
-            yield measured, format_of(measured.source).whole(measured.source)
+        for measured in _measured(list(sources), options):
+            yield measured, format_of(measured.source).whole(measured)
         return
     missing = options.limit
     for source in sources:
         format_ = format_of(source)
         measured = format_.measure(source, text_key=options.text_key, limit=missing)
-        span, taken = format_.first_documents(format_.whole(measured.source), missing)
+        span, taken = format_.first_documents(format_.whole(measured), missing)
         yield measured, span
         missing -= taken
         if missing <= 0:
             return
 
 
-def _measured(sources: list[Source], text_key: str) -> list[Measured]:
+def _measured(sources: list[Source], options: CorpusOptions) -> list[Measured]:
     """What measuring finds of each source. Threads take the large and remote ones; over small ones they fight for
     Python."""
-    measured = {i: _measure([source], text_key)[0] for i, source in enumerate(sources) if is_quick(source)}
+    measured = {i: _measure([source], options)[0] for i, source in enumerate(sources) if is_quick(source)}
     slow = [i for i in range(len(sources)) if i not in measured]
     length = 1 + len(slow) // _TASKS
     runs = [slow[first : first + length] for first in range(0, len(slow), length)]
-    tasks = [delayed(partial(_measure, [sources[i] for i in run], text_key), pure=False)() for run in runs]
+    tasks = [delayed(partial(_measure, [sources[i] for i in run], options), pure=False)() for run in runs]
     for run, results in zip(runs, compute(*tasks, scheduler="threads"), strict=True):
         measured.update(zip(run, results, strict=True))
     return [measured[i] for i in range(len(sources))]
 
 
-def _measure(sources: list[Source], text_key: str) -> list[Measured]:
-    return [format_of(source).measure(source, text_key=text_key) for source in sources]
+def _measure(sources: list[Source], options: CorpusOptions) -> list[Measured]:
+    found = [format_of(source).measure(source, text_key=options.text_key) for source in sources]
+    uncut = 2 * (options.split_bytes or MIN_SPLIT_BYTES)  # of a million small files marks would be gigabytes
+    return [replace(one, marks=None) if one.source.size <= uncut else one for one in found]
 
 
 def is_quick(source: Source) -> bool:

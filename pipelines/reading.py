@@ -1,10 +1,11 @@
 """Reading: how documents are read, and what reading found.
 
-Covers: passages, the UTF-8 policy, ids of rows, counters of a unit. Does not cover: how a file holds its documents
-(formats/), where texts are cut (pieces.py), tokens (batching.py).
+Covers: passages, the UTF-8 policy, ids of rows, counters of a split. Does not cover: how a file holds its documents
+(formats/), where texts are cut (pieces.py), tokens (batching.py, joining.py).
 """
 
 import hashlib
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from memo_dist.errors import InputError
-from pipelines.pieces import multiple_before, piece_cuts, texts_between, whole_pieces
+from memo_dist.segments import NOWHERE, Origin
+from pipelines import pieces
+from pipelines.long_text import LongText
 from pipelines.sources import Source
 
 ERROR_POLICIES = ("strict", "replace", "skip")
@@ -24,19 +27,38 @@ class Passage:
 
     Attributes:
         document_id: what the memory calls the document.
-        start: the byte of the document's text at which the passage begins.
-        pieces: texts, in order; none for a document of token ids.
-        ends: whether the document ends with this passage.
-        source: the file of the text, where pieces of it precede the passage; None for a whole document.
+        text: the document's text; empty for a document of token ids.
+        first, last: the passage is pieces [first, last) of it.
         ids: (n,) token ids of a document that is tokenized already; None for text.
+        origin: where the document was read.
     """
 
     document_id: str
-    start: int
-    pieces: list[str]
-    ends: bool
-    source: Source | None = None
+    text: LongText
+    first: int = 0
+    last: int = 1
     ids: np.ndarray | None = None
+    origin: Origin = NOWHERE
+
+    @property
+    def start(self) -> int:
+        """The byte of the document's text at which the passage begins."""
+        return self.text.edge(self.first)
+
+    @property
+    def ends(self) -> bool:
+        """Whether the document ends with this passage."""
+        return self.text.edge(self.last) == self.text.size
+
+    @property
+    def is_one_piece(self) -> bool:
+        """Whether the passage is a whole document that is not cut."""
+        return self.first == 0 and self.last == 1 and self.ends
+
+    def pieces(self) -> Iterator[str]:
+        """The texts of its pieces, in order; none of a document of token ids."""
+        edges = [self.text.edge(piece) for piece in range(self.first, self.last + 1)]
+        return (self.text.text(start, stop) for start, stop in itertools.pairwise(edges) if start < stop)
 
 
 @dataclass
@@ -47,7 +69,7 @@ class Reading:
         errors: strict (an invalid document is an error), replace (by U+FFFD) or skip (the document).
         text_key, id_key: the fields of a row. Without the id key in a row, its place is its id.
         skipped, replaced, empty: numbers of documents.
-        consumed: bytes of source read so far, in the units of CorpusPlan.text_bytes.
+        consumed: bytes of source read so far, in the splits of CorpusPlan.text_bytes.
         content: hash of what was read.
     """
 
@@ -81,29 +103,32 @@ class Reading:
             self.replaced += 1
             return data.decode(errors="replace")
 
-    def whole_documents(self, rows: Iterable[tuple[str, bytes]], source: Source) -> Iterator[Passage]:
-        """One passage for each (document id, text) row of a source. Empty documents are counted and left out.
+    def whole_documents(
+        self, rows: Iterable[tuple[str, bytes, int]], source: Source, *, position_in: str
+    ) -> Iterator[Passage]:
+        """One passage for each (document id, text, position) row of a source. Empty documents are counted and left out.
+
+        Args:
+            position_in: what positions count; see Origin.
 
         Raises:
             InputError: a document is not UTF-8, and the policy is strict.
         """
-        for document_id, data in rows:
-            text = self.decoded(document_id, data, source)
-            if text == "":
-                self.empty += 1
-            elif text is not None:
-                yield Passage(document_id, 0, whole_pieces(text.encode()), ends=True)
+        for document_id, data, position in rows:
+            text = self._text(document_id, data, source)
+            del data  # of a long document there are several copies otherwise
+            if text is not None:
+                last, origin = pieces.piece_count(text.size), Origin(source.name, position, position_in)
+                yield Passage(document_id, text, 0, last, origin=origin)
 
-
-def preceding_pieces(passage: Passage, count: int) -> list[str]:
-    """Up to `count` pieces of the document before a passage; fewer where the document begins."""
-    if passage.source is None or not passage.start:
-        return []
-    first = multiple_before(passage.start, count)
-    data = passage.source.read(first, passage.start)
-    cuts = [cut for cut in piece_cuts(data, first, passage.source.size) if cut < passage.start]
-    edges = [*([0] if not first else []), *cuts, passage.start]
-    return texts_between(data, [edge - first for edge in edges], "replace")[-count:]
+    def _text(self, document_id: str, data: bytes, source: Source) -> LongText | None:
+        """A row's text by the error policy; None for a document to leave out, or without text."""
+        replaced, text = self.replaced, self.decoded(document_id, data, source)
+        if text == "":
+            self.empty += 1
+        if not text:
+            return None
+        return LongText(len(data), data) if self.replaced == replaced else LongText.of(text)
 
 
 def row_id(value: object, place: str) -> str:

@@ -1,17 +1,21 @@
 """Sources: input files, by name, place, format and size.
 
 Covers: Source, opening it, reading a range of its bytes, what changes when the file does. Does not cover: which files
-an input names (find.py), what a file's bytes mean (formats/).
+an input names (find.py), what a file's bytes mean (formats/), streams that are kept open (forward.py).
 """
 
+import io
 import os
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 
 from memo_dist.errors import InputError
 from pipelines.compression import move_to, open_decompressed
+from pipelines.forward import ForwardBytes, resumed
+
+_BUFFER = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,50 @@ class Source:
         Raises:
             InputError: the file cannot be opened or decompressed; raised also while reading inside the block.
         """
-        try:
-            with open_decompressed(self.url, self.compression) as handle:
+        with self.named(), open_decompressed(self.url, self.compression) as handle:
+            yield handle
+
+    @contextmanager
+    def open_at(self, start: int) -> Iterator[IO[bytes]]:
+        """The decompressed bytes from `start` on; a compressed file goes on from where this process left it.
+
+        Raises:
+            InputError: as for `open`.
+        """
+        if self.compression is None:
+            with self.open() as handle:
+                move_to(handle, start)
                 yield handle
+            return
+        with self.named(), resumed(self.content(), start, self._forward) as stream:
+            stream.move_to(start)
+            buffered = io.BufferedReader(stream, _BUFFER)
+            try:
+                yield buffered
+            finally:
+                if not stream.closed:
+                    buffered.detach()
+
+    def content(self, *more: Hashable) -> tuple[Hashable, ...]:
+        """Equal for equal content of the file, as it is now, and `more` that is equal.
+
+        Raises:
+            InputError: the file system does not answer.
+        """
+        return self.url, self.compression, *source_stamp(self), *more
+
+    def _forward(self) -> ForwardBytes:
+        return ForwardBytes(open_decompressed(self.url, self.compression))
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Around reading.
+
+        Raises:
+            InputError: for every error, with the file's name.
+        """
+        try:
+            yield
         except InputError:
             raise
         except Exception as error:  # each codec and file system has its own class of error
@@ -63,8 +108,7 @@ class Source:
         Raises:
             InputError: the file cannot be read, or ends before `stop`.
         """
-        with self.open() as handle:
-            move_to(handle, start)
+        with self.open_at(start) as handle:
             parts, missing = [], stop - start
             while missing > 0 and (chunk := handle.read(missing)):
                 parts.append(chunk)

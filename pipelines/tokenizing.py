@@ -1,10 +1,11 @@
 """Tokenizing: a corpus's tokenizer, and how many tokens its text gives.
 
-Covers: training a byte-level BPE on a deterministic sample, loading one, measuring tokens per byte.
+Covers: training a byte-level BPE on a deterministic sample, loading one, measuring tokens per byte and what is lost.
 Does not cover: encoding of batches (batching.py).
 """
 
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 
@@ -14,10 +15,12 @@ from pipelines.formats import passages
 from pipelines.pieces import PIECE
 from pipelines.plan import CorpusPlan
 from pipelines.release_memory import return_freed_memory
+from pipelines.round_trip import SampleText, losses
 
 MAX_VOCABULARY = 32_000
 SAMPLE_BYTES = 16 << 20
-_SAMPLE_UNITS = 64
+_SAMPLE_SPLITS = 64
+_AT_ONCE = 1 << 19  # characters: nothing else runs while the sample is encoded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +34,7 @@ class TokenizerChoice:
         tokens: estimated number for the whole corpus; exact if the sample is all of it.
         documents: likewise, the number of documents.
         sample: token ids of the sample's pieces.
+        losses: what of the sample does not come back from the tokenizer's ids, in words (round_trip.py).
     """
 
     tokenizer: Tokenizer | None
@@ -39,6 +43,7 @@ class TokenizerChoice:
     tokens: int
     documents: int
     sample: tuple[np.ndarray, ...] = ()
+    losses: tuple[str, ...] = ()
 
 
 def choose_tokenizer(plan: CorpusPlan, name: str = "auto") -> TokenizerChoice:
@@ -55,16 +60,18 @@ def choose_tokenizer(plan: CorpusPlan, name: str = "auto") -> TokenizerChoice:
 def _chosen(plan: CorpusPlan, name: str) -> TokenizerChoice:
     sample = _sample(plan)
     if not sample.texts:
-        raise InputError(f"no text was found in {plan.units[0].describe()}: all documents are empty or left out")
+        raise InputError(f"no text was found in {plan.splits[0].describe()}: all documents are empty or left out")
+    lost: tuple[str, ...] = ()
     if name == "auto":
         tokenizer = _train(sample.texts)
     elif name == "bytes":
         tokenizer = Tokenizer.bytes()
     else:
         tokenizer = Tokenizer.from_file(name)
+        lost = losses(tokenizer, map(SampleText, sample.texts, sample.begins))
     pieces: list[np.ndarray] = []
     for first in range(0, len(sample.texts), 256):
-        pieces += tokenizer.encode(sample.texts[first : first + 256])
+        pieces += tokenizer.encode(sample.texts[first : first + 256], at_once=_AT_ONCE)
     tokens = sum(len(ids) for ids in pieces)
     if not tokens:
         raise TokenizerError(f"tokenizer {name} gives no tokens for this corpus; choose another")
@@ -77,32 +84,38 @@ def _chosen(plan: CorpusPlan, name: str) -> TokenizerChoice:
         tokens=round(tokens * scale),
         documents=max(1, round(sample.documents * scale)),
         sample=tuple(pieces),
+        losses=lost,
     )
 
 
 @dataclass
 class _Sample:
-    """Pieces of text, how many documents end in them, and the bytes of source that they came from."""
+    """Pieces of text, which of them begin documents, how many documents end in them, and the bytes of source that they
+    came from."""
 
     texts: list[str] = field(default_factory=list)
+    begins: list[bool] = field(default_factory=list)
     documents: int = 0
     consumed: int = 0
 
 
 def _sample(plan: CorpusPlan) -> _Sample:
-    """Text from units spread evenly over the corpus, the same number of bytes from each; all of a small corpus."""
-    count = min(len(plan.units), _SAMPLE_UNITS)
-    chosen = [plan.units[i * len(plan.units) // count] for i in range(count)]
+    """Text from splits spread evenly over the corpus, the same number of bytes from each; all of a small corpus."""
+    count = min(len(plan.splits), _SAMPLE_SPLITS)
+    chosen = [plan.splits[i * len(plan.splits) // count] for i in range(count)]
     share = SAMPLE_BYTES // count
     sample = _Sample()
-    for unit in chosen:
+    for split in chosen:
         reading = plan.options.reading()
         untaken = 0
-        for passage in (p for span in unit.spans for p in passages(span, reading)):
-            taken = passage.pieces[: 1 + share // PIECE]
-            untaken += sum(len(piece.encode()) for piece in passage.pieces[len(taken) :])
+        for passage in (p for span in split.spans for p in passages(span, reading)):
+            most = 1 + share // PIECE
+            taken = list(islice(passage.pieces(), most))
+            behind = passage.text.edge(passage.last) - passage.text.edge(min(passage.last, passage.first + most))
+            untaken += behind
             sample.texts += taken
-            sample.documents += passage.ends and len(taken) == len(passage.pieces)
+            sample.begins += [passage.first + place == 0 for place in range(len(taken))]
+            sample.documents += passage.ends and not behind
             if reading.consumed - untaken >= share:
                 break
         sample.consumed += reading.consumed - untaken

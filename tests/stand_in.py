@@ -227,6 +227,12 @@ def _lexsort(keys: DeviceArray) -> DeviceArray:
     return DeviceArray(np.lexsort(keys._host))
 
 
+def _bincount(array: DeviceArray, minlength: int = 0) -> DeviceArray:
+    if not len(array._host):
+        raise ValueError("zero-size array to reduction operation cupy_max which has no identity")
+    return DeviceArray(np.bincount(array._host, minlength=minlength))
+
+
 def _unpackbits(octets: DeviceArray, bitorder: str = "big") -> DeviceArray:
     return DeviceArray(np.unpackbits(octets._host.ravel(), bitorder="little" if bitorder == "little" else "big"))
 
@@ -238,12 +244,12 @@ def stand_in() -> ModuleType:
         setattr(module, name, _created(getattr(np, name)))
     for name in ("concatenate", "stack", "where", "maximum", "abs", "rint", "matmul", "sort", "flatnonzero", "cumsum"):
         setattr(module, name, _lifted(getattr(np, name)))
-    for name in ("take_along_axis", "ascontiguousarray", "zeros_like"):
+    for name in ("minimum", "take_along_axis", "ascontiguousarray", "zeros_like"):
         setattr(module, name, _lifted(getattr(np, name)))
     for name in ("uint8", "uint32", "uint64", "int16", "int32", "int64", "float32", "float64"):
         setattr(module, name, getattr(np, name))
     module.empty, module.asarray, module.argsort, module.searchsorted = _empty, _asarray, _argsort, _searchsorted
-    module.lexsort, module.unpackbits = _lexsort, _unpackbits
+    module.lexsort, module.unpackbits, module.bincount = _lexsort, _unpackbits, _bincount
     module.argpartition = _lifted(np.argpartition)
     module.linalg = SimpleNamespace(norm=_lifted(np.linalg.norm))
     pool = SimpleNamespace(

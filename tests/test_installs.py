@@ -97,7 +97,9 @@ def test_every_library_of_an_extra_is_in_the_extra_that_is_named() -> None:
 
 
 @pytest.mark.parametrize("kind", [pytest.param("working", marks=pytest.mark.slow), "published"])
-@pytest.mark.parametrize("command", ["recall", "trace", "verify", "inspect"])
+@pytest.mark.parametrize(
+    "command", ["recall", *(pytest.param(one, marks=pytest.mark.slow) for one in ("trace", "verify", "inspect"))]
+)
 def test_the_base_answers_as_the_full_install(memories: dict[str, Path], kind: str, command: str) -> None:
     memory = memories[kind]
     words = {
@@ -112,6 +114,8 @@ def test_the_base_answers_as_the_full_install(memories: dict[str, Path], kind: s
     if command == "inspect":  # the capacity law needs SciPy
         assert told.pop("predicted_recall") is None
         assert expected.pop("predicted_recall") > 0.9
+        assert told.pop("answered") == []
+        assert expected.pop("answered")
         assert "pip install 'memo-dist[cluster]'" in base.stderr
     else:
         assert base.stderr == ""
@@ -170,7 +174,10 @@ def test_a_command_without_its_extra_gives_the_install_line(memories: dict[str, 
     assert not (folder / "new.memo").exists()
 
 
-@pytest.mark.parametrize(("url", "name", "library"), [("s3://a/b.txt", "s3", "s3fs"), ("gs://a/b.txt", "gcs", "gcsfs")])
+@pytest.mark.parametrize(
+    ("url", "name", "library"),
+    [("s3://a/b.txt", "s3", "s3fs"), pytest.param("gs://a/b.txt", "gcs", "gcsfs", marks=pytest.mark.slow)],
+)
 def test_a_url_without_its_file_system_gives_the_install_line(
     tmp_path: Path, url: str, name: str, library: str
 ) -> None:

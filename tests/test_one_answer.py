@@ -102,11 +102,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         [
             Asked("text", [cut(pick(texts), int(rng.integers(40, 160))) for _ in range(40)]),
             Asked("inside a token", [inside(pick(texts)) for _ in range(40)]),
-            Asked("ids", [cut(pick(ids), int(rng.integers(4, 90))) for _ in range(40)]),
+            Asked("ids", [cut(pick(ids), int(rng.integers(24, 90))) for _ in range(40)]),
             Asked("text from the start", [pick(texts)[: int(rng.integers(0, 30))] for _ in range(20)], True),
             Asked("ids from the start", [pick(ids)[: int(rng.integers(0, 9))] for _ in range(20)], True),
             Asked("unknown text", nonsense),
-            Asked("unknown ids", [rng.integers(0, VOCABULARY, int(n)).tolist() for n in rng.integers(4, 90, 10)]),
+            Asked("unknown ids", [rng.integers(0, VOCABULARY, int(n)).tolist() for n in rng.integers(24, 90, 10)]),
         ],
         ["", "a", *(pick(texts)[:2] for _ in range(3)), [], [1], [1, 2], [1, 2, 3], [1, 2, 3, VOCABULARY]],
     )
@@ -173,7 +173,9 @@ def by_whole_job(world: World, asked: Asked, tmp_path: Path) -> Answers:
     return found
 
 
-@pytest.mark.parametrize("surface", [by_memory, by_session, by_job, pytest.param(by_whole_job, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "surface", [by_memory, *(pytest.param(one, marks=pytest.mark.slow) for one in (by_session, by_job, by_whole_job))]
+)
 def test_python_and_jobs_answer_as_the_command_line_does(
     world: World, truth: dict[str, Answers], surface: Callable[[World, Asked, Path], Answers], tmp_path: Path
 ) -> None:
@@ -207,6 +209,7 @@ def service(world: World) -> TestClient:
     return TestClient(application(Front(Local(world.path), "m", limits=Limits(), metrics=Metrics()), []))
 
 
+@pytest.mark.slow
 def test_the_service_answers_as_the_command_line_does(
     world: World, truth: dict[str, Answers], service: TestClient
 ) -> None:

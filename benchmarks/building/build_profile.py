@@ -5,8 +5,8 @@
 
 Tokenizing and memorizing are measured alone on the same corpus and all cores, as `memo-dist bench` does, just before
 the builds. On the same cores one after the other they would give 1 / (1/t + 1/m) tokens a second: a build that takes
-turns on them cannot do better. A build has its stages too: prepare (plan, train the tokenizer), start (Ray and shards),
-memorize (both at once), write, stop. Prints the median over the repeats.
+turns on them cannot do better. A build has its stages too: prepare (plan, train the tokenizer), memorize (splits are
+tokenized and become sorted runs), count, merge. Prints the median over the repeats.
 """
 
 import os
@@ -45,15 +45,15 @@ def main() -> None:
     options = BuildOptions(corpus=corpus.options, num_banks=banks)
     runs = [whole(arguments.paths, options) for _ in range(arguments.repeat)]
     median = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
-    slower = min(tokenized, memorized)
+    slower, working = min(tokenized, memorized), sum(median[name] for name in ("memorize", "count", "merge"))
     found = {
         "tokenizing alone, tokens/s": tokenized,
         "memorizing alone, tokens/s": memorized,
         "both in turns, tokens/s": 1 / (1 / tokenized + 1 / memorized),
-        "build while memorizing, tokens/s": median["tokens"] / median["memorize"],
+        "build while memorizing, tokens/s": median["tokens"] / working,
         "whole build, tokens/s": median["tokens"] / median["seconds"],
         "whole build / slower stage": median["tokens"] / median["seconds"] / slower,
-        "while memorizing / slower stage": median["tokens"] / median["memorize"] / slower,
+        "while memorizing / slower stage": median["tokens"] / working / slower,
         **{f"build: {name}": value for name, value in median.items()},
     }
     table = Table(title=f"Median of {len(runs)} builds", show_header=False, title_justify="left")
@@ -67,15 +67,14 @@ def stages(corpus: CorpusPlan, choice: TokenizerChoice, banks: int) -> tuple[flo
     """Tokens a second of tokenizing and of memorizing, each alone on all cores."""
     assert choice.tokenizer is not None
     cores = len(os.sched_getaffinity(0))
-    shares = [(corpus.units[i::cores], corpus.options, choice.tokenizer.definition) for i in range(cores)]
+    shares = [(corpus.splits[i::cores], corpus.options, choice.tokenizer.definition) for i in range(cores)]
     _, tokenized = run_together(tokenize_stages, shares)
     config = TextConfig(num_banks=banks, vocab_size=choice.vocab_size)
-    batches = [
-        table.replace_schema_metadata({**table.schema.metadata, b"tokenizer_hash": b""})
-        for table in stream_batches(corpus, choice.tokenizer, config.context_length)
-    ]
+    batches = list(stream_batches(corpus, choice.tokenizer, config.context_length))
     with tempfile.TemporaryDirectory() as folder:
-        memorized = measure_memorizing(config, batches, cores=cores, device="cpu", work=Path(folder))
+        memorized = measure_memorizing(
+            config, batches, tokenizer=choice.tokenizer, cores=cores, device="cpu", work=Path(folder)
+        )
     return sum(tokenized.results) / tokenized.seconds, memorized.tokens / memorized.seconds
 
 

@@ -6,7 +6,7 @@ Builds so much of INPUT (`--include`, `--errors` as `memo-dist build` takes them
 process; the last build is evaluated. Files are drawn and put in order by a hash of their names, so that every build,
 and every part of one, is of the same kinds of text, and what is seen is size alone. Writes growth.json, growth.csv (a
 row a build), pace.csv (tokens against seconds of the longest build) and growth.png. The pace is the tokens/s of ten
-equal parts of the memorizing stage, the first unit and the last merge left out, over their median. A build's time is
+equal parts of the memorizing stage, the first split and the last merge left out, over their median. A build's time is
 held against a straight line through all of them, seconds = start + tokens / rate, fitted to relative deviations.
 """
 
@@ -63,11 +63,12 @@ def straight(rows: list[dict[str, Any]]) -> dict[str, Any]:
 def built(
     inputs: list[str], out: Path, corpus: CorpusOptions, budget: str | None, every: float
 ) -> tuple[BuildSummary, list[tuple[float, int]]]:
-    """One build, and (seconds, tokens) after every unit of it."""
+    """One build, and (seconds, tokens) after every split of it."""
     pace: list[tuple[float, int]] = []
 
     def note(progress: Progress) -> None:
-        pace.append((time.perf_counter(), progress.tokens))
+        if not pace or progress.tokens > pace[-1][1]:  # else a file was written
+            pace.append((time.perf_counter(), progress.tokens))
 
     options = BuildOptions(
         corpus=corpus,
@@ -111,6 +112,7 @@ def recall_of(memory: Path, inputs: list[str], corpus: CorpusOptions) -> dict[st
             partial(read_batches, kept),
             tokens=stored.manifest.tokens,
             associations=stored.manifest.associations,
+            tokenizer=stored.tokenizer,
             sample=3000,
             prompts=100,
         )

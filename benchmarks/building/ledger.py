@@ -2,10 +2,10 @@
 
     python benchmarks/building/ledger.py [--sizes 1,10,100] [--json FILE]
 
-Fills a shard's ledger with random names, as hashes are, to so many millions, then merges a buffer, as large as a build
-of that size plans it, of which three associations of four are new, as in code; and looks up as many that are all held.
-Beside it, in the same run, what the banks take to add the new ones: the ledger should be the smaller part. One core;
-medians.
+Fills a shard's ledger with random names, as hashes are, to so many millions, then merges a buffer, as large as a
+shard in memory collects it, of which three associations of four are new, as in code; and looks up as many that are all
+held. Beside it, in the same run, what the banks take to add the new ones: the ledger should be the smaller part. One
+core; medians.
 """
 
 import statistics
@@ -16,13 +16,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.common.script import add_json, script_parser, write_json
+from memo_dist.models.protocol import DEFAULT_BUFFER
 from memo_dist.models.text.associations import Associations
 from memo_dist.models.text.banks import BankRange
 from memo_dist.models.text.codes import value_words
 from memo_dist.models.text.config import TextConfig
 from memo_dist.models.text.contents import PART_ENTRIES
 from memo_dist.models.text.ledger import Ledger
-from memo_dist.planning.memory_plan import buffer_for
 
 _VOCABULARY, _BANKS, _UPDATED, _REPEAT = 32_000, 64, 200_000, 3
 
@@ -56,7 +56,7 @@ def update_seconds() -> float:
 def measured(size: int, update: float) -> dict[str, float]:
     """Merging into a ledger of about `size` associations."""
     ledger = Ledger(0, 2**64, 1 + size // PART_ENTRIES)
-    buffer = buffer_for(size)
+    buffer = min(DEFAULT_BUFFER, size)
     for seed in range(max(1, size // buffer)):
         merge(ledger, associations(buffer, seed))
     held = associations(buffer, 0)

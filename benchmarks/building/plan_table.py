@@ -28,11 +28,11 @@ def row(tokens: str, nodes: int, told: dict[str, Any]) -> dict[str, str]:
         "associations/token": f"{told['expected_associations'] / told['tokens']:.2f}",
         "disk": show_bytes(told["expected_disk_bytes"]),
         "RAM a machine": show_bytes(told["node_bytes"]),
-        "RAM with banks on disk": show_bytes(told["least_node_bytes"]),
+        "RAM, one worker at a time": show_bytes(told["least_node_bytes"]),
         "1 bit": f"{show_bytes(one_bit['bytes'])}, {one_bit['recall']:.3f}",
         "2 bits": f"{show_bytes(two_bits['bytes'])}, {two_bits['recall']:.3f}",
         "1 bit, more banks": f"{show_bytes(wider['bytes'])}, {wider['recall']:.3f}",
-        **{name: show_seconds(seconds[name]) for name in ("tokenize", "hash", "update", "driver's calls", "write")},
+        **{name: show_seconds(seconds[name]) for name in ("tokenize", "hash", "sort and merge", "write")},
         "time": show_seconds(told["total_seconds"]),
     }
 

@@ -1,11 +1,12 @@
 """CorpusIndex: what follows what in a corpus, found by search in its tokens. The truth that benchmarks compare with.
 
-Covers: continuations of a context, the longest stretch of a prompt that stands before an answer. It shares nothing with
-the memory: windows are named by sampling.context_names, and every hit is compared token by token.
+Covers: places of a context, the longest stretch of a prompt that stands before an answer. It shares nothing with
+the memory: windows are named by sampling.context_names, and every hit is compared token by token. Does not cover:
+corpora as lines of units (unit_index.py).
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -16,22 +17,14 @@ from memo_dist.memory_config import MemoryConfig
 
 
 class CorpusIndex:
-    """All documents of a corpus in one line of tokens, each with "end of document" after it.
+    """Searches in one line of numbers.
 
     Args:
-        batches: the corpus. config: its vocabulary.
+        line: (n,) int64 all documents of a corpus, with BEGIN after each.
     """
 
-    def __init__(self, batches: Iterable[pa.Table], config: MemoryConfig) -> None:
-        documents: dict[str, list[tuple[int, np.ndarray]]] = {}
-        for batch in batches:
-            for name, segment in read_batch(batch, config):
-                documents.setdefault(name, []).append((segment.start, segment.tokens))
-        parts: list[np.ndarray] = []
-        for pieces in documents.values():
-            parts += [tokens for _, tokens in sorted(pieces, key=lambda piece: piece[0])]
-            parts.append(np.array([config.end_of_document, BEGIN]))
-        self.line = np.concatenate([part.astype(np.int64) for part in parts])
+    def __init__(self, line: np.ndarray) -> None:
+        self.line = line
         self._sorted: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def places(self, context: np.ndarray) -> np.ndarray:
@@ -45,7 +38,7 @@ class CorpusIndex:
         return np.asarray(found[np.all(same, axis=0)])
 
     def following(self, context: np.ndarray) -> Counter[int]:
-        """How often each token, or "end of document", follows the context."""
+        """How often each number follows the context."""
         return Counter(self.line[self.places(context)].tolist())
 
     def longest_before(self, prompt: np.ndarray, answer: list[int], least: int = 4) -> int:
@@ -68,3 +61,21 @@ class CorpusIndex:
             order = np.argsort(names, kind="stable")
             self._sorted[length] = names[order], order
         return self._sorted[length]
+
+
+def token_index(batches: Iterable[pa.Table], config: MemoryConfig) -> CorpusIndex:
+    """All documents of a corpus in one line of tokens, each with "end of document" after it."""
+    end = np.array([config.end_of_document, BEGIN])
+    return CorpusIndex(
+        np.concatenate([part for tokens in documents_of(batches, config) for part in (np.array(tokens), end)])
+    )
+
+
+def documents_of(batches: Iterable[pa.Table], config: MemoryConfig) -> Iterator[list[int]]:
+    """The tokens of each document, its segments put together."""
+    documents: dict[str, list[tuple[int, np.ndarray]]] = {}
+    for batch in batches:
+        for name, segment in read_batch(batch, config):
+            documents.setdefault(name, []).append((segment.start, segment.tokens))
+    for pieces in documents.values():
+        yield np.concatenate([tokens for _, tokens in sorted(pieces, key=lambda piece: piece[0])]).tolist()

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from memo_dist import MemoryConfig
+from memo_dist import TextConfig
 from memo_dist.device.backend import Array, to_device, to_host
 from memo_dist.device.lanes import lanes, pinned_bytes
 from memo_dist.models.protocol import ShardRoom
@@ -26,11 +26,10 @@ from memo_dist.models.text.cleanup import HashedCleanup
 from memo_dist.models.text.codes import key_words, mask_words, signs, value_words
 from memo_dist.models.text.encoder import HashedEncoder
 from memo_dist.models.text.ledger import Ledger
-from memo_dist.segments import Segment
+from memo_dist.segments import NO_TOKENS, Segment
 from memo_dist.shard import Shard
 
 VOCABULARY = 32_000
-_NOTHING = np.zeros(0, np.uint32)
 _ROW = 12  # bytes of an association: name and token
 _ENTRY = 16  # of one in the ledger
 
@@ -53,7 +52,7 @@ def text(wanted: int) -> Documents:
 
 def _segment(words: list[str], common: dict[str, int]) -> Segment:
     tokens = [common.get(word, zlib.crc32(word.encode()) % VOCABULARY) for word in words]
-    return Segment(0, _NOTHING, np.array(tokens, np.uint32), True)
+    return Segment(0, NO_TOKENS, np.array(tokens, np.uint32), True)
 
 
 class Bench:
@@ -94,28 +93,29 @@ def device_rates(bench: Bench, size: int, count: int) -> dict[str, float]:
     }
 
 
-def shard_of(config: MemoryConfig, documents: Documents, xp: ModuleType, **more: Any) -> Shard:
+def shard_of(config: TextConfig, documents: Documents, xp: ModuleType, **more: Any) -> Shard:
     """All documents memorized."""
     shard = Shard(
         config,
         range(config.num_banks),
-        room=ShardRoom(expected=3 * sum((len(s.tokens) for _, s in documents)), xp=xp, **more),
+        room=ShardRoom(expected=config.num_layers * sum(len(s.tokens) for _, s in documents), xp=xp, **more),
     )
     shard.memorize_segments(documents)
     shard.flush()
     return shard
 
 
-def all_associations(documents: Documents, config: MemoryConfig, xp: ModuleType) -> Associations:
-    """In the order of array operations, on either device."""
+def all_associations(documents: Documents, config: TextConfig, xp: ModuleType) -> Associations:
+    """Hashed by the host, sent to the device."""
     segments = [segment for _, segment in documents]
-    found = list(HashedEncoder(config, xp, plain=True).associations(segments, range(config.num_banks)))
-    return Associations(xp.concatenate([f.names for f in found]), xp.concatenate([f.tokens for f in found]))
+    found = list(HashedEncoder(config).associations(segments, range(config.num_banks)))
+    names, tokens = (np.concatenate([getattr(f, name) for f in found]) for name in ("names", "tokens"))
+    return Associations(to_device(names, xp), to_device(tokens, xp))
 
 
-def questions(documents: Documents, config: MemoryConfig, count: int) -> tuple[list[np.ndarray], np.ndarray]:
+def questions(documents: Documents, config: TextConfig, count: int) -> tuple[list[np.ndarray], np.ndarray]:
     """Whole contexts and the tokens that follow, from random places."""
-    rng, reach = np.random.default_rng(0), config.context_length
+    rng, reach = np.random.default_rng(0), config.windows[-1]  # a unit is a token
     long = [segment.tokens for _, segment in documents if len(segment.tokens) > reach]
     chosen = rng.choice(len(long), count, p=np.array([len(t) for t in long]) / sum(map(len, long)))
     at = [int(rng.integers(reach, len(long[i]))) for i in chosen]
@@ -124,7 +124,7 @@ def questions(documents: Documents, config: MemoryConfig, count: int) -> tuple[l
 
 
 def stages(
-    bench: Bench, documents: Documents, config: MemoryConfig, rates: dict[str, float], asked: int
+    bench: Bench, documents: Documents, config: TextConfig, rates: dict[str, float], asked: int
 ) -> dict[str, dict[str, float]]:
     """Rates and shares, each stage by itself, then memorizing and asking as a whole."""
     xp, dim, segments = bench.xp, config.inner_dim, [segment for _, segment in documents]
@@ -133,10 +133,12 @@ def stages(
 
     def row(count: int, work: Callable[[], object], flops: float = 0, moved: float = 0) -> dict[str, float]:
         per_second = count / bench.seconds(work)
+        if not flops and not moved:
+            return {"per_s": per_second}
         share = per_second * flops / gemm if flops else per_second * moved / copy
         return {"per_s": per_second, "share_of_gemm" if flops else "share_of_copy": share}
 
-    encoder, banks = HashedEncoder(config, xp), range(config.num_banks)
+    encoder, banks = HashedEncoder(config), range(config.num_banks)
     pairs = all_associations(documents, config, xp)
     values = value_words(config.vocab_size, dim, config.seed, xp=xp)
 
@@ -159,7 +161,7 @@ def stages(
         matrices.forget(distinct)
 
     rows = {
-        "hash (tokens)": row(tokens, lambda: list(encoder.associations(segments, banks)), moved=16 + 3 * _ROW),
+        "hash on the host (tokens)": row(tokens, lambda: list(encoder.associations(segments, banks))),
         "ledger (associations)": row(len(pairs), merged, moved=_ROW + _ENTRY),
         "codes (associations)": row(len(part), expanded, moved=_ROW + 2 * 4 * dim),
         "products (associations)": row(2 * len(distinct), product, flops=2 * dim**2),
@@ -167,7 +169,8 @@ def stages(
             tokens, lambda: shard_of(config, documents, xp), flops=2 * dim**2 * len(distinct) / tokens
         ),
     }
-    shard, cleanup = shard_of(config, documents, xp), HashedCleanup(config, xp=xp)
+    shard = shard_of(config, documents, xp)
+    cleanup = HashedCleanup(config, encoder, xp=xp, prior=shard.token_counts())
     contexts, following = questions(documents, config, asked)
     cues = cleanup.encoder.query(contexts)
     windows = to_device(cues.values.ravel(), xp)

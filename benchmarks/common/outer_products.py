@@ -15,10 +15,9 @@ What is kind to it: x_l and x_l W_l are computed once a position, not once a win
 
 import numpy as np
 
-from memo_dist.memory_config import MemoryConfig
-from memo_dist.models.cues import filled_windows
+from memo_dist.models.paper.config import PaperConfig
 from memo_dist.models.paper.gaussians import gaussian
-from memo_dist.segments import BEGIN, Chunk
+from memo_dist.models.paper.lines import BEGIN, Chunk, filled_windows
 
 
 class OuterProducts:
@@ -32,7 +31,7 @@ class OuterProducts:
         cells: C, (d, d) float32.
     """
 
-    def __init__(self, config: MemoryConfig, positions: int = 0) -> None:
+    def __init__(self, config: PaperConfig, positions: int = 0) -> None:
         dim, heads, width = config.inner_dim, config.num_heads, config.bank_shape[0]
         self.config, self._positions = config, positions
         self.cells = np.zeros((dim, dim), np.float32)

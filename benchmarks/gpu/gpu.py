@@ -6,10 +6,10 @@ Runs on a bare machine: needs NumPy, SciPy, h5py, pyarrow, numba and CuPy; neith
 Text is Python's own standard library, its words and signs numbered by frequency. Prints one JSON object; what is not
 equal is named there, and the exit code is 1.
 
-    equal      a smaller text, memorized with NumPy and on the device: associations, digests, reads, tokens, log-odds
+    equal      a smaller text, memorized with NumPy and on the device: digests, reads, tokens, log-odds
     rates      float32 GEMM (4,096^3), copies on the device (bytes read and written), up and down (page-locked)
     stages     rate, and as a share of the device's GEMM or copy rate: the floating-point operations that the stage
-               needs, or the bytes that it must at least move, a second
+               needs, or the bytes that it must at least move, a second; hashing is the host's and has no share
     limited    more banks than the device memory allowed holds: they stay with the host; `share_of_copies` is the bytes
                of banks that go up and down a second when all are visited and nothing is done, over both copy rates
 """
@@ -26,7 +26,6 @@ from benchmarks.common.gpu_stages import (
     VOCABULARY,
     Bench,
     Documents,
-    all_associations,
     device_rates,
     questions,
     shard_of,
@@ -34,9 +33,10 @@ from benchmarks.common.gpu_stages import (
     text,
 )
 from benchmarks.common.script import add_json, script_parser
-from memo_dist import MemoryConfig, TextConfig
-from memo_dist.device.backend import array_module, to_host
+from memo_dist import TextConfig
+from memo_dist.device.backend import array_module
 from memo_dist.models.text.cleanup import HashedCleanup
+from memo_dist.models.text.encoder import HashedEncoder
 from memo_dist.shard import Shard, memory_digest
 
 
@@ -44,12 +44,12 @@ def digest(shard: Shard) -> str:
     return memory_digest(shard.config, "", shard.bank_digests())
 
 
-def differences(documents: Documents, config: MemoryConfig, xp: ModuleType, asked: int) -> list[str]:
+def differences(documents: Documents, config: TextConfig, xp: ModuleType, asked: int) -> list[str]:
     """The names of what is not equal to the bit between NumPy and the device."""
     found = {}
     for name, module in (("numpy", np), ("device", xp)):
-        shard, cleanup = shard_of(config, documents, module), HashedCleanup(config, xp=module)
-        pairs = all_associations(documents, config, module)
+        shard, encoder = shard_of(config, documents, module), HashedEncoder(config)
+        cleanup = HashedCleanup(config, encoder, xp=module, prior=shard.token_counts())
         contexts, _ = questions(documents, config, asked)
         cues = cleanup.encoder.query(contexts)
         reads = shard.retrieve(cues.values.ravel()).reshape(*cues.values.shape, -1)
@@ -57,9 +57,6 @@ def differences(documents: Documents, config: MemoryConfig, xp: ModuleType, aske
         whole = digest(shard)
         shard.forget_segments(documents[: len(documents) // 2])
         found[name] = {
-            "association names": to_host(pairs.names),
-            "association tokens": to_host(pairs.tokens),
-            "window hashes": cues.values,
             "reads": reads,
             "tokens": best.tokens,
             "log-odds": best.log_odds,
@@ -127,7 +124,7 @@ def main() -> int:
     xp = array_module(asked.device)
     bench = Bench(xp, asked.repeat)
 
-    def config(documents: Documents) -> MemoryConfig:
+    def config(documents: Documents) -> TextConfig:
         tokens = sum(len(segment.tokens) for _, segment in documents)
         return TextConfig(num_banks=max(1, round(asked.parameters_per_token * tokens / 256**2)), vocab_size=VOCABULARY)
 

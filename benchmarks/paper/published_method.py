@@ -8,7 +8,7 @@ is trained on the whole input. Four ways, each in a process of its own; prints o
     sequences   the published arithmetic, plainly (outer_products.py): a (30, d, d) tensor a layer and batch
     positions   the same, one outer product a position
     identity    the same matrix by the identities of docs/explanation/paper.md: our preset `paper`
-    text        our preset `text`, with as many cells
+    text        our preset `text`, with as many cells, the same windows, and a unit for every token
 The first two are slow, so a sample is timed (`--batches`; 64 positions). Their matrix is compared with that of
 `identity` for the same sample; their recall is that of `identity`, the same sum in another order. Only memorizing is
 timed: tokenized batches lie in memory, codes are drawn and kernels compiled before. Peak memory is the high water mark
@@ -37,7 +37,8 @@ from memo_dist.batches import BatchInfo, make_batch, read_batch
 from memo_dist.experiments.layers import shaped
 from memo_dist.measuring.evaluation import evaluate
 from memo_dist.models import config_from_dict
-from memo_dist.segments import Segment, lay_out
+from memo_dist.models.paper.lines import lay_out
+from memo_dist.segments import Segment
 
 WAYS = ("sequences", "positions", "identity", "text")
 SEQUENCES, LENGTH = 30, 1024  # of a published batch
@@ -94,7 +95,7 @@ class Stopwatch:
         return {"tokens": tokens, "tokens_per_s": tokens / clock, "tokens_per_cpu_second": tokens / busy}
 
 
-def plainly(config: MemoryConfig, table: pa.Table, batches: int, positions: bool) -> dict[str, Any]:
+def plainly(config: PaperConfig, table: pa.Table, batches: int, positions: bool) -> dict[str, Any]:
     """Time the published arithmetic on a sample, and compare its matrix with the identities'."""
     size = _POSITIONS if positions else SEQUENCES * LENGTH * batches
     sample = first_tokens(list(read_batch(table, config)), size)
@@ -141,6 +142,7 @@ def by_memory(config: MemoryConfig, table: pa.Table, sample: int, repeats: int) 
 def measured(way: str, table: pa.Table, config: dict[str, Any], asked: argparse.Namespace) -> dict[str, Any]:
     """One way, in this process."""
     paper = config_from_dict(config)
+    assert isinstance(paper, PaperConfig)
     if way in ("sequences", "positions"):
         return plainly(paper, table, asked.batches, way == "positions")
     if way == "identity":

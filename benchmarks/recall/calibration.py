@@ -5,8 +5,8 @@
 
 Memories must hold INPUT and share its tokenizer. Half of the contexts are from INPUT, whole or cut to 32, 16 and 8
 tokens; a quarter are such contexts whose older tokens were replaced by those of OTHER; a quarter are from OTHER. Truth,
-found by search in INPUT (corpus_index.py), with the longest window w that a context fills:
-  confidence   came true if the token that is ranked first follows the last w tokens anywhere in INPUT
+counted in INPUT without the memory (memo_dist/measuring/truth.py), with w the longest window that a context fills:
+  confidence   came true if the token that is ranked first follows the same w units anywhere in INPUT
   probability  came true in the share of those places at which that token follows, 0 if there are none
 Writes calibration-NAME.csv (reliability in bins), .json (scores, best temperatures) and .png.
 """
@@ -18,16 +18,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from scipy.special import expit
 
-from benchmarks.common.corpus_index import CorpusIndex
 from benchmarks.common.script import add_named_memories, add_out, script_parser, write_json, write_rows
 from memo_dist.files.opened import open_memory
+from memo_dist.measuring import truth
 from memo_dist.measuring.calibration import Bin, best_temperature, brier_score, expected_error, log_loss, reliability
 from memo_dist.measuring.sampling import Positions, sample_positions
 from memo_dist.models import cleanup_for
 from memo_dist.models.candidates import Candidates, joined
-from memo_dist.models.cues import Reader
+from memo_dist.models.cues import Encoder, Reader
 from memo_dist.recalling.probabilities import FURTHER, log_probabilities
 from pipelines.batching import stream_batches
 from pipelines.plan import CorpusOptions, plan_corpus
@@ -60,14 +61,16 @@ def contexts(ours: Positions, theirs: Positions, rng: np.random.Generator) -> tu
     return found, kinds
 
 
-def shares(corpus: CorpusIndex, context: np.ndarray, windows: tuple[int, ...]) -> dict[int, float]:
-    longest = max(w for w in windows if w <= len(context))
-    counts = corpus.following(context[-longest:])
-    return {token: count / counts.total() for token, count in counts.items()}
+def shares(batches: list[pa.Table], encoder: Encoder, asked: list[np.ndarray]) -> list[dict[int, float]]:
+    """What follows the longest window of each context in a corpus, token -> share."""
+    names = truth.longest(encoder.query(asked))
+    found = truth.count_following(batches, encoder, names)
+    counts = [found[name] for name in names.tolist()]
+    return [{token: count / one.total() for token, count in one.items()} for one in counts]
 
 
 def rank(memory: Reader, asked: list[np.ndarray]) -> Candidates:
-    cleanup, parts = cleanup_for(memory.config), []
+    cleanup, parts = cleanup_for(memory.config, memory.encoder, prior=memory.token_counts()), []
     for first in range(0, len(asked), _AT_ONCE):
         cues = cleanup.encoder.query(asked[first : first + _AT_ONCE])
         parts.append(cleanup.rank(cleanup.encoder.retrieve(memory, cues), cues.filled, _TOP))
@@ -90,15 +93,15 @@ def measure(name: str, found: Candidates, asked: Asked) -> tuple[list[dict[str, 
 
     rows: list[dict[str, Any]] = []
     summary: dict[str, Any] = {"memory": name, "contexts": len(unique), "unique": int(unique.sum())}
-    for what, stated, truth, among in (
+    for what, stated, came_true, among in (
         ("confidence", confidence, held, everything),
         ("probability", probability, share, everything),
         ("probability, one continuation", probability, share, unique),
     ):
-        bins = reliability(stated(1.0)[among], truth[among])
+        bins = reliability(stated(1.0)[among], came_true[among])
         rows += [{"memory": name, "what": what, **asdict(one)} for one in bins]
-        summary[what] = scores(stated(1.0)[among], truth[among], bins)
-        summary[what] |= temperatures(lambda t, s=stated, a=among: s(t)[a], truth[among])
+        summary[what] = scores(stated(1.0)[among], came_true[among], bins)
+        summary[what] |= temperatures(lambda t, s=stated, a=among: s(t)[a], came_true[among])
     summary["log loss of probability by rho"] = {
         str(rho): {
             "all": log_loss(probability(1.0, rho), share),
@@ -114,23 +117,23 @@ def measure(name: str, found: Candidates, asked: Asked) -> tuple[list[dict[str, 
     return rows, summary
 
 
-def scores(stated: np.ndarray, truth: np.ndarray, bins: list[Bin]) -> dict[str, float]:
+def scores(stated: np.ndarray, came_true: np.ndarray, bins: list[Bin]) -> dict[str, float]:
     return {
         "expected_calibration_error": expected_error(bins),
-        "log_loss": log_loss(stated, truth),
-        "brier": brier_score(stated, truth),
+        "log_loss": log_loss(stated, came_true),
+        "brier": brier_score(stated, came_true),
     }
 
 
-def temperatures(stated: Any, truth: np.ndarray) -> dict[str, float]:
+def temperatures(stated: Any, came_true: np.ndarray) -> dict[str, float]:
     """The best temperature on a random half of the contexts, and what it gains on the other."""
-    fit = np.random.default_rng(1).random(len(truth)) < 0.5
+    fit = np.random.default_rng(1).random(len(came_true)) < 0.5
     check = ~fit
-    best = best_temperature(lambda t: np.asarray(stated(t)[fit]), truth[fit])
+    best = best_temperature(lambda t: np.asarray(stated(t)[fit]), came_true[fit])
     return {
         "best_temperature": best,
-        "other_half_log_loss": log_loss(stated(1.0)[check], truth[check]),
-        "other_half_log_loss_at_best": log_loss(stated(best)[check], truth[check]),
+        "other_half_log_loss": log_loss(stated(1.0)[check], came_true[check]),
+        "other_half_log_loss_at_best": log_loss(stated(best)[check], came_true[check]),
     }
 
 
@@ -177,10 +180,13 @@ def main() -> None:
         list(stream_batches(plan_corpus(names, corpus_options), first.tokenizer, config.context_length))
         for names in (options.inputs, options.unseen)
     )
-    mine, other = (sample_positions(batches, config, options.sample, full=True) for batches in (ours, theirs))
-    corpus = CorpusIndex(ours, config)
+    mine, other = (
+        sample_positions(batches, config, options.sample, before=_LENGTHS[0], full=True) for batches in (ours, theirs)
+    )
     found, kinds = contexts(mine, other, np.random.default_rng(0))
-    asked = Asked(found, np.array(kinds), [shares(corpus, one, config.windows) for one in found])
+    askable = np.flatnonzero(first.encoder.query(found).filled[:, 0]).tolist()  # the others fill no window
+    found, kinds = [found[i] for i in askable], [kinds[i] for i in askable]
+    asked = Asked(found, np.array(kinds), shares(ours, first.encoder, found))
     rows, summaries = [], []
     for name, memory in memories.items():
         bins, summary = measure(name, rank(memory, asked.contexts), asked)

@@ -3,13 +3,15 @@
     python benchmarks/recall/false_continuations.py INPUT... --unseen OTHER... --memory "1 bit=P.memo" \\
         --include '**/*.py' --name code --out docs/results
 
-Prompts of 64, 32 and 16 tokens are continued by up to 50 tokens with recall's defaults. An answer that is not empty is
-compared with INPUT by search (corpus_index.py), with w the longest window that the prompt fills (64, 16 and 16 tokens):
+Prompts of 64, 32 and 16 tokens are continued by up to 50 tokens from the matrices, with recall's defaults. An answer
+that is not empty is compared with INPUT by search (unit_index.py), in units: words and other characters, whatever their
+case and white space. With w the longest window that the prompt fills:
   found    the whole prompt stands in INPUT before the whole answer
-  overlap  not that, but the last w tokens of the prompt, all that the memory compared, stand before the whole answer
+  overlap  not that, but the last w units of the prompt, all that the memory compared, stand before the whole answer
   false    neither, though a part of the answer may stand in INPUT; among them
-  invented nowhere in INPUT stand even the last 4 tokens of the prompt before the whole answer
-Prompts of OTHER are taken as they come, so some stand in INPUT. Memorized prompts occur once in INPUT; they count as
+  invented nowhere in INPUT stand even the last 4 units of the prompt before the whole answer
+The first unit of a prompt and the last of an answer, of which parts may be cut off, are not compared. Prompts of OTHER
+are taken as they come, so some stand in INPUT. Memorized prompts occur once in INPUT, in units; they count as
 verbatim if all 50 tokens are right, and as having left the original if the answer differs from it anywhere. Writes
 false-continuations-NAME.csv and .png.
 """
@@ -21,8 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common.corpus_index import CorpusIndex
 from benchmarks.common.script import add_named_memories, add_out, script_parser, write_rows
+from benchmarks.common.unit_index import UnitIndex
 from memo_dist.files.opened import open_memory
 from memo_dist.measuring.calibration import wilson
 from memo_dist.measuring.sampling import Positions, sample_positions
@@ -38,18 +40,27 @@ from pipelines.plan import CorpusOptions, plan_corpus
 CONFIDENCES = (0.5, 0.7, 0.9, 0.95, DEFAULTS.min_confidence, 0.995, 0.999, 0.9999, 0.99999)
 LENGTHS = (64, 32, 16)
 CONTINUED = 50
+LEAST = 4  # units of a prompt that stand before an answer which is not invented
 _TWO_SIGMA = 1.96
 _AT_ONCE = 500  # prompts
 
 
-def kind(corpus: CorpusIndex, prompt: np.ndarray, window: int, answer: Continuation) -> str:
+def kind(corpus: UnitIndex, prompt: np.ndarray, windows: tuple[int, ...], answer: Continuation) -> str:
     """ "silent", "found", "overlap", "invented", or "spliced": false, but its beginning stands in the corpus."""
     if not answer.tokens:
         return "silent"
-    before = corpus.longest_before(prompt, answer.tokens)
-    if before >= window:
-        return "found" if before == len(prompt) else "overlap"
+    asked, following = corpus.split(prompt.tolist(), answer.tokens)
+    before = corpus.longest_before(asked, following, min(LEAST, len(asked)))
+    if before == len(asked):
+        return "found"
+    if before >= max((w for w in windows if w <= len(asked)), default=len(asked)):
+        return "overlap"
     return "spliced" if before else "invented"
+
+
+def askable(memory: Reader, prompts: list[np.ndarray]) -> list[np.ndarray]:
+    """The prompts that fill the shortest window."""
+    return [p for p in prompts if memory.encoder.length(p)[0] >= memory.config.windows[0]]
 
 
 def followed(memory: Reader, prompts: list[np.ndarray]) -> list[list[Followed]]:
@@ -59,18 +70,17 @@ def followed(memory: Reader, prompts: list[np.ndarray]) -> list[list[Followed]]:
     return [paths for part in parts for paths in follow(lookup, part, RecallOptions(max_tokens=CONTINUED))]
 
 
-def measure(name: str, memory: Reader, corpus: CorpusIndex, ours: Positions, theirs: Positions) -> list[dict[str, Any]]:
+def measure(name: str, memory: Reader, corpus: UnitIndex, ours: Positions, theirs: Positions) -> list[dict[str, Any]]:
     config, rows = memory.config, []
     for length in LENGTHS:
-        window = max(w for w in config.windows if w <= length)
-        mine, unseen = ours.contexts(length), theirs.contexts(length)
-        once = [i for i, prompt in enumerate(mine) if len(corpus.places(prompt)) == 1]
+        mine, unseen = ours.contexts(length), askable(memory, theirs.contexts(length))
+        once = [i for i, prompt in enumerate(mine) if askable(memory, [prompt]) and corpus.occurs_once(prompt.tolist())]
         truth = [ours.following[i].tolist() for i in once]
         known, other = followed(memory, [mine[i] for i in once]), followed(memory, unseen)
         for least in CONFIDENCES:
             options = RecallOptions(max_tokens=CONTINUED, min_confidence=least)
             said = [best_paths(paths, options)[0] for paths in other]
-            kinds = Counter(kind(corpus, prompt, window, one) for prompt, one in zip(unseen, said, strict=True))
+            kinds = Counter(kind(corpus, prompt, config.windows, one) for prompt, one in zip(unseen, said, strict=True))
             wrong = kinds["spliced"] + kinds["invented"]
             low, high = wilson(wrong / len(unseen), len(unseen), _TWO_SIGMA)
             answers = [best_paths(paths, options)[0].tokens for paths in known]
@@ -144,9 +154,11 @@ def main() -> None:
         list(stream_batches(plan_corpus(names, corpus_options), first.tokenizer, config.context_length))
         for names in (options.inputs, options.unseen)
     )
-    ours = sample_positions(seen, config, options.memorized, after=CONTINUED, full=True)
-    theirs = sample_positions(unseen, config, options.sample, full=True)
-    corpus = CorpusIndex(seen, config)
+    assert first.tokenizer is not None
+    longest = LENGTHS[0]
+    ours = sample_positions(seen, config, options.memorized, before=longest, after=CONTINUED, full=True)
+    theirs = sample_positions(unseen, config, options.sample, before=longest, full=True)
+    corpus = UnitIndex(seen, config, first.tokenizer)
     rows = [row for name, memory in memories.items() for row in measure(name, memory, corpus, ours, theirs)]
     out = options.out / f"false-continuations-{options.name}"
     write_rows(out.with_suffix(".csv"), rows)

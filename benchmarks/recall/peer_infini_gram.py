@@ -4,7 +4,7 @@
     python benchmarks/recall/peer_infini_gram.py SMALL.memo INPUT... --include '**/*.py'
 
 INPUT is the corpus of the memory. infini-gram keeps the tokens (2 bytes each) and a suffix array, and answers with the
-counts after the longest suffix of the context that occurs. Contexts are true ones of up to h^L tokens. infini-gram has
+counts after the longest suffix of the context that occurs. Contexts are true ones of up to 256 tokens. infini-gram has
 no call for many queries: its batch is a loop in as many threads as there are processors (its calls release the
 interpreter's lock). Prints one JSON object.
 """
@@ -23,12 +23,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common.script import add_memory_and_corpus, script_parser
-from cluster.ray_session import local_cpus
+from cluster.machine import local_cpus
 from memo_dist.batches import read_batch
 from memo_dist.files.opened import OpenMemory, open_memory
+from memo_dist.measuring.evaluation import context_tokens
 from memo_dist.measuring.sampling import Positions, sample_positions
+from memo_dist.models import cleanup_for
+from memo_dist.models.candidates import Cleanup
 from memo_dist.models.cues import Reader
-from memo_dist.models.text.cleanup import HashedCleanup
 from pipelines.batching import stream_batches
 from pipelines.plan import CorpusOptions, plan_corpus
 
@@ -65,7 +67,7 @@ def peer(folder: Path, end: int) -> Callable[[np.ndarray], int]:
     return ask
 
 
-def asker(reader: Reader, cleanup: HashedCleanup, reach: int) -> Ask:
+def asker(reader: Reader, cleanup: Cleanup, reach: int) -> Ask:
     def ask(contexts: list[np.ndarray]) -> list[int]:
         begins = np.array([len(context) < reach for context in contexts])
         cues = cleanup.encoder.query(contexts, at_start=begins)
@@ -97,8 +99,8 @@ def rate(ask_all: Callable[[list[np.ndarray]], object], contexts: list[np.ndarra
 
 
 def compared(memory: OpenMemory, places: Positions, theirs: Callable[[np.ndarray], int]) -> dict[str, Any]:
-    config = memory.config
-    ours = asker(memory, HashedCleanup(config), config.context_length)
+    cleanup = cleanup_for(memory.config, memory.encoder, prior=memory.token_counts())
+    ours = asker(memory, cleanup, places.before)
     contexts, truth = [c for c in places.contexts() if len(c)], places.following[:, 0]
     truth = np.array([t for t, c in zip(truth, places.contexts(), strict=True) if len(c)])
     answers = np.concatenate([ours(contexts[i : i + 1024]) for i in range(0, len(contexts), 1024)])
@@ -131,7 +133,7 @@ def main() -> None:
             parser.error(f"{asked.memory} is not published; memo-dist publish makes a small memory of it")
         seconds, size = index(memory, corpus, Path(folder))
         batches = stream_batches(corpus, memory.tokenizer, memory.config.context_length)
-        places = sample_positions(batches, memory.config, asked.sample)
+        places = sample_positions(batches, memory.config, asked.sample, before=context_tokens(memory.config))
         tokens = memory.manifest.tokens
         result = {
             "tokens": tokens,

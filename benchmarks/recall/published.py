@@ -3,7 +3,7 @@
     python benchmarks/recall/published.py M.memo INPUT... --include '**/*.py' --out docs/results
 
 Every way is a number of banks (`memo-dist rebank`, from the ledger alone) and of bits (`memo-dist publish`). Writes
-published.csv and published.png: bytes a token, next-token recall, and verbatim continuations of 50 tokens, beside the
+published.csv and published.png: bytes a token, next-token recall, and verbatim continuations of 30 tokens, beside the
 memory itself.
 """
 

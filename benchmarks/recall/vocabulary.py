@@ -21,7 +21,9 @@ from benchmarks.common.script import add_out, script_parser, write_rows
 from memo_dist import Memory, TextConfig
 from memo_dist.files.opened import OpenMemory, open_memory
 from memo_dist.files.published_writer import publish
-from memo_dist.models.text.cleanup import HashedCleanup
+from memo_dist.models import cleanup_for
+from memo_dist.models.candidates import Cleanup
+from memo_dist.models.text.config import DEFAULT_WINDOWS
 
 VOCABULARIES = (8_000, 32_000, 128_000)
 BATCHES = (1, 8, 16, 64, 1_024)
@@ -32,14 +34,14 @@ PARTS = ("encode", "read", "rank")
 def published(folder: Path, vocabulary: int) -> tuple[OpenMemory, np.ndarray]:
     """A memory of random tokens, and the tokens."""
     memory = Memory(TextConfig(num_banks=BANKS, vocab_size=vocabulary))
-    tokens = np.random.default_rng(vocabulary).integers(0, vocabulary, BANKS * LOAD // 3)
+    tokens = np.random.default_rng(vocabulary).integers(0, vocabulary, BANKS * LOAD // len(DEFAULT_WINDOWS))
     memory.memorize("a", tokens)
     memory.save(folder / f"{vocabulary}.memo")
     publish(folder / f"{vocabulary}.memo", folder / f"{vocabulary}-1.memo", 1)
     return open_memory(folder / f"{vocabulary}-1.memo"), tokens
 
 
-def ask(memory: OpenMemory, cleanup: HashedCleanup, contexts: list[np.ndarray]) -> list[float]:
+def ask(memory: OpenMemory, cleanup: Cleanup, contexts: list[np.ndarray]) -> list[float]:
     """Processor seconds of each part of a query."""
     began = time.process_time()
     cues = cleanup.encoder.query(contexts)
@@ -58,7 +60,10 @@ def main() -> None:
     rng, rows = np.random.default_rng(0), []
     with tempfile.TemporaryDirectory() as folder, threadpool_limits(1):
         memories = {v: published(Path(folder), v) for v in VOCABULARIES}
-        cleanups = {v: HashedCleanup(memories[v][0].config) for v in VOCABULARIES}
+        cleanups = {
+            v: cleanup_for(memory.config, memory.encoder, prior=memory.token_counts())
+            for v, (memory, _) in memories.items()
+        }
         for batch in BATCHES:
             taken: dict[int, list[list[float]]] = {v: [] for v in VOCABULARIES}
             for round_ in range(options.rounds + 1):

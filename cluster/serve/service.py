@@ -15,7 +15,8 @@ from pathlib import Path
 
 import uvicorn
 
-from cluster.ray_session import local_cpus, ray_session
+from cluster.machine import local_cpus
+from cluster.ray_session import ray_session
 from cluster.serve.replicas import ServeReplicas
 from cluster.signals import interrupt_on_sigterm, stop_on_sigterm
 from memo_dist.errors import ConfigError

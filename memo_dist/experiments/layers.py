@@ -132,8 +132,8 @@ def _text_config(shape: Shape) -> MemoryConfig:
         num_banks=parameters // (dim * dim),
         vocab_size=shape["vocab_size"],
         inner_dim=dim,
-        num_heads=shape["num_heads"],
-        num_layers=shape["num_layers"],
+        windows=tuple(shape["num_heads"] ** (layer + 1) for layer in range(shape["num_layers"])),
+        keys="tokens",
         seed=shape["seed"],
     )
 

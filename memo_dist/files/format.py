@@ -4,6 +4,7 @@ Covers: types, versions, names, root attributes. Does not cover: datasets (shard
 manifest's fields (manifest.py). The format is stated in docs/reference/format.md.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,13 @@ from memo_dist.models.text.bit_planes import EXACT
 
 SHARD_TYPE = b"memo-dist shard"
 PUBLISHED_TYPE = b"memo-dist published shard"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+NEXT = "ledger/next"  # the group of a shard's ledger: windows with the tokens that follow them
+DOCUMENT = "ledger/document"  # and of its anchors: windows with the documents that they stand in
+TOKEN_COUNTS = "token_counts"
+BATCHES_FOLDER = "batches"
+BATCH_FILE = re.compile(r"[0-9a-f]{2,64}-[0-9a-f]{16}\.parquet")  # id of the batch, digest of the content
+LARGEST_DOCUMENT = 2**32 - 1  # anchors have the low halves of documents' keys
 
 Attributes = dict[str, bytes | int]
 
@@ -24,6 +31,11 @@ Attributes = dict[str, bytes | int]
 def shard_file(index: int) -> str:
     """The name of a new memory's shard file."""
     return f"shard-{index:05d}.h5"
+
+
+def documents_file(shard: str) -> str:
+    """The name of the documents' file that goes with a shard's file."""
+    return shard.removesuffix(".h5") + ".documents.parquet"
 
 
 def shard_attributes(config: MemoryConfig, tokenizer_hash: str, banks: range) -> Attributes:
@@ -37,6 +49,11 @@ def shard_attributes(config: MemoryConfig, tokenizer_hash: str, banks: range) ->
         "stop_bank": banks.stop,
     }
     return {**attributes, **model_of(config).file_attributes(config)}
+
+
+def digests_of_a_bank(config: MemoryConfig) -> int:
+    """How many digests a bank has: of its cells, of its ledger entries and, where there is a ledger, of its anchors."""
+    return 3 if model_of(config).has_ledger else 2
 
 
 def published_attributes(config: MemoryConfig, tokenizer_hash: str, banks: range, *, bits: int) -> Attributes:

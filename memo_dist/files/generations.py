@@ -3,20 +3,22 @@
 Covers: replacing a memory's generation, `undo`. Does not cover: making the new generation (cluster), new memories
 (staging.py).
 
-A memory has a manifest and, from its first change on, the manifest before it, `manifest.previous.json`. Shard files of
-both are kept and never changed; files of older generations are removed once the new manifest is durable. Replacing the
-manifest by rename is the change: before it the old memory is whole, after it the new one.
+A memory has a manifest and, from its first change on, the manifest before it, `manifest.previous.json`. The files of
+both, kept batches among them, are kept and never changed; files of older generations are removed once the new manifest
+is durable. Replacing the manifest by rename is the change: before it the old memory is whole, after it the new one.
 """
 
 import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from memo_dist.durable import sync_directory, write_text, writing
-from memo_dist.errors import ConfigError, NotMemorizedError
+from memo_dist.errors import ConfigError, FencedError, NotMemorizedError
+from memo_dist.files.format import BATCHES_FOLDER
+from memo_dist.files.kept_batches import KeptBatches
 from memo_dist.files.manifest import MANIFEST_FILE, Manifest
 from memo_dist.files.shard_reader import ShardReader
 
@@ -40,8 +42,9 @@ def replace_generation(memory: Path, expected: Manifest, newer: Path) -> None:
             raise ConfigError(f"{memory} was changed by another command meanwhile; run this one again")
         try:
             with writing(memory):
-                for record in manifest.shards:
-                    _link(newer / record.file, memory / record.file)
+                for name in shard_files(manifest):
+                    link_file(newer / name, memory / name)
+                _take_batches(manifest, newer, memory)
                 sync_directory(memory)
                 write_text(memory / _NEXT_FILE, manifest.to_json())
                 write_text(memory / PREVIOUS_FILE, expected.to_json())  # the last that takes room
@@ -85,7 +88,7 @@ def verify_previous(memory: Path) -> None:
 
 
 def require_whole(memory: Path, manifest: Manifest) -> None:
-    """Check every byte of a generation's shard files against its manifest.
+    """Check every byte of a generation's files against its manifest.
 
     Raises:
         DamagedMemoryError: one is missing or altered; it is named.
@@ -96,20 +99,39 @@ def require_whole(memory: Path, manifest: Manifest) -> None:
             file.verify()
         finally:
             file.close()
+    KeptBatches(memory, manifest).verify()
+
+
+def shard_files(manifest: Manifest) -> list[str]:
+    """The names of all files of a generation that lie beside its manifest and belong to it alone."""
+    documents = [record.documents.file for record in manifest.shards if record.documents is not None]
+    return [record.file for record in manifest.shards] + documents
 
 
 @contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Keep other commands that lock the same directory waiting."""
+def locked(directory: Path, *, wait: bool = True) -> Iterator[None]:
+    """Keep other commands that lock the same directory waiting; the lock ends with the process at the latest.
+
+    Raises:
+        FencedError: another command has locked it, or has removed it since, and `wait` is false.
+    """
+    busy = FencedError(f"another command works in {directory}; wait until it is done, or choose another output")
     handle = os.open(directory, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError as error:
+            raise busy from error
+        if not wait and not os.fstat(handle).st_nlink:
+            raise busy
         yield
     finally:
         os.close(handle)
 
 
-def _link(source: Path, target: Path) -> None:
+def link_file(source: Path, target: Path) -> None:
+    """Make a file that does not change appear under a second name, in place of what is there; durably but for the
+    directory."""
     target.unlink(missing_ok=True)  # of an attempt that ended before its manifest was written
     try:
         os.link(source, target)
@@ -119,12 +141,38 @@ def _link(source: Path, target: Path) -> None:
             os.fsync(handle.fileno())
 
 
+def sweep_batches(directory: Path, kept: set[str]) -> None:
+    """Remove files of batches that no manifest lists, and their folder if none is left."""
+    folder = directory / BATCHES_FOLDER
+    if not folder.is_dir():
+        return
+    for file in folder.iterdir():
+        if file.name not in kept:
+            file.unlink(missing_ok=True)
+    with suppress(OSError):  # it is not empty
+        folder.rmdir()
+
+
+def _take_batches(manifest: Manifest, newer: Path, memory: Path) -> None:
+    """The batches that the new generation has and the old one lacks; a name says the content."""
+    if not manifest.batches:
+        return
+    folder = memory / BATCHES_FOLDER
+    folder.mkdir(exist_ok=True)
+    for record in manifest.batches:
+        if not (folder / record.file).exists():
+            link_file(newer / BATCHES_FOLDER / record.file, folder / record.file)
+    sync_directory(folder)
+
+
 def _sweep(memory: Path) -> None:
     """Remove what neither generation lists."""
     (memory / _NEXT_FILE).unlink(missing_ok=True)
-    kept = {record.file for record in Manifest.read(memory).shards}
+    generations = [Manifest.read(memory)]
     if (memory / PREVIOUS_FILE).exists():
-        kept |= {record.file for record in Manifest.read(memory, PREVIOUS_FILE).shards}
+        generations.append(Manifest.read(memory, PREVIOUS_FILE))
+    kept = {name for manifest in generations for name in shard_files(manifest)}
     for file in memory.glob("shard-*"):
         if file.name not in kept:
             file.unlink(missing_ok=True)
+    sweep_batches(memory, {record.file for manifest in generations for record in manifest.batches})

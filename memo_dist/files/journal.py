@@ -59,20 +59,22 @@ class TextEntry(Entry):
 
     Attributes:
         inputs: as the command named them. files: how many they were.
-        units, units_done: pieces that the texts were cut into; fewer are done only in a build's checkpoint.
+        splits, splits_done: pieces that the texts were cut into; fewer are done only in a build's checkpoint.
         skipped, replaced: documents that were not valid UTF-8. empty: documents without text.
         repetition: of the text, as a sample showed it; None if there was none.
+        target_recall: that the number of banks was chosen for; None if that was asked for.
     """
 
     when: str
     inputs: list[str]
     files: int
-    units: int
-    units_done: int
+    splits: int
+    splits_done: int
     skipped: int
     replaced: int
     empty: int
     repetition: Repetition | None = None
+    target_recall: float | None = None
 
     @property
     def inputs_named(self) -> list[str]:

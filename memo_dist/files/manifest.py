@@ -12,15 +12,32 @@ from typing import Any
 
 from memo_dist.durable import write_text, writing
 from memo_dist.errors import ConfigError, DamagedMemoryError
+from memo_dist.files.format import BATCH_FILE, documents_file
 from memo_dist.files.journal import Entry, TextEntry, entry_from_dict
 from memo_dist.memory_config import MemoryConfig
 from memo_dist.models import config_from_dict
 from memo_dist.models.repetition import Repetition
 
 MANIFEST_TYPE = "memo-dist memory"
-MANIFEST_VERSION = 2
+MANIFEST_VERSION = 3
 MANIFEST_FILE = "manifest.json"
 TOKENIZER_FILE = "tokenizer.json"
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """What the manifest says of any file: its name, and bytes and BLAKE2b of all of it."""
+
+    file: str
+    bytes: int
+    blake2b: str
+
+
+@dataclass(frozen=True)
+class BatchRecord(FileRecord):
+    """What the manifest says of a kept batch; `tokens` are in it."""
+
+    tokens: int
 
 
 @dataclass(frozen=True)
@@ -30,8 +47,10 @@ class ShardRecord:
     Attributes:
         file: its name. bytes, blake2b: of the whole file.
         digests: BLAKE2b of its `bank_digests`; with it, and one bank's own digest, a bank is known to be this memory's.
-        records: BLAKE2b of its `documents` and `applied`.
+        records: BLAKE2b of its `applied`.
         associations: held by its banks.
+        token_counts: BLAKE2b of its `token_counts`; "" where the model keeps no ledger.
+        documents: the file of its documents' records; None if the memory is published.
     """
 
     file: str
@@ -42,6 +61,8 @@ class ShardRecord:
     digests: str
     records: str
     associations: int
+    token_counts: str
+    documents: FileRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +75,8 @@ class Manifest:
         shards: in bank order, covering every bank once.
         bits: of a cell, if the memory is published for recall only; 0: it has a ledger and can change.
         sources: the journal, oldest entry first.
+        keeps_tokens: whether the memory keeps the token batches that it was made of.
+        batches: these, by file name.
     """
 
     config: MemoryConfig
@@ -65,12 +88,21 @@ class Manifest:
     shards: list[ShardRecord]
     sources: list[Entry] = field(default_factory=list)
     bits: int = 0
+    keeps_tokens: bool = False
+    batches: list[BatchRecord] = field(default_factory=list)
 
     @property
     def repetition(self) -> Repetition | None:
         """How the memory's text repeats itself, as its first build found it."""
         texts = (entry for entry in self.sources if isinstance(entry, TextEntry))
         return next((entry.repetition for entry in texts if entry.repetition is not None), None)
+
+    @property
+    def target_recall(self) -> float | None:
+        """The recall that its first build was sized for; None if its number of banks was asked for."""
+        texts = (entry for entry in self.sources if isinstance(entry, TextEntry))
+        first = next(texts, None)
+        return None if first is None else first.target_recall
 
     def to_json(self) -> str:
         """JSON text, with a checksum of everything else in it."""
@@ -113,21 +145,20 @@ class Manifest:
         except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
             raise DamagedMemoryError(f"{path} is not a manifest of a memory ({error}); restore it") from error
         if kind != MANIFEST_TYPE or version != MANIFEST_VERSION:
-            raise DamagedMemoryError(
-                f"{path} is a {kind!r} of version {version!r}; this program reads {MANIFEST_TYPE!r} "
-                f"of version {MANIFEST_VERSION}"
-            )
+            raise DamagedMemoryError(_other_version(path, kind, version))
         altered = f"{path} was altered: its checksum does not match. Restore it from a copy"
         if checksum != _checksum(body):
             raise DamagedMemoryError(altered)
         del body["type"], body["version"]
         try:
             config = config_from_dict(body.pop("config"))
-            shards = [ShardRecord(**shard) for shard in body.pop("shards")]
+            shards = [_shard_record(shard) for shard in body.pop("shards")]
             sources = [entry_from_dict(entry) for entry in body.pop("sources")]
-            manifest = cls(config=config, shards=shards, sources=sources, **body)
+            batches = [BatchRecord(**batch) for batch in body.pop("batches")]
+            manifest = cls(config=config, shards=shards, sources=sources, batches=batches, **body)
         except (ConfigError, TypeError, KeyError) as error:
             raise DamagedMemoryError(f"{path} cannot be understood: {error}") from error
+        manifest._require_names(path)
         if text != manifest.to_json():  # white space, order, a key twice
             raise DamagedMemoryError(altered)
         at = 0
@@ -138,6 +169,31 @@ class Manifest:
         if at != config.num_banks:
             raise DamagedMemoryError(f"{path} lists shards for {at} banks of {config.num_banks}")
         return manifest
+
+    def _require_names(self, path: Path) -> None:
+        """Refuse files of documents and batches that have other names than a writer gives them, such as paths."""
+        for shard in self.shards:
+            if shard.documents is not None and shard.documents.file != documents_file(shard.file):
+                raise DamagedMemoryError(f"{path} names {shard.documents.file!r} for the documents of {shard.file!r}")
+        for batch in self.batches:
+            if not BATCH_FILE.fullmatch(batch.file):
+                raise DamagedMemoryError(f"{path} names {batch.file!r}, which is no name of a kept batch")
+
+
+def _shard_record(values: dict[str, Any]) -> ShardRecord:
+    documents = values.pop("documents")
+    return ShardRecord(**values, documents=None if documents is None else FileRecord(**documents))
+
+
+def _other_version(path: Path, kind: object, version: object) -> str:
+    """What to do with a memory of another format."""
+    if kind == MANIFEST_TYPE and isinstance(version, int) and 0 < version < MANIFEST_VERSION:
+        return (
+            f"{path} was made by memo-dist of format {version}, and this program reads format {MANIFEST_VERSION}; "
+            "build it again from its corpus: memo-dist build INPUT... --out M.memo"
+        )
+    wanted = f"this program reads {MANIFEST_TYPE!r} of version {MANIFEST_VERSION}"
+    return f"{path} is a {kind!r} of version {version!r}; {wanted}"
 
 
 def _checksum(body: dict[str, Any]) -> str:

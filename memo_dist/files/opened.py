@@ -4,15 +4,21 @@ Covers: opening one, its tokenizer, reading, verifying. Does not cover: the form
 manifest (manifest.py), changing a memory (generations.py).
 """
 
+from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from memo_dist.errors import ConfigError, DamagedMemoryError
+from memo_dist.files.kept_batches import KeptBatches
 from memo_dist.files.manifest import MANIFEST_FILE, TOKENIZER_FILE, Manifest
 from memo_dist.files.published_reader import PublishedShards
 from memo_dist.files.working import WorkingShards
+from memo_dist.models import encoder_for, model_of
+from memo_dist.models.cues import Encoder
+from memo_dist.models.text.followers import Followers
 from memo_dist.shard import memory_digest
 from memo_dist.tokenizer import Tokenizer
 
@@ -29,6 +35,10 @@ class Shards(Protocol):
 
     def read(self, cues: np.ndarray) -> np.ndarray:
         """Answer cues; see models.cues.Reader."""
+        ...
+
+    def token_counts(self) -> np.ndarray | None:
+        """See OpenMemory."""
         ...
 
     def verify(self) -> None:
@@ -73,10 +83,15 @@ class OpenMemory:
         """
         return read_tokenizer(self.path, self.manifest)
 
+    @cached_property
+    def encoder(self) -> Encoder:
+        """Tokens -> cues."""
+        return encoder_for(self.config, self.tokenizer)
+
     @property
     def bytes_on_disk(self) -> int:
         """Bytes of all files of the directory."""
-        return sum(file.stat().st_size for file in self.path.iterdir())
+        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
 
     def read(self, cues: np.ndarray) -> np.ndarray:
         """Answer cues; see models.cues.Reader.
@@ -86,14 +101,61 @@ class OpenMemory:
         """
         return self._shards.read(cues)
 
+    def token_counts(self) -> np.ndarray | None:
+        """(V + 1,) uint64, how many distinct associations have each token as the next one; None for the preset paper.
+
+        Raises:
+            DamagedMemoryError: they do not match the manifest.
+        """
+        return self._shards.token_counts()
+
+    @property
+    def has_ledger(self) -> bool:
+        """Whether associations are counted, so that they can be read without noise."""
+        return not self.is_published and model_of(self.config).has_ledger
+
+    def followers(self, hashes: np.ndarray) -> Followers:
+        """What follows each of (m,) window hashes; see models.cues.Reader.
+
+        Raises:
+            ConfigError: the memory keeps no ledger. DamagedMemoryError: a bank's ledger does not match its digest.
+        """
+        if not self.has_ledger:
+            raise ConfigError(f"{self.path} keeps no ledger to be read exactly; read it with --read matrices")
+        return self.require_working().followers(hashes)
+
+    def documents_at(self, hashes: np.ndarray) -> Followers:
+        """The documents (low halves of keys) that each of (m,) window hashes is an anchor of.
+
+        Raises:
+            ConfigError: the memory keeps no ledger. DamagedMemoryError: a bank's anchors do not match their digest.
+        """
+        if not self.has_ledger:
+            raise ConfigError(f"{self.path} keeps no ledger, so it does not know where its documents are")
+        return self.require_working().documents_at(hashes)
+
     def verify(self) -> None:
-        """Check every byte: files against the manifest, banks and ledgers against their digests.
+        """Check every byte: files against the manifest, kept batches among them, banks and ledgers against digests.
 
         Raises:
             DamagedMemoryError: naming the file at fault.
         """
         _ = self.tokenizer
         self._shards.verify()
+        self.kept.verify()
+
+    @property
+    def kept(self) -> KeptBatches:
+        """The token batches that it keeps; none where `manifest.keeps_tokens` is false."""
+        return KeptBatches(self.path, self.manifest)
+
+    def documents_named(self, low: Iterable[int]) -> dict[int, list[str]]:
+        """The ids of documents by the lower 32 bits of their keys (document_key); see WorkingShards.
+
+        Raises:
+            ConfigError: the memory is published.
+        """
+        return self.require_working().documents_named(low)
 
     def require_working(self) -> WorkingShards:
         """Its shards, with what it takes to change the memory or to load it into shards in memory.

@@ -14,9 +14,10 @@ import numpy as np
 from memo_dist.digests import array_digest, hex_digest
 from memo_dist.durable import file_digest
 from memo_dist.errors import DamagedMemoryError
-from memo_dist.files.format import published_attributes, published_layout, require_attributes
+from memo_dist.files.extents import Extents, naming_damage
+from memo_dist.files.format import TOKEN_COUNTS, published_attributes, published_layout, require_attributes
 from memo_dist.files.manifest import Manifest, ShardRecord
-from memo_dist.files.shard_reader import naming_damage
+from memo_dist.files.token_counts import total_counts
 from memo_dist.models.text.bank_assignment import bank_of
 from memo_dist.models.text.banks import read_banks
 from memo_dist.models.text.bit_planes import EXACT
@@ -45,16 +46,16 @@ class PublishedReader:
         with naming_damage(path), h5py.File(path, "r") as opened:
             wanted = published_attributes(config, manifest.tokenizer_hash, self.banks, bits=bits)
             require_attributes(opened, path, wanted)
-            self.scales: np.ndarray = opened["scales"][:]
-            self.digests: np.ndarray = opened["bank_digests"][:]
+            extents, count = Extents(path, opened), len(self.banks)
+            self.scales: np.ndarray = extents.find("scales", (count,), "<f8").all()
+            self.digests: np.ndarray = extents.find("bank_digests", (count, 16), "|u1").all()
+            self._token_counts = extents.find(TOKEN_COUNTS, (config.vocab_size + 1,), "<u8")
             shape, kind = published_layout(config, bits)
-            whole, offset = (len(self.banks), *shape), opened["cells"].id.get_offset()
-            if opened["cells"].shape != whole or opened["cells"].dtype != kind or offset is None:
-                raise DamagedMemoryError(f"{path} has cells of shape {opened['cells'].shape}, not {whole}")
+            cells = extents.find("cells", (count, *shape), kind)
         if hex_digest(self.digests) != record.digests:
             raise DamagedMemoryError(f"{path} has other bank digests than the manifest says: it was altered")
         with naming_damage(path):
-            self.cells: np.ndarray = np.memmap(path, kind, "r", offset=offset, shape=whole)
+            self.cells: np.ndarray = np.memmap(path, kind, "r", offset=cells.offset, shape=cells.shape)
         self._checked = np.zeros(len(self.banks), bool)
 
     def check(self, rows: np.ndarray) -> None:
@@ -65,10 +66,18 @@ class PublishedReader:
                 raise DamagedMemoryError(f"{self.path}: bank {self.banks.start + row} does not match its digest")
             self._checked[row] = True
 
+    def token_counts(self) -> np.ndarray:
+        """(V + 1,) uint64, as the memory had it that was published; checked."""
+        counts = self._token_counts.all()
+        if hex_digest(counts) != self.record.token_counts:
+            raise DamagedMemoryError(f"{self.path}: token counts do not match the manifest; restore the file")
+        return counts
+
     def verify(self) -> None:
         """Check the whole file against the manifest, and every bank."""
         if file_digest(self.path) != self.record.blake2b:
             raise DamagedMemoryError(f"{self.path} does not match the manifest's checksum; restore it or publish again")
+        self.token_counts()
         self.check(np.arange(len(self.banks)))
 
 
@@ -115,6 +124,10 @@ class PublishedShards:
         read_planes(file.cells, local, key_words(cues, dim), levels)
         reads = levels * file.scales[local, None] * signs(mask_words(cues, dim))
         return np.asarray(np.rint(reads).astype(np.int32))
+
+    def token_counts(self) -> np.ndarray | None:
+        """(V + 1,) uint64, the sum over all files."""
+        return total_counts(file.token_counts() for file in self.files)
 
     def verify(self) -> None:
         """Check every byte."""

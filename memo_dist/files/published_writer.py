@@ -16,7 +16,13 @@ import numpy as np
 from memo_dist.digests import array_digest, hex_digest
 from memo_dist.durable import Sink, file_digest, writing
 from memo_dist.errors import ConfigError
-from memo_dist.files.format import published_attributes, published_layout, shard_file, write_attributes
+from memo_dist.files.format import (
+    TOKEN_COUNTS,
+    published_attributes,
+    published_layout,
+    shard_file,
+    write_attributes,
+)
 from memo_dist.files.journal import PublishEntry, now
 from memo_dist.files.manifest import Manifest, ShardRecord
 from memo_dist.files.opened import open_memory
@@ -68,11 +74,13 @@ def publish(memory: Path, out: Path, bits: int, *, on_bank: OnBank = lambda done
 def _write(
     path: Path, file: ShardReader, tokenizer_hash: str, *, bits: int, on_bank: OnBank
 ) -> tuple[ShardRecord, np.ndarray]:
-    config, banks = file.config, file.banks
+    config, banks, token_counts = file.config, file.banks, file.token_counts()
+    assert token_counts is not None, "a memory without a ledger does not publish"
     with writing(path), Sink(path, "w+") as sink:
         with h5py.File(sink, "w", libver="latest") as opened:
             write_attributes(opened, published_attributes(config, tokenizer_hash, banks, bits=bits))
             digests = _write_banks(opened, file, bits=bits, on_bank=on_bank)
+            opened[TOKEN_COUNTS] = token_counts
         if sink.error is not None:
             raise sink.error
         os.fsync(sink.fileno())
@@ -85,6 +93,7 @@ def _write(
         digests=hex_digest(digests),
         records="",
         associations=file.record.associations,
+        token_counts=hex_digest(token_counts),
     )
     return record, digests
 

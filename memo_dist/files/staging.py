@@ -14,7 +14,7 @@ import numpy as np
 from memo_dist.durable import sync_directory, write_text, writing
 from memo_dist.errors import OutputExistsError
 from memo_dist.files.journal import Entry
-from memo_dist.files.manifest import TOKENIZER_FILE, Manifest, ShardRecord
+from memo_dist.files.manifest import TOKENIZER_FILE, BatchRecord, Manifest, ShardRecord
 from memo_dist.memory_config import MemoryConfig
 from memo_dist.shard import memory_digest
 from memo_dist.tokenizer import Tokenizer
@@ -66,12 +66,14 @@ def write_contents(
     documents: int,
     sources: Sequence[Entry],
     bits: int = 0,
+    keeps_tokens: bool = False,
+    batches: Sequence[BatchRecord] = (),
 ) -> Manifest:
     """Write tokenizer and manifest beside shard files that are written already.
 
     Args:
         shards: what the writer of each shard file returned, in bank order.
-        tokens, documents, sources, bits: as in Manifest.
+        tokens, documents, sources, bits, keeps_tokens, batches: as in Manifest; kept batches are written already.
 
     Raises:
         StorageError: a file cannot be written.
@@ -90,6 +92,8 @@ def write_contents(
         shards=[record for record, _ in shards],
         sources=list(sources),
         bits=bits,
+        keeps_tokens=keeps_tokens,
+        batches=sorted(batches, key=lambda batch: batch.file),
     )
     manifest.write(directory)
     return manifest

@@ -4,14 +4,22 @@ Covers: reading with a cache, documents and batch ids, loading into shards in me
 (shard_reader.py), the directory (opened.py).
 """
 
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
+from memo_dist.document_identities import identities_of
 from memo_dist.files.manifest import Manifest
 from memo_dist.files.shard_reader import ShardReader
+from memo_dist.files.token_counts import total_counts
 from memo_dist.models import model_of
+from memo_dist.models.text.associations import DOCUMENT_SALT, TOKEN_SALT
+from memo_dist.models.text.bank_assignment import bank_of
+from memo_dist.models.text.followers import Followers, find_followers, gathered
+from memo_dist.models.text.ledger import Entries
 from memo_dist.shard import Shard
 
 
@@ -33,25 +41,73 @@ class WorkingShards:
             ShardReader(directory / record.file, record, self.config, tokenizer_hash=manifest.tokenizer_hash)
             for record in manifest.shards
         ]
-        banks = max(self.config.num_heads, cache_bytes // self.config.bank_bytes)
+        banks = max(1, cache_bytes // self.config.bank_bytes)
         self._bank = lru_cache(maxsize=banks)(self._read_bank)
+        self._ledger = lru_cache(maxsize=banks)(self._read_ledger)  # about as large as a bank
+        self._anchors = lru_cache(maxsize=banks)(self._read_anchors)  # much smaller
 
     @property
     def digests(self) -> np.ndarray:
-        """(G, 2, 16) uint8, in bank order."""
+        """(G, k, 16) uint8, in bank order."""
         return np.concatenate([file.digests for file in self.files])
 
     def read(self, cues: np.ndarray) -> np.ndarray:
         """Answer cues; see models.cues.Reader."""
         return model_of(self.config).read_cells(self.config, cues, self._bank)
 
-    def _read_bank(self, bank: int) -> np.ndarray:
-        return next(file for file in self.files if bank in file.banks).cells(bank)
+    def followers(self, hashes: np.ndarray) -> Followers:
+        """What follows each of (m,) window hashes, bank by bank."""
+        return self._found(hashes, self._ledger, salt=TOKEN_SALT)
 
-    def documents(self) -> np.ndarray:
-        """Records of all documents, (n, 4) uint64, sorted by key; see DocumentRegistry.to_array."""
-        rows = np.concatenate([file.documents() for file in self.files])
-        return rows[np.argsort(rows[:, 0])]
+    def documents_at(self, hashes: np.ndarray) -> Followers:
+        """The documents (low halves of keys) that each of (m,) window hashes is an anchor of, bank by bank."""
+        return self._found(hashes, self._anchors, salt=DOCUMENT_SALT)
+
+    def _found(self, hashes: np.ndarray, ledger: Callable[[int], Entries], *, salt: int) -> Followers:
+        bank = bank_of(hashes, self.config.num_banks)
+        asked = []
+        for one in np.unique(bank).tolist():
+            rows = np.flatnonzero(bank == one)
+            asked.append((rows, find_followers(ledger(one), hashes[rows], salt=salt)))
+        return gathered(asked, len(hashes))
+
+    def _read_ledger(self, bank: int) -> Entries:
+        return self._file_of(bank).bank_entries(bank)
+
+    def _read_anchors(self, bank: int) -> Entries:
+        return self._file_of(bank).bank_anchors(bank)
+
+    def _read_bank(self, bank: int) -> np.ndarray:
+        return self._file_of(bank).cells(bank)
+
+    def _file_of(self, bank: int) -> ShardReader:
+        return next(file for file in self.files if bank in file.banks)
+
+    def token_counts(self) -> np.ndarray | None:
+        """(V + 1,) uint64, the sum over all files; None without a ledger."""
+        return total_counts(file.token_counts() for file in self.files)
+
+    def documents(self) -> Iterator[pa.Table]:
+        """The records of all documents, of documents.SCHEMA, a group of rows at a time."""
+        for file in self.files:
+            yield from file.documents.groups()
+
+    def identities(self) -> np.ndarray:
+        """(n,) of IDENTITIES, sorted: every whole document, as often as it is held.
+
+        Raises:
+            InputError: a document is not whole, as in the checkpoint of a build that is under way.
+        """
+        return identities_of(self.documents())
+
+    def documents_named(self, low: Iterable[int]) -> dict[int, list[str]]:
+        """The ids of documents by the lower 32 bits of their keys; those that no document has are left out."""
+        asked, found = np.unique(np.fromiter(low, np.uint32)), dict[int, list[str]]()
+        for file in self.files:
+            for half, name in file.documents.ids(asked):
+                if name not in found.setdefault(half, []):
+                    found[half].append(name)
+        return found
 
     def applied(self) -> set[str]:
         """Ids of the batches that are in the matrices of every shard."""
@@ -63,9 +119,17 @@ class WorkingShards:
             file.load_into(shard)
 
     def add_into(self, shard: Shard) -> None:
-        """Add to a shard, of any number of banks, what the memory holds for its banks."""
+        """Add to a shard what the memory holds for its banks, by its matrices: for models without a ledger."""
         for file in self.files:
             file.add_into(shard)
+
+    def entries_between(self, low: int, high: int) -> Iterator[tuple[Entries, Entries]]:
+        """Ledger entries and anchors whose names lie in [low, high), in order, a group of banks at a time."""
+        banks = self.config.num_banks
+        asked = range(low * banks >> 64, -(-high * banks >> 64))
+        for file in self.files:
+            for group in file.groups(asked):
+                yield _within(file.entries(group), low, high), _within(file.anchors(group), low, high)
 
     def verify(self) -> None:
         """Check every byte."""
@@ -76,3 +140,10 @@ class WorkingShards:
         """Close the files."""
         for file in self.files:
             file.close()
+
+
+def _within(entries: Entries, low: int, high: int) -> Entries:
+    start = int(np.searchsorted(entries.names, np.uint64(low)))
+    return entries.slice(
+        start, len(entries) if high >= 1 << 64 else int(np.searchsorted(entries.names, np.uint64(high)))
+    )

@@ -29,18 +29,7 @@ def count_runs(
     count = len(names)
     if count == 0:
         return 0
-    least, most = names.min(), names.max()
-    bits, wanted = 0, 0
-    while (most - least) >> np.uint64(bits) and bits < 63:
-        bits += 1
-    while count >> (wanted + 3):
-        wanted += 1
-    shift = np.uint64(max(0, bits - wanted))
-    ends = np.zeros(np.int64((most - least) >> shift) + 2, np.int64)
-    for name in names:
-        ends[np.int64((name - least) >> shift) + 1] += 1
-    for after in range(1, len(ends)):
-        ends[after] += ends[after - 1]
+    least, shift, ends = _buckets(names)
     near_names, near_tokens = np.empty_like(names), np.empty_like(tokens)
     for row in range(count):
         bucket = np.int64((names[row] - least) >> shift)
@@ -61,6 +50,81 @@ def count_runs(
                 size += 1
         start = stop
     return size
+
+
+@compiled
+def sum_runs(
+    names: np.ndarray,
+    tokens: np.ndarray,
+    counts: np.ndarray,
+    to_names: np.ndarray,
+    to_tokens: np.ndarray,
+    to_counts: np.ndarray,
+) -> int:
+    """Distinct associations, rising by name, each with the sum of its int64 counts, those of 0 left out; how many.
+
+    -1 if two share a name. As count_runs, for runs that are counted already, one behind the other.
+    """
+    count = len(names)
+    if count == 0:
+        return 0
+    least, shift, ends = _buckets(names)
+    near_names, near_tokens, near_counts = np.empty_like(names), np.empty_like(tokens), np.empty_like(counts)
+    for row in range(count):
+        bucket = np.int64((names[row] - least) >> shift)
+        place = ends[bucket]
+        near_names[place], near_tokens[place], near_counts[place] = names[row], tokens[row], counts[row]
+        ends[bucket] += 1
+    size = start = 0
+    for stop in ends[:-1]:
+        _sort_counted(near_names[start:stop], near_tokens[start:stop], near_counts[start:stop])
+        row = start
+        while row < stop:
+            name, token, total = near_names[row], near_tokens[row], near_counts[row]
+            row += 1
+            while row < stop and near_names[row] == name:
+                if near_tokens[row] != token:
+                    return -1
+                total += near_counts[row]
+                row += 1
+            if total != 0:
+                to_names[size], to_tokens[size], to_counts[size] = name, token, total
+                size += 1
+        start = stop
+    return size
+
+
+@compiled
+def _buckets(names: np.ndarray) -> tuple[np.uint64, np.uint64, np.ndarray]:
+    """The least name, how many bits of a name tell nothing of its bucket, and where each bucket begins."""
+    least, most = names.min(), names.max()
+    bits, wanted = 0, 0
+    while (most - least) >> np.uint64(bits) and bits < 63:
+        bits += 1
+    while len(names) >> (wanted + 3):
+        wanted += 1
+    shift = np.uint64(max(0, bits - wanted))
+    ends = np.zeros(np.int64((most - least) >> shift) + 2, np.int64)
+    for name in names:
+        ends[np.int64((name - least) >> shift) + 1] += 1
+    for after in range(1, len(ends)):
+        ends[after] += ends[after - 1]
+    return least, shift, ends
+
+
+@compiled
+def _sort_counted(names: np.ndarray, tokens: np.ndarray, counts: np.ndarray) -> None:
+    """Sort all three by name, in place."""
+    if len(names) > _FEW:
+        order = np.argsort(names)
+        names[:], tokens[:], counts[:] = names[order], tokens[order], counts[order]
+        return
+    for row in range(1, len(names)):
+        name, token, count, at = names[row], tokens[row], counts[row], row
+        while at > 0 and names[at - 1] > name:
+            names[at], tokens[at], counts[at] = names[at - 1], tokens[at - 1], counts[at - 1]
+            at -= 1
+        names[at], tokens[at], counts[at] = name, token, count
 
 
 @compiled

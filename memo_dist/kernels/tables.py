@@ -1,6 +1,7 @@
 """Tables of signed sums: scores of all codes for a batch of integer vectors, and those within reach of the best.
 
-Covers: NumPy arrays. Does not cover: rounding to integers, and why what is chosen is enough (models/text/search.py).
+Covers: NumPy arrays; a term of each code's class is added. Does not cover: rounding to integers, and why what is chosen
+is enough (models/text/search.py).
 """
 
 import numpy as np
@@ -30,7 +31,14 @@ def tabulate(levels: np.ndarray, tables: np.ndarray) -> None:
 
 
 @compiled
-def scan(octets: np.ndarray, tables: np.ndarray, scores: np.ndarray, maxima: np.ndarray) -> None:
+def scan(
+    octets: np.ndarray,
+    classes: np.ndarray,
+    tables: np.ndarray,
+    kinds: np.ndarray,
+    scores: np.ndarray,
+    maxima: np.ndarray,
+) -> None:
     size, groups = octets.shape
     count = tables.shape[2]
     for first in range(0, size, _TILE):
@@ -40,8 +48,9 @@ def scan(octets: np.ndarray, tables: np.ndarray, scores: np.ndarray, maxima: np.
                 one, two = tables[g, octets[v, g]], tables[g + 1, octets[v, g + 1]]
                 three, four = tables[g + 2, octets[v, g + 2]], tables[g + 3, octets[v, g + 3]]
                 if g == 0:
+                    term = kinds[classes[v]]
                     for q in range(count):
-                        scores[v, q] = one[q] + two[q] + three[q] + four[q]
+                        scores[v, q] = term[q] + one[q] + two[q] + three[q] + four[q]
                 else:
                     for q in range(count):
                         scores[v, q] += one[q] + two[q] + three[q] + four[q]

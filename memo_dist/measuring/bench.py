@@ -9,20 +9,19 @@ There is one process for each core, as in a build, but no Ray, so that nothing b
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 
-from memo_dist.batches import read_batch
-from memo_dist.device.backend import array_module, to_host
+from memo_dist.batches import BatchInfo, read_batch
+from memo_dist.device.backend import array_module, to_device, to_host
 from memo_dist.files.batch_file import read_batches, write_batches
 from memo_dist.files.format import shard_file
-from memo_dist.files.shard_writer import write_shard
 from memo_dist.files.staging import write_contents
-from memo_dist.measuring.evaluation import rank_next
+from memo_dist.measuring.evaluation import context_tokens, cues_of, rank_next
 from memo_dist.measuring.sampling import Positions, sample_positions
 from memo_dist.measuring.together import median_seconds, run_together
 from memo_dist.memory import Memory
@@ -34,10 +33,12 @@ from memo_dist.models.text.codes import value_words
 from memo_dist.models.text.config import TextConfig
 from memo_dist.models.text.encoder import HashedEncoder
 from memo_dist.models.text.ledger import Ledger
-from memo_dist.planning.memory_plan import buffer_for
 from memo_dist.recalling.lookup import Lookup
+from memo_dist.runs.merging import MergeOrder, Source, merge_into
+from memo_dist.runs.run_folder import make_run, run_folders
 from memo_dist.segments import Segment
 from memo_dist.shard import Shard
+from memo_dist.tokenizer import Tokenizer
 
 _GEMM_DIM = 4096
 _QUERIES = 2048  # of each process
@@ -45,10 +46,13 @@ _QUERIES = 2048  # of each process
 
 @dataclass(frozen=True, kw_only=True)
 class ShardTask:
-    """What one measuring process does: its banks, batches in an Arrow file, and where to write its shard."""
+    """What one measuring process does: its banks, which batches of an Arrow file, and where to write its shard."""
 
     config: MemoryConfig
+    tokenizer: Tokenizer | None
     banks: range
+    first: int
+    processes: int
     batches: Path
     out: Path
     device: str
@@ -60,8 +64,8 @@ class Memorized:
 
     Attributes:
         tokens, associations: their numbers, associations distinct.
-        seconds: of memorizing.
-        writing: seconds of writing the shards' files.
+        seconds: of memorizing, files written.
+        writing: seconds of writing as many bytes once more.
         file_bytes: of these files.
     """
 
@@ -84,21 +88,28 @@ def gemm_gflops(device: str = "cpu", dim: int = _GEMM_DIM) -> float:
 
 
 def measure_memory(
-    config: MemoryConfig, batches: list[pa.Table], *, cores: int, device: str, work: Path
+    config: MemoryConfig,
+    batches: list[pa.Table],
+    *,
+    tokenizer: Tokenizer | None,
+    cores: int,
+    device: str,
+    work: Path,
 ) -> dict[str, Any]:
     """The rates of everything that happens between batches and answers, by the names of `Rates`.
 
     Args:
         config: of the preset text.
         batches: of the Arrow contract.
+        tokenizer: of the batches, by which text is hashed; None hashes bare token ids.
         cores: number of processes, each with a shard.
         work: an empty directory with room for the memory.
     """
-    memorized = measure_memorizing(config, batches, cores=cores, device=device, work=work)
+    memorized = measure_memorizing(config, batches, tokenizer=tokenizer, cores=cores, device=device, work=work)
     began = time.perf_counter()
     Memory.open(work)
     reading = time.perf_counter() - began
-    places = sample_positions(batches, config, cores * _QUERIES, full=True)
+    places = sample_positions(batches, config, cores * _QUERIES, before=context_tokens(config))
     _, recalled = run_together(
         recall_stages, [(work, Positions(places.lines[i::cores], places.before)) for i in range(cores)]
     )
@@ -113,7 +124,13 @@ def measure_memory(
 
 
 def measure_memorizing(
-    config: MemoryConfig, batches: list[pa.Table], *, cores: int, device: str, work: Path
+    config: MemoryConfig,
+    batches: list[pa.Table],
+    *,
+    tokenizer: Tokenizer | None,
+    cores: int,
+    device: str,
+    work: Path,
 ) -> Memorized:
     """Memorize batches into the empty directory `work`, one shard for each core, and leave no page of it in memory."""
     tokens = sum(token_count(table) for table in batches)
@@ -122,42 +139,46 @@ def measure_memorizing(
     tasks = [
         ShardTask(
             config=config,
+            tokenizer=tokenizer,
             banks=range(edges[i], edges[i + 1]),
+            first=i,
+            processes=cores,
             batches=work / "batches.arrow",
             out=work / shard_file(i),
             device=device,
         )
         for i in range(cores)
     ]
-    _, memorized, written = run_together(shard_stages, tasks)
+    _, made, merged, written = run_together(shard_stages, tasks)
     size = sum(task.out.stat().st_size for task in tasks)
-    write_contents(work, config, None, shards=written.results, tokens=tokens, documents=0, sources=[])
+    write_contents(work, config, tokenizer, shards=merged.results, tokens=tokens, documents=0, sources=[])
     for task in tasks:
         forget_pages(task.out)
     return Memorized(
         tokens=tokens,
-        associations=sum(memorized.results),
-        seconds=memorized.seconds,
+        associations=sum(record.associations for record, _ in merged.results),
+        seconds=made.seconds + merged.seconds,
         writing=written.seconds,
         file_bytes=size,
     )
 
 
-def measure_core(config: MemoryConfig, batches: list[pa.Table], device: str = "cpu") -> dict[str, float]:
+def measure_core(
+    config: TextConfig, batches: list[pa.Table], *, tokenizer: Tokenizer | None, device: str = "cpu"
+) -> dict[str, float]:
     """The rates of what one core does, stage by stage, by the names of `Rates`."""
     xp = array_module(device)
     segments = [pair for table in batches for pair in read_batch(table, config)]
     tokens = sum(len(segment.tokens) for _, segment in segments)
-    few = TextConfig(
-        num_banks=2**31, vocab_size=config.vocab_size, inner_dim=config.inner_dim, num_heads=config.num_heads
-    )
+    few = ready_shard(replace(config, num_banks=2**31), range(1), tokenizer=tokenizer, room=ShardRoom(xp=xp))
 
     def scan() -> None:
-        shard = Shard(few, range(1), room=ShardRoom(xp=xp))
+        few.applied.clear()  # batches that are taken in again
         for table in batches:
-            shard.memorize_batch(table)
+            few.memorize_batch(table)
 
-    associations = associations_of(config, [segment for _, segment in segments], device)
+    encoder = HashedEncoder(config, tokenizer)
+    associations = associations_of(encoder, [segment for _, segment in segments], device)
     ledger = Ledger(0, 2**64, 1, xp=xp)
     distinct = next(change.added for change in list(ledger.merge(associations)))
 
@@ -184,11 +205,12 @@ def measure_core(config: MemoryConfig, batches: list[pa.Table], device: str = "c
     }
 
 
-def associations_of(config: MemoryConfig, segments: list[Segment], device: str = "cpu") -> Associations:
+def associations_of(encoder: HashedEncoder, segments: list[Segment], device: str = "cpu") -> Associations:
     """All associations of segments, repeats included."""
     xp = array_module(device)
-    parts = list(HashedEncoder(config, xp).associations(segments, range(config.num_banks)))
-    return Associations(xp.concatenate([p.names for p in parts]), xp.concatenate([p.tokens for p in parts]))
+    parts = list(encoder.associations(segments, range(encoder.config.num_banks)))
+    names, tokens = (np.concatenate([getattr(p, name) for p in parts]) for name in ("names", "tokens"))
+    return Associations(to_device(names, xp), to_device(tokens, xp))
 
 
 def token_count(batch: pa.Table) -> int:
@@ -197,19 +219,44 @@ def token_count(batch: pa.Table) -> int:
 
 
 def shard_stages(task: ShardTask) -> Iterator[Any]:
-    """Stages of one process: getting ready; memorizing; writing its file."""
-    batches = list(read_batches(task.batches))
-    expected = 3 * sum(token_count(table) for table in batches)
-    buffer = buffer_for(expected * len(task.banks) // task.config.num_banks)
-    shard = Shard(
-        task.config, task.banks, room=ShardRoom(buffer=buffer, expected=expected, xp=array_module(task.device))
-    )
-    warm_up(task.config, task.device)
+    """Stages of one process: getting ready; making runs of its share of the batches; merging its banks out of all runs
+    into a file; writing such a file again, as bytes."""
+    batches = list(read_batches(task.batches))[task.first :: task.processes]
+    config, hash_ = cast(TextConfig, task.config), task.tokenizer.hash if task.tokenizer else ""
+    encoder = HashedEncoder(replace(config, num_banks=1), task.tokenizer)
+    encoder.length(np.zeros(1, np.int64))
+    warm_up(config, task.device)
     yield None
-    for table in batches:
-        shard.memorize_batch(table)
-    yield shard.num_associations
-    yield write_shard(shard, task.out)
+    runs = task.out.parent / "runs"
+    rows = sum(make_run(table, runs, encoder=encoder, sign=1, tokenizer_hash=hash_).rows for table in batches)
+    yield None
+    order = MergeOrder(
+        config=config,
+        tokenizer_hash=hash_,
+        banks=task.banks,
+        rows=rows,
+        xp=array_module(task.device),
+    )
+    sources: list[Source] = list(run_folders(runs))
+    applied = {BatchInfo.of(table).batch_id for table in batches}
+    written = merge_into(task.out, sources, order, applied=applied)
+    yield written
+    _write(task.out.with_suffix(".copy"), task.out.read_bytes())
+    yield None
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as handle:
+        handle.write(content)
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+def ready_shard(config: MemoryConfig, banks: range, *, tokenizer: Tokenizer | None, room: ShardRoom) -> Shard:
+    """An empty shard that knows the text of every token, which a build finds out while it starts."""
+    shard = Shard(config, banks, tokenizer=tokenizer, room=room)
+    shard.contents.encoder.length(np.zeros(1, np.int64))
+    return shard
 
 
 def warm_up(config: MemoryConfig, device: str) -> None:
@@ -225,9 +272,9 @@ def recall_stages(task: tuple[Path, Positions]) -> Iterator[Any]:
     path, places = task
     memory = Memory.open(path)
     lookup = Lookup(memory)
-    rank_next(lookup, Positions(places.lines[:64], places.before))
+    rank_next(lookup, cues_of(lookup, Positions(places.lines[:64], places.before)))
     yield None
-    yield rank_next(lookup, places).tokens[:, 0] == places.following[:, 0]
+    yield rank_next(lookup, cues_of(lookup, places)).tokens[:, 0] == places.following[:, 0]
 
 
 def forget_pages(path: Path) -> None:

@@ -1,7 +1,7 @@
 """Evaluation: how well a memory recalls a corpus, against the best that its contexts allow.
 
-Covers: next-token recall, its ceiling, verbatim continuation, confidence on unseen text. Does not cover: where batches
-come from (pipelines) or which reader answers.
+Covers: next-token recall by matrices and by the ledger, its ceiling, verbatim continuation, unseen text. Does not
+cover: where batches come from (pipelines) or which reader answers.
 """
 
 from collections.abc import Callable, Iterable
@@ -10,47 +10,63 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pyarrow as pa
 
+from memo_dist.measuring import truth
 from memo_dist.measuring.sampling import Positions, context_names, count_following, sample_positions
 from memo_dist.memory_config import MemoryConfig
 from memo_dist.models.candidates import Candidates, joined
-from memo_dist.models.cues import Reader
+from memo_dist.models.cues import Cues, Reader
 from memo_dist.recalling.confidence import confidence
-from memo_dist.recalling.lookup import Lookup
+from memo_dist.recalling.lookup import ExactLookup, Lookup
 from memo_dist.recalling.options import DEFAULTS, RecallOptions
 from memo_dist.recalling.session import Session
+from memo_dist.tokenizer import Tokenizer
 
 Batches = Callable[[], Iterable[pa.Table]]
-CONTINUED = 50  # tokens of a verbatim continuation
+CONTINUED = 30  # tokens of a verbatim continuation
+PROMPTS = (8, 16, 32, 64)  # tokens
+UNSEEN = (16, 32, 64)  # units, or tokens, of unseen text
+_BEFORE = 256  # tokens before a sampled place: nearly always the longest window
 _SPARE = 4  # candidates a prompt wanted, since only those that occur once count
 _AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All are shares in [0, 1] unless said otherwise; None where it was not asked for.
+    """All are shares in [0, 1] unless said otherwise; None where it was not asked for, or the memory cannot tell.
+
+    Recall is how often the answer to a context is right, over all places of the corpus that have the same context; a
+    context is what the memory's longest window reads of it (preset paper: its last h^L tokens, and recall is counted
+    at the places themselves).
 
     Attributes:
         positions: how many were sampled.
-        recall: next-token top-1, given the true context of up to h^L tokens of the same document.
-        ceiling: the best any function of that context does on average: max_t n(context, t) / n(context).
-        recall_full_context: of the positions with a whole context.
-        verbatim: prompt length in tokens -> share of prompts continued by 50 true tokens. The prompts occur once in
-            the corpus; recall runs with its defaults, so an abstention counts as a failure.
-        confidence_auc: the chance that a memorized position is given more confidence than an unseen one.
+        recall: next-token top-1 by the matrices. exact: by the ledger.
+        ceiling: the best any function of that context does: max_t n(context, t) / n(context).
+        recall_full_context, exact_full_context, ceiling_full_context: of the positions with a whole context.
+        verbatim, verbatim_exact: prompt length in tokens -> share of prompts continued by 30 true tokens. The prompts
+            occur once in the corpus; recall runs with its defaults, so an abstention counts as a failure.
+        confidence_auc: the chance that the matrices give a memorized position more confidence than an unseen one.
         unseen_positions: sampled from unseen text with a whole context that is nowhere in the corpus; if there are
             none, nothing else is said of it.
-        unseen_abstained: share of them at which recall abstains at the default confidence.
+        unseen_abstained: share of them at which the matrices abstain at the default confidence.
+        unseen_answered: length of context in units -> share of the contexts that are nowhere in the corpus and are
+            answered by the ledger at the default confidence.
     """
 
     positions: int
     recall: float
+    exact: float | None
     ceiling: float
     recall_full_context: float
+    exact_full_context: float | None
+    ceiling_full_context: float
     verbatim_prompts: dict[int, int]
     verbatim: dict[int, float]
+    verbatim_exact: dict[int, float]
     confidence_auc: float | None
     unseen_positions: int | None
     unseen_abstained: float | None
+    unseen_answered: dict[int, float]
     parameters_per_token: float
     associations_per_parameter: float
 
@@ -64,6 +80,7 @@ def evaluate(
     *,
     tokens: int,
     associations: int,
+    tokenizer: Tokenizer | None = None,
     unseen: Batches | None = None,
     sample: int = 5000,
     prompts: int = 200,
@@ -74,48 +91,110 @@ def evaluate(
         reader: the memory.
         memorized, unseen: give the batches of a corpus anew at each call.
         tokens, associations: what the memory holds.
+        tokenizer: of the memory.
         sample: next-token positions.
         prompts: prompts of each length for verbatim continuation; 0 for none.
     """
     config = reader.config
-    session = Session(reader)
-    places = sample_positions(memorized(), config, sample)
-    best = rank_next(session.lookup, places)
-    right = best.tokens[:, 0] == places.following[:, 0]
-    whole = places.lines[:, 0] >= 0
-    counts, verbatim = _verbatim(session, memorized, prompts) if prompts else ({}, {})
+    session = Session(reader, tokenizer)
+    places = sample_positions(memorized(), config, sample, before=context_tokens(config))
+    cues = cues_of(session.lookup, places)
+    best = rank_next(session.lookup, cues)
+    judge = _Judge(session.lookup, places, cues, memorized=memorized)
+    whole = cues.filled.all(axis=1)
+    told = first_exact(session.lookup.exact, cues) if reader.has_ledger else None
+    right, exact = judge.right(best.tokens[:, 0]), None if told is None else judge.right(told)
+    counts, verbatim, verbatim_exact = _verbatim(session, memorized, prompts) if prompts else ({}, {}, {})
     auc = new_positions = abstained = None
+    answered: dict[int, float] = {}
     if unseen is not None:
-        novel = _novel(sample_positions(unseen(), config, sample, full=True), memorized, config)
+        novel = judge.novel(sample_positions(unseen(), config, sample, full=True, before=context_tokens(config)))
         new_positions = len(novel)
         if new_positions:
-            answers = rank_next(session.lookup, novel)
+            answers = rank_next(session.lookup, cues_of(session.lookup, novel))
             auc = area_under_curve(best.log_odds[:, 0], answers.log_odds[:, 0])
             abstained = _mean(confidence(answers.log_odds)[:, 0] < DEFAULTS.min_confidence)
+        answered = _answered(session, memorized, unseen, sample=sample) if reader.has_ledger else {}
     return Evaluation(
         positions=len(places),
         recall=_mean(right),
-        ceiling=_ceiling(places, memorized, config),
+        exact=None if exact is None else _mean(exact),
+        ceiling=_mean(judge.best),
         recall_full_context=_mean(right[whole]),
+        exact_full_context=None if exact is None else _mean(exact[whole]),
+        ceiling_full_context=_mean(judge.best[whole]),
         verbatim_prompts=counts,
         verbatim=verbatim,
+        verbatim_exact=verbatim_exact,
         confidence_auc=auc,
         unseen_positions=new_positions,
         unseen_abstained=abstained,
+        unseen_answered=answered,
         parameters_per_token=config.num_parameters / tokens,
         associations_per_parameter=associations / config.num_parameters,
     )
 
 
-def rank_next(lookup: Lookup, places: Positions) -> Candidates:
-    """The memory's best next token at each place, given its true context."""
+def context_tokens(config: MemoryConfig) -> int:
+    """Tokens before a sampled place."""
+    return min(_BEFORE, config.context_length)
+
+
+def cues_of(lookup: Lookup, places: Positions) -> Cues:
+    """What is asked at each place, given its true context."""
     contexts = places.contexts()
     # a context that the document's beginning cuts short is known to be its beginning
-    cues = lookup.encoder.query(contexts, at_start=np.array([len(c) < places.before for c in contexts]))
+    return lookup.encoder.query(contexts, at_start=np.array([len(c) < places.before for c in contexts]))
+
+
+def rank_next(lookup: Lookup, cues: Cues) -> Candidates:
+    """The matrices' best next token for each cue."""
     parts = []
     for first in range(0, len(cues), _AT_ONCE):
         parts.append(lookup.rank(cues[first : first + _AT_ONCE]))
     return joined(parts, 1, 1)
+
+
+def first_exact(lookup: ExactLookup, cues: Cues) -> np.ndarray:
+    """(n,) the ledger's commonest token after the longest window that is held; -1 where none is."""
+    answers = np.full(len(cues), -1, np.int64)
+    for rung in range(cues.filled.shape[1] - 1, -1, -1):
+        rows = np.flatnonzero(cues.filled[:, rung] & (answers < 0))
+        found = lookup.reader.followers(cues.values[rows, rung])
+        answers[rows[found.held]] = found.tokens[found.bounds[:-1][found.held]]
+    return answers
+
+
+class _Judge:
+    """What the corpus says of sampled places."""
+
+    def __init__(self, lookup: Lookup, places: Positions, cues: Cues, *, memorized: Batches) -> None:
+        self._lookup, self._memorized, self._places = lookup, memorized, places
+        self._by_window = lookup.reader.has_ledger or lookup.config.reads_text
+        if self._by_window:
+            self._names = truth.longest(cues)
+            self._following = truth.count_following(memorized(), lookup.encoder, self._names)
+        else:
+            self._names = _names(places, places.before)
+            self._following = count_following(memorized(), lookup.config, self._names, length=places.before)
+        self.best = np.array([truth.best_share(self._following[name]) for name in self._names.tolist()])
+
+    def right(self, answers: np.ndarray) -> np.ndarray:
+        """(n,) how often each answer is right."""
+        if not self._by_window:
+            return np.asarray(answers == self._places.following[:, 0]).astype(float)
+        pairs = zip(self._names.tolist(), answers.tolist(), strict=True)
+        return np.array([truth.share(self._following[name], answer) for name, answer in pairs])
+
+    def novel(self, places: Positions) -> Positions:
+        """The places whose context is nowhere in the memorized corpus."""
+        if self._by_window:
+            names = truth.longest(cues_of(self._lookup, places))
+            following = truth.count_following(self._memorized(), self._lookup.encoder, names)
+        else:
+            names = _names(places, places.before)
+            following = count_following(self._memorized(), self._lookup.config, names, length=places.before)
+        return Positions(places.lines[[not following[n] for n in names.tolist()]], places.before)
 
 
 def _mean(values: np.ndarray) -> float:
@@ -127,34 +206,57 @@ def _names(places: Positions, length: int) -> np.ndarray:
     return np.array([context_names(row, length)[0] for row in rows], np.uint64)
 
 
-def _ceiling(places: Positions, memorized: Batches, config: MemoryConfig) -> float:
-    names = _names(places, places.before)
-    following = count_following(memorized(), config, names, length=places.before)
-    shares = [max(following[n].values()) / following[n].total() for n in names.tolist()]
-    return _mean(np.array(shares))
-
-
-def _novel(places: Positions, memorized: Batches, config: MemoryConfig) -> Positions:
-    """The places whose context is nowhere in the memorized corpus."""
-    names = _names(places, places.before)
-    following = count_following(memorized(), config, names, length=places.before)
-    return Positions(places.lines[[not following[n] for n in names.tolist()]], places.before)
-
-
-def _verbatim(session: Session, memorized: Batches, prompts: int) -> tuple[dict[int, int], dict[int, float]]:
+def _verbatim(
+    session: Session, memorized: Batches, prompts: int
+) -> tuple[dict[int, int], dict[int, float], dict[int, float]]:
+    """Of prompts of each length: how many, and the shares continued by the matrices and by the ledger."""
     config = session.lookup.config
-    candidates = sample_positions(memorized(), config, _SPARE * prompts, after=CONTINUED, full=True)
-    counts, shares = {}, {}
-    for length in (config.context_length, config.context_length // 2):
+    counts: dict[int, int] = {}
+    shares: dict[str, dict[int, float]] = {"matrices": {}, "exact": {}}
+    longest = min(max(PROMPTS), config.context_length)
+    candidates = sample_positions(memorized(), config, _SPARE * prompts, after=CONTINUED, full=True, before=longest)
+    for length in [length for length in PROMPTS if length <= longest]:
         names = _names(candidates, length)
         following = count_following(memorized(), config, names, length=length)
         once = [i for i, name in enumerate(names.tolist()) if following[name].total() == 1][:prompts]
         asked = [c for i, c in enumerate(candidates.contexts(length)) if i in set(once)]
-        answers = session.recall(asked, RecallOptions(max_tokens=CONTINUED))
-        truth = candidates.following[once].tolist()
+        truths = candidates.following[once].tolist()
         counts[length] = len(once)
-        shares[length] = _mean(np.array([a.tokens == t for a, t in zip(answers, truth, strict=True)]))
-    return counts, shares
+        for read in ("matrices", "exact") if session.lookup.reader.has_ledger else ("matrices",):
+            answers = _continued(session, asked, RecallOptions(max_tokens=CONTINUED, read=read))
+            shares[read][length] = _mean(np.array([a == t for a, t in zip(answers, truths, strict=True)]))
+    return counts, shares["matrices"], shares["exact"]
+
+
+def _continued(session: Session, prompts: list[np.ndarray], options: RecallOptions) -> list[list[int]]:
+    """The tokens recalled after each prompt; none where it is too short to be asked."""
+    answers = session.answer(session.questions(prompts, options), options)
+    return [best.tokens for best, *_ in answers]
+
+
+def _answered(session: Session, memorized: Batches, unseen: Batches, *, sample: int) -> dict[int, float]:
+    """How many contexts that the corpus has nowhere are answered, by their length in units."""
+    lookup, config = session.lookup, session.lookup.config
+    places = sample_positions(unseen(), config, sample, full=True, before=context_tokens(config))
+    shares = {}
+    for length in UNSEEN:
+        encoder = lookup.reading.with_windows((length,))
+        contexts = [_last_units(context, length, session) for context in places.contexts()]
+        cues = encoder.query(contexts)
+        following = truth.count_following(memorized(), encoder, truth.longest(cues))
+        names, filled = cues.values[:, 0].tolist(), cues.filled[:, 0]
+        new = [c for c, name, full in zip(contexts, names, filled, strict=True) if full and not following[name]]
+        answers = _continued(session, new, RecallOptions(max_tokens=1, read="exact"))
+        shares[length] = _mean(np.array([bool(tokens) for tokens in answers]))
+    return shares
+
+
+def _last_units(tokens: np.ndarray, units: int, session: Session) -> np.ndarray:
+    """The last tokens that hold so many units."""
+    begun = session.lookup.exact.encoder.units_begun(tokens)
+    behind = np.cumsum(begun[::-1])[::-1]
+    first = int(np.searchsorted(-behind, -units, side="right")) - 1
+    return np.asarray(tokens[max(first, 0) :])
 
 
 def area_under_curve(positives: np.ndarray, negatives: np.ndarray) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from memo_dist.batches import read_batch
-from memo_dist.documents import document_key
+from memo_dist.document_parts import document_key
 from memo_dist.memory_config import MemoryConfig
 from memo_dist.models.text.codes import MASK_64, mix64, mix64_int
 from memo_dist.segments import Segment
@@ -47,6 +47,7 @@ def sample_positions(
     config: MemoryConfig,
     count: int,
     *,
+    before: int,
     after: int = 1,
     full: bool = False,
     seed: int = 1,
@@ -54,10 +55,10 @@ def sample_positions(
     """A random sample of `count` places, the same whatever the batches' order and size.
 
     Args:
+        before: tokens of context.
         after: tokens that must follow within the segment.
-        full: only places with a whole context of h^L tokens.
+        full: only places with `before` tokens of context.
     """
-    before = config.context_length
     lines = np.empty((0, before + after), np.int64)
     ranks = np.empty(0, np.uint64)
     for document, segment in _segments(batches, config):

@@ -61,6 +61,15 @@ class Cleanup(Protocol):
         """
         ...
 
+    def several(self, reads: np.ndarray, filled: np.ndarray, count: int) -> Candidates:
+        """Up to `count` tokens that follow the same context, where the model can tell them apart better than by
+        ranking: then log-odds are of what is read when all others that follow are taken away."""
+        ...
+
+    def with_prior(self, counts: np.ndarray | None) -> "Cleanup":
+        """The same cleanup of a memory that holds other associations; `counts` as of Reader.token_counts."""
+        ...
+
     def is_best(self, reads: np.ndarray, filled: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         """Whether (n,) `tokens` are what `rank` puts first, (n,) bool; may be cheaper than ranking."""
         ...

@@ -11,6 +11,7 @@ import numpy as np
 from memo_dist.device.backend import Array
 from memo_dist.memory_config import MemoryConfig
 from memo_dist.models.cues import Encoder
+from memo_dist.models.text.followers import Followers
 from memo_dist.models.text.ledger import Entries
 from memo_dist.segments import Segment
 
@@ -61,8 +62,14 @@ class Contents(Protocol):
         shard that owns bank 0."""
         ...
 
+    def token_counts(self) -> np.ndarray | None:
+        """(V + 1,) uint64, how many distinct associations of these banks have each token as the next one; None without
+        a ledger."""
+        ...
+
     def bank_digests(self) -> np.ndarray:
-        """(len(banks), 2, 16) uint8: BLAKE2b of each bank's cells and of its ledger entries, both little-endian."""
+        """(len(banks), k, 16) uint8: BLAKE2b of each bank's cells, of its ledger entries and, where there is a ledger,
+        of its anchors, all little-endian; k is `format.digests_of_a_bank`."""
         ...
 
     def restore(
@@ -91,6 +98,31 @@ class LedgerContents(Contents, Protocol):
         """Add ledger entries of these banks, given in order of names."""
         ...
 
+    def absorb_anchors(self, entries: Entries) -> None:
+        """Add anchors of these banks, given in order of names."""
+        ...
+
+    def anchor_entries(self) -> Iterator[Entries]:
+        """The anchors in order of names, part by part; their tokens are the low halves of documents' keys."""
+        ...
+
+    @property
+    def num_anchors(self) -> int:
+        """Distinct anchors of these banks."""
+        ...
+
+    def documents_at(self, hashes: np.ndarray) -> Followers:
+        """The documents (low halves of keys) that each of (m,) window hashes of these banks is an anchor of."""
+        ...
+
+    def between(self, low: int, high: int) -> tuple[Entries, Entries]:
+        """The ledger's entries, and the anchors, whose names lie in [low, high)."""
+        ...
+
     def entries(self) -> Iterator[Entries]:
         """The ledger in order of names, part by part."""
+        ...
+
+    def followers(self, hashes: np.ndarray) -> Followers:
+        """What follows each of (m,) window hashes of these banks."""
         ...

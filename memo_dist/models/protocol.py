@@ -6,7 +6,6 @@ a memory has (models/__init__.py).
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
 from typing import Protocol, TypeVar
 
@@ -16,7 +15,8 @@ from memo_dist.memory_config import MemoryConfig
 from memo_dist.models.candidates import Cleanup
 from memo_dist.models.contents import Contents
 from memo_dist.models.cues import Encoder
-from memo_dist.models.repetition import TextSize
+from memo_dist.models.repetition import Answered, TextSize
+from memo_dist.tokenizer import Tokenizer
 
 DEFAULT_BUFFER = 1 << 21
 
@@ -29,19 +29,15 @@ class ShardRoom:
 
     Attributes:
         buffer: how many associations to collect before they are merged into the ledger.
-        max_associations: refuse to hold more (the planned size); None for no limit.
         expected: associations to size the ledger's parts by.
         xp: numpy or cupy.
-        scratch: directory for banks and ledger, to be visited in order; None keeps them in memory.
         device_room: bytes of a GPU that banks may take; more of them stay in host memory. None: what is free, less room
             to work in.
     """
 
     buffer: int = DEFAULT_BUFFER
-    max_associations: int | None = None
     expected: int = 0
     xp: ModuleType = np
-    scratch: Path | None = None
     device_room: float | None = None
 
 
@@ -51,9 +47,11 @@ class AskedShape:
 
     num_banks: int | None = None
     inner_dim: int | None = None
-    num_heads: int = 4
-    num_layers: int = 3
-    composition: str = "jlt"
+    windows: tuple[int, ...] | None = None
+    keys: str | None = None
+    num_heads: int | None = None
+    num_layers: int | None = None
+    composition: str | None = None
     seed: int = 0
 
 
@@ -65,7 +63,6 @@ class Model(Protocol[C]):
         config_type: the class of its configs.
         has_ledger: what is held is counted association by association, so that memories can be merged by their ledgers
             and given another number of banks. Without, matrices are added cell by cell.
-        out_of_core: shards can keep banks and ledger on disk while they work.
         publishes: cells can be published in a few bits.
         tells_length: scores tell how long a match is, as tracing and serving need.
         uses_repetition: the capacity law depends on how a text repeats itself.
@@ -75,18 +72,25 @@ class Model(Protocol[C]):
     name: str
     config_type: type[C]
     has_ledger: bool
-    out_of_core: bool
     publishes: bool
     tells_length: bool
     uses_repetition: bool
     distinct: bool
 
-    def contents(self, config: C, banks: range, room: ShardRoom) -> Contents:
+    def encoder(self, config: C, tokenizer: Tokenizer | None) -> Encoder:
+        """What makes cues of tokens; of text, where the memory has a tokenizer."""
+        ...
+
+    def contents(self, config: C, banks: range, room: ShardRoom, *, tokenizer: Tokenizer | None) -> Contents:
         """Empty contents for a range of banks."""
         ...
 
-    def cleanup(self, config: C, encoder: Encoder | None = None) -> Cleanup:
-        """The cleanup, working where `encoder` works and sharing its tables where it can."""
+    def cleanup(self, config: C, encoder: Encoder, xp: ModuleType = np, *, prior: np.ndarray | None = None) -> Cleanup:
+        """The cleanup for cues of an encoder; text: in `xp`; paper: where the encoder works, sharing its tables.
+
+        Args:
+            prior: what `Reader.token_counts` gives; None: all tokens are equally likely.
+        """
         ...
 
     def portion(self, config: C, cues: np.ndarray, banks: range) -> tuple[np.ndarray, np.ndarray]:
@@ -125,8 +129,11 @@ class Model(Protocol[C]):
         """Whether the memory's size is asked for, so that the capacity law has nothing to choose."""
         ...
 
-    def sized(self, config: C, target_recall: float, text: TextSize) -> C:
+    def sized(self, config: C, target_recall: float, text: TextSize, *, associations: float | None = None) -> C:
         """The same config, as large as the capacity law says that a recall needs.
+
+        Args:
+            associations: distinct ones; None: as many as the text's repetition says.
 
         Raises:
             ConfigError: the target is out of range, or no memory is large enough.
@@ -135,6 +142,10 @@ class Model(Protocol[C]):
 
     def predicted_recall(self, config: C, text: TextSize, associations: float, *, noise: float = 1.0) -> float:
         """The capacity law for a whole corpus; `noise` is what few bits a cell add (text/bit_planes.py)."""
+        ...
+
+    def answered_lengths(self, config: C, text: TextSize, associations: float, *, noise: float = 1.0) -> list[Answered]:
+        """The law for prompts that fill one window, two and so on; none where the law does not tell them apart."""
         ...
 
     def shape_told(self, config: C) -> str:

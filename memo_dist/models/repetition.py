@@ -3,8 +3,10 @@
 Covers: the figures, and how they grow with the text. Does not cover: measuring them on a sample
 (planning/repetition.py), what they do to recall (text/capacity.py).
 
-Both figures grow with the text. Of T tokens a sample of t says, by Heaps' law in each layer,
-    distinct(T) = distinct(t) (T / t)^growth,    following(T) = following(t) (T / t)^spread.
+The figures grow with the text. Of T tokens a sample of t says, by Heaps' law in each layer,
+    distinct(T) = distinct(t) (T / t)^growth,    following(T) = following(t) (T / t)^spread,
+    missed(T) = missed(t) (T / t)^missing.
+How likely tokens are is told relative to a vocabulary of V tokens that are equally likely, as log(p (V + 1)).
 """
 
 from dataclasses import asdict, dataclass
@@ -21,15 +23,21 @@ class Repetition:
     Attributes:
         tokens: t, of the sample.
         distinct: (L,) distinct associations of each layer a token of the sample.
-        growth, spread: (L,) exponents.
+        growth, spread, missing: (L,) exponents.
+        missed: (L,) share of positions at which the token that mostly follows the window is not the next one.
+        vocabulary: classes of tokens, each (share of the vocabulary, how likely each is).
         contexts: classes of whole contexts, each (share of positions, chance that a token drawn from those that follow
-            the whole context is right, relative to the best choice, tokens that follow its window of layer 0, 1, ...).
+            the whole context is right, relative to the best choice, how likely the next token is, tokens that follow
+            its window of layer 0, 1, ...).
     """
 
     tokens: int
     distinct: tuple[float, ...]
     growth: tuple[float, ...]
     spread: tuple[float, ...]
+    missed: tuple[float, ...]
+    missing: tuple[float, ...]
+    vocabulary: tuple[tuple[float, float], ...]
     contexts: tuple[tuple[float, ...], ...]
 
     def associations(self, tokens: int) -> float:
@@ -41,8 +49,19 @@ class Repetition:
 
     def following(self, tokens: int) -> np.ndarray:
         """(classes, L): tokens that follow each window in a text of `tokens` tokens; not rising, 1 or more."""
-        counts = self._table[:, 2:] * (tokens / self.tokens) ** np.array(self.spread)
+        counts = self._table[:, 3:] * (tokens / self.tokens) ** np.array(self.spread)
         return np.asarray(np.maximum(1.0, np.minimum.accumulate(counts, axis=1)))
+
+    def decided(self, tokens: int) -> np.ndarray:
+        """(L,) share of positions whose window decides the next token, in a text of `tokens` tokens: the token that
+        mostly follows it is the next one."""
+        missed = np.array(self.missed) * (tokens / self.tokens) ** np.array(self.missing)
+        return np.asarray(1 - np.minimum(missed, 1.0))
+
+    @property
+    def likely(self) -> np.ndarray:
+        """(classes,) how likely the next token is, log(p (V + 1))."""
+        return np.asarray(self._table[:, 2])
 
     @property
     def shares(self) -> np.ndarray:
@@ -64,20 +83,25 @@ class Repetition:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Repetition":
         """What `to_dict` gave, also by way of JSON."""
-        return cls(
-            tokens=values["tokens"],
-            distinct=tuple(values["distinct"]),
-            growth=tuple(values["growth"]),
-            spread=tuple(values["spread"]),
-            contexts=tuple(tuple(row) for row in values["contexts"]),
-        )
+        rows: dict[str, Any] = {n: tuple(tuple(row) for row in values[n]) for n in ("vocabulary", "contexts")}
+        each: dict[str, Any] = {n: tuple(values[n]) for n in ("distinct", "growth", "spread", "missed", "missing")}
+        return cls(tokens=values["tokens"], **each, **rows)
 
 
 def unrepeated(layers: int) -> Repetition:
-    """Text that never repeats itself: the most associations there can be, one token after every window."""
-    ones = (1.0,) * layers
-    spread, contexts = (0.0,) * layers, ((1.0, 1.0, *ones),)
-    return Repetition(tokens=1, distinct=ones, growth=ones, spread=spread, contexts=contexts)
+    """Text that never repeats itself, of tokens that are equally likely: the most associations there can be, one token
+    after every window."""
+    ones, zeros = (1.0,) * layers, (0.0,) * layers
+    return Repetition(
+        tokens=1,
+        distinct=ones,
+        growth=ones,
+        spread=zeros,
+        missed=zeros,
+        missing=zeros,
+        vocabulary=((1.0, 0.0),),
+        contexts=((1.0, 1.0, 0.0, *ones),),
+    )
 
 
 @dataclass(frozen=True)
@@ -92,3 +116,17 @@ class TextSize:
     tokens: int
     documents: int
     repetition: Repetition | None = None
+
+
+@dataclass(frozen=True)
+class Answered:
+    """How often the next token is right after a prompt that fills the windows up to one, in texts that were memorized.
+
+    Attributes:
+        window: in units.
+        exact: by counting what follows the window. matrices: by what is read from the matrices.
+    """
+
+    window: int
+    exact: float
+    matrices: float

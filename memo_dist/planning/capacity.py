@@ -8,7 +8,7 @@ from typing import Protocol
 
 from memo_dist.memory_config import MemoryConfig
 from memo_dist.models import model_of
-from memo_dist.models.repetition import Repetition, TextSize
+from memo_dist.models.repetition import Answered, Repetition, TextSize
 from memo_dist.models.text.bit_planes import noise_factor
 
 
@@ -40,8 +40,41 @@ def predicted_recall(config: MemoryConfig, text: TextSize, associations: float, 
     return model_of(config).predicted_recall(config, text, associations, noise=noise)
 
 
+def answered_lengths(
+    config: MemoryConfig, text: TextSize, associations: float, *, noise: float = 1.0
+) -> list[Answered]:
+    """The law for each length of prompt: how often the next token is right, read exactly and read from the matrices."""
+    return model_of(config).answered_lengths(config, text, associations, noise=noise)
+
+
 def recall_of(memory: Held) -> float:
     """The capacity law for a memory as it is; its text as its first build found it."""
-    text = TextSize(memory.tokens, memory.documents, memory.repetition)
-    noise = noise_factor(memory.bits) if memory.bits else 1.0
-    return predicted_recall(memory.config, text, memory.associations, noise=noise)
+    return predicted_recall(memory.config, _text_of(memory), memory.associations, noise=_noise_of(memory))
+
+
+def lengths_of(memory: Held) -> list[Answered]:
+    """`answered_lengths` for a memory as it is."""
+    return answered_lengths(memory.config, _text_of(memory), memory.associations, noise=_noise_of(memory))
+
+
+def lengths_told(lengths: list[Answered], exactly: bool = True) -> str:
+    """In words; `exactly`: whether there is a ledger to be read."""
+    windows = " / ".join(str(one.window) for one in lengths)
+    ways = {"exactly": [one.exact for one in lengths]} if exactly else {}
+    ways["from its matrices"] = [one.matrices for one in lengths]
+    shares = (f"{' / '.join(_share(share) for share in several)} {way}" for way, several in ways.items())
+    return f"the next token after {windows} units is right in {', '.join(shares)}"
+
+
+def _share(share: float) -> str:
+    """Two digits, or as many as tell it from all: .61, .997, 1."""
+    digits = 2 if share < 0.99 else 3 if share < 0.999 else 4
+    return f"{min(share, 0.9999):.{digits}f}"[1:] if share < 1 else "1"
+
+
+def _text_of(memory: Held) -> TextSize:
+    return TextSize(memory.tokens, memory.documents, memory.repetition)
+
+
+def _noise_of(memory: Held) -> float:
+    return noise_factor(memory.bits) if memory.bits else 1.0

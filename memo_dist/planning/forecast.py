@@ -3,12 +3,11 @@
 Covers: banks, bytes and, with measured rates, time. Does not cover: the plan of a build (memory_plan.py), the law and
 the text's repetition behind it (capacity.py, repetition.py).
 
-Times add up what one core does for a token. Every shard reads and hashes every token (scan) and updates banks and
-ledger for its share of the associations; tokenizing is shared by all cores. With C cores, S shards and A associations,
-    seconds = overhead + training + T (1 / tokenize + S / (C scan)) + A c / C + bytes / write,
-where c, core-seconds an association, is what is left of the measured memorizing once scanning is taken off. Shards on
-GPUs do not take cores: then the slower of tokenizing and memorizing counts. One driver calls every shard for every unit
-of text, beside that work; what its calls take longer counts too.
+Times add up what one core does for a token: text is read and tokenized, its windows are hashed, sorted and counted
+(runs), and runs are merged into files; nothing is done twice, however many shards there are. With C cores and A
+associations,
+    seconds = overhead + training + T (1 / tokenize + 1 / (C scan)) + A c / C + bytes / write,
+where c, core-seconds an association, is what is left of the measured memorizing once hashing is taken off.
 """
 
 from dataclasses import dataclass
@@ -20,11 +19,10 @@ from memo_dist.models.text.capacity import with_banks_for
 from memo_dist.models.text.config import TextConfig
 from memo_dist.planning.capacity import predicted_recall
 from memo_dist.planning.memory_plan import MemoryPlan, plan_memory
-from memo_dist.planning.processes import MIN_BUFFER
+from memo_dist.planning.processes import MIN_SLICE
 from memo_dist.planning.rates import Rates
 
-_UNIT_BYTES, _MIN_UNIT_BYTES, _UNITS = 12 << 20, 128 << 10, 64  # of text, as pipelines.plan cuts it
-_CALL_SECONDS = 0.76e-3  # of the driver, a call of a shard and its answer; benchmarks/building/scaling.py, 2 busy cores
+_SPLIT_BYTES, _MIN_SPLIT_BYTES, _SPLITS = 12 << 20, 128 << 10, 64  # of text, as pipelines.plan cuts it
 _TRAINED = 16 << 20  # bytes of text a tokenizer is trained on
 _TEXT_BYTES = 4  # a token
 _BESIDE = 40  # bytes of a published bank beside its cells: scale and digest
@@ -59,10 +57,8 @@ class Forecast:
     """Bytes are of all machines together unless said otherwise; seconds are None without rates.
 
     Attributes:
-        plan: with everything in memory; its bounds hold for any text.
-        node_bytes: memory of one machine that has shards, likely; at most.
-        least_node_bytes: of one machine with banks and ledger on disk and one worker; at most.
-        scratch_bytes: what banks and ledgers on disk take while they are built, beside the memory; at most.
+        plan: its bounds hold for any text.
+        node_bytes: memory of one machine, likely; at most. least_node_bytes: with one worker and small slices.
         published: at the bits there are, of the same banks; last, one bit in as many banks as the target takes.
     """
 
@@ -72,7 +68,6 @@ class Forecast:
     node_bytes: int
     most_node_bytes: int
     least_node_bytes: int
-    scratch_bytes: int
     published: list[Published]
     seconds: dict[str, float] | None
 
@@ -108,17 +103,16 @@ def forecast(
         config = with_banks_for(config, target, text)
     shards = min(machines.shards, config.num_banks)
     readers, holders = machines.nodes * machines.cores, min(machines.nodes, shards)
-    unit = unit_bytes(text.tokens)
-    plan = plan_memory(config, text, shards=shards, workers=readers, unit_bytes=unit)
-    own = plan_memory(config, text, shards=shards, workers=1, unit_bytes=unit, out_of_core=True, buffer=MIN_BUFFER)
+    split = split_bytes(text.tokens)
+    plan = plan_memory(config, text, shards=shards, workers=readers, split_bytes=split)
+    least = plan_memory(config, text, shards=shards, workers=1, split_bytes=split, slice_rows=MIN_SLICE)
     return Forecast(
         plan=plan,
         machines=machines,
         target=target,
         node_bytes=-(-plan.expected_peak_bytes // holders),
         most_node_bytes=-(-plan.peak_bytes // holders),
-        least_node_bytes=own.driver_bytes + own.shard_bytes * -(-shards // machines.nodes) + own.worker_bytes,
-        scratch_bytes=own.scratch_bytes,
+        least_node_bytes=least.peak_bytes,
         published=_published(config, target, text),
         seconds=None if rates is None else _seconds(plan, machines, rates, train=train),
     )
@@ -145,28 +139,24 @@ def _seconds(plan: MemoryPlan, machines: Machines, rates: Rates, *, train: bool)
         )
     tokens, readers = plan.tokens, machines.nodes * machines.cores
     tokenizing = tokens / (rates.tokenize_tokens_per_s * readers / rates.readers)
-    scanning = tokens / rates.scan_tokens_per_s * plan.shards / (machines.gpus or readers)
+    scanning = tokens / rates.scan_tokens_per_s / readers
     updating = plan.expected_associations * seconds_per_association(rates) / (machines.gpus or readers)
-    if machines.gpus:
-        tokenizing = max(0.0, tokenizing - scanning - updating)
-    calls = -(-tokens * _TEXT_BYTES // unit_bytes(tokens)) * plan.shards * _CALL_SECONDS
     return {
         "start and stop": rates.build_overhead_s or 0.0,
         "learn from a sample": min(_TRAINED, tokens * _TEXT_BYTES) / rates.tokenizer_bytes_per_s if train else 0.0,
         "tokenize": tokenizing,
         "hash": scanning,
-        "update": updating,
-        "driver's calls": max(0.0, calls - tokenizing - scanning - updating),
+        "sort and merge": updating,
         "write": plan.expected_disk_bytes / (rates.disk_write_bytes_per_s * min(machines.nodes, plan.shards)),
     }
 
 
-def unit_bytes(tokens: int) -> int:
-    """Bytes of text in a unit of a corpus of `tokens` tokens."""
-    return min(_UNIT_BYTES, max(_MIN_UNIT_BYTES, tokens * _TEXT_BYTES // _UNITS))
+def split_bytes(tokens: int) -> int:
+    """Bytes of text in a split of a corpus of `tokens` tokens."""
+    return min(_SPLIT_BYTES, max(_MIN_SPLIT_BYTES, tokens * _TEXT_BYTES // _SPLITS))
 
 
 def seconds_per_association(rates: Rates) -> float:
-    """c: one core (or GPU) to update ledger and bank for an association that is new or not, as text mixes them."""
+    """c: one core (or GPU) to sort, count and merge an association, and to add it to its bank."""
     spent = rates.cores / rates.memorize_tokens_per_s - rates.cores / rates.scan_tokens_per_s
     return max(spent, 0.0) / rates.associations_per_token

@@ -1,49 +1,40 @@
 """Planning: what a build will take, before anything is allocated.
 
-Covers: MemoryPlan, refusal. Does not cover: the capacity law (capacity.py), constants (processes.py), measuring the
-corpus (pipelines) or the run (cluster).
+Covers: MemoryPlan. Does not cover: which plan a budget allows (fit.py), the capacity law (capacity.py), constants
+(processes.py), measuring the corpus (pipelines) or the run (cluster).
 """
 
 from dataclasses import asdict, dataclass
 
-from memo_dist.errors import BudgetError, ConfigError
+from memo_dist.errors import ConfigError
 from memo_dist.memory_config import MemoryConfig
 from memo_dist.models import all_settings, model_of
 from memo_dist.models.repetition import TextSize
 from memo_dist.planning.capacity import predicted_recall
 from memo_dist.planning.processes import (
+    CHUNK,
     DOCUMENT_BYTES,
     DRIVER_BYTES,
-    FILE_MERGE_BYTES,
-    LARGE_BUFFER,
-    LEDGER_BYTES,
-    MAX_BUFFER,
+    KEPT,
+    KEPT_BYTES,
+    MAX_SLICE,
     MERGE_BYTES,
     MIB,
-    MIN_BUFFER,
-    PENDING_BYTES,
-    SCORING_BYTES,
+    RUN_BYTES,
     SHARD_BYTES,
-    SHARED_BYTES,
-    SMALL_STORE_BYTES,
-    SORTING_BYTES,
+    SLICE_BYTES,
+    SLICE_CELLS,
     STORE_BYTES,
-    STORED_DOCUMENT_BYTES,
+    STORED_RUN_BYTES,
+    STORED_TOKEN_BYTES,
+    STORED_TOKEN_SHARE,
     TRAINING_BYTES,
     WORKER_BYTES,
+    WRITE_BYTES,
 )
-from memo_dist.sizes import show_bytes
+from memo_dist.planning.stored import spooled_bytes, stored_bytes
 
 _SLACK = 1.15  # real tokens against the estimate from a sample
-_MORE = "give more with --memory-budget, or build on more machines with --address"
-
-
-def buffer_for(owned: int) -> int:
-    """Associations to collect before they are merged into a ledger of `owned` associations in memory.
-
-    Every merge passes over the whole ledger, so the buffer grows with the ledger to keep the number of merges low.
-    """
-    return min(LARGE_BUFFER, max(MIN_BUFFER, min(MAX_BUFFER, owned // 4), owned // 8))
 
 
 @dataclass(frozen=True)
@@ -56,14 +47,19 @@ class MemoryPlan:
             sample does gives.
         load: expected associations a bank.
         recall: by the capacity law, relative to the text's ceiling.
-        buffer: associations that a shard collects before it merges them.
-        shard_bytes: peak of the largest shard process.
-        driver_bytes, worker_bytes: peaks of the driver and of one tokenizing worker.
+        shards: files of the memory. mergers: actors that write them, one after the other; where the model keeps no
+            ledger, every shard has its actor, which holds it.
+        slice_rows: associations of all sources that a merge adds up at a time.
+        shard_bytes: peak of an actor, with its process.
+        driver_bytes, worker_bytes: peaks of the driver and of one worker, which makes batches and runs, with its
+            process.
         store_bytes: batches on their way, in shared memory.
-        peak_bytes: all processes of the build together, without Ray's own (about 500 MiB).
-        disk_bytes: the finished memory, at most.
+        peak_bytes: all processes of the build together, without Ray's own (about 500 MiB). Runs are made before they
+            are merged, so workers and actors are not at work together.
+        disk_bytes: the finished memory, at most. run_bytes: sorted runs, until it is finished.
         expected_peak_bytes, expected_disk_bytes: not bounds, but what is likely.
-        scratch_bytes: what shards keep on disk while they work; 0 if banks and ledgers are in memory.
+        spooled_bytes: what waits beside their files while they are written; at most.
+        in_process: actors and workers are threads of one process, the driver.
     """
 
     config: MemoryConfig
@@ -74,8 +70,9 @@ class MemoryPlan:
     load: float
     recall: float
     shards: int
+    mergers: int
     workers: int
-    buffer: int
+    slice_rows: int
     shard_bytes: int
     driver_bytes: int
     worker_bytes: int
@@ -84,21 +81,13 @@ class MemoryPlan:
     disk_bytes: int
     expected_peak_bytes: int
     expected_disk_bytes: int
-    scratch_bytes: int
+    run_bytes: int
+    spooled_bytes: int
+    in_process: bool = False
 
     @property
     def parameters_per_token(self) -> float:
         return self.config.num_parameters / self.tokens
-
-    @property
-    def max_associations(self) -> int:
-        """What one shard may hold before it refuses more."""
-        return int(_SLACK * self.associations / self.shards) + MIN_BUFFER
-
-    @property
-    def out_of_core(self) -> bool:
-        """Whether banks and ledgers are on disk while shards work."""
-        return self.scratch_bytes > 0
 
     def to_dict(self) -> dict[str, object]:
         return {**asdict(self), "config": all_settings(self.config), "parameters_per_token": self.parameters_per_token}
@@ -110,20 +99,27 @@ def plan_memory(
     *,
     shards: int,
     workers: int,
-    unit_bytes: int,
+    split_bytes: int,
+    mergers: int | None = None,
     store_bytes: int = STORE_BYTES,
-    out_of_core: bool = False,
-    buffer: int | None = None,
+    slice_rows: int = MAX_SLICE,
+    in_process: bool = False,
+    tokenizer_bytes: int = 0,
+    records_bytes: int = 0,
 ) -> MemoryPlan:
     """Plan a build.
 
     Args:
         text: what is memorized.
-        shards, workers: processes that hold banks, and that tokenize.
-        unit_bytes: text of the largest unit; a worker holds it with its tokens.
+        shards: files of the memory.
+        workers: processes that make batches and runs; 0: there is no text.
+        split_bytes: text of the largest split; a worker holds it with its tokens.
+        mergers: actors that write files at a time; None: one for each worker, or file.
         store_bytes: of the object store.
-        out_of_core: keep banks and ledgers on disk.
-        buffer: associations sorted at a time; None: from their number.
+        slice_rows: the most associations of all sources that are added up at a time.
+        in_process: actors and workers are threads of the driver, and take nothing before they hold something.
+        tokenizer_bytes: of a large tokenizer, in every process that has one (Tokenizer.memory_bytes).
+        records_bytes: of documents that the driver compares.
 
     Raises:
         ConfigError: more shards than banks.
@@ -131,15 +127,24 @@ def plan_memory(
     if not 1 <= shards <= config.num_banks:
         raise ConfigError(f"--shards is {shards}; expected 1 to {config.num_banks}, the number of banks")
     associations = text.tokens * config.num_layers
-    expected = associations
+    expected, has_ledger = associations, model_of(config).has_ledger
     if text.repetition is not None:
         expected = min(associations, round(text.repetition.associations(text.tokens)))
-    shard = _plan_shard(config, text, shards=shards, out_of_core=out_of_core, buffer=buffer)
-    worker_bytes = WORKER_BYTES + 8 * unit_bytes
-    running = DRIVER_BYTES + shards * shard.bytes + workers * worker_bytes + store_bytes
-    # merging and training are seldom at work when most else is held, and the object store is seldom full
-    likely = DRIVER_BYTES + workers * worker_bytes + shards * (SHARD_BYTES + shard.codes + shard.buffer * SORTING_BYTES)
-    likely += config.num_banks * config.bank_bytes + _in_ledger(config, expected) * LEDGER_BYTES
+    actors = min(shards, mergers or workers or shards) if has_ledger else shards
+    driver_bytes = DRIVER_BYTES + tokenizer_bytes + records_bytes
+    worker_base, shard_base = (0, 0) if in_process else (WORKER_BYTES + tokenizer_bytes, SHARD_BYTES)
+    worker_bytes = worker_base + 8 * split_bytes
+    shard_bytes = shard_base + tokenizer_bytes + held_bytes(config, text, shards=shards)
+    rows = 0
+    if has_ledger:
+        rows = max(1, min(slice_rows, associations))
+        worker_bytes += min(CHUNK, split_bytes) * config.num_layers * RUN_BYTES
+        shard_bytes = shard_base + _merge_bytes(config, text, rows, shards=shards)
+    making, merging = workers * worker_bytes, actors * shard_bytes
+    # workers stay while actors merge, and have given back what they took for their work
+    working = max(making, workers * worker_base + merging) if has_ledger else making + merging
+    preparing = TRAINING_BYTES + tokenizer_bytes  # also a sample encoded by a tokenizer that is given
+    peak = max(preparing, driver_bytes + working + store_bytes)
     return MemoryPlan(
         config=config,
         tokens=text.tokens,
@@ -149,45 +154,45 @@ def plan_memory(
         load=expected / config.num_banks,
         recall=predicted_recall(config, text, expected),
         shards=shards,
+        mergers=actors,
         workers=workers,
-        buffer=shard.buffer,
-        shard_bytes=shard.bytes,
-        driver_bytes=DRIVER_BYTES,
+        slice_rows=rows,
+        shard_bytes=shard_bytes,
+        driver_bytes=driver_bytes,
         worker_bytes=worker_bytes,
         store_bytes=store_bytes,
-        peak_bytes=max(TRAINING_BYTES, running),
-        disk_bytes=_disk_bytes(config, associations, text.documents) + 8 * MIB,
-        expected_peak_bytes=max(TRAINING_BYTES, running if out_of_core else likely),
-        expected_disk_bytes=_disk_bytes(config, expected, text.documents) + MIB,
-        scratch_bytes=shards * shard.scratch,
+        peak_bytes=peak,
+        disk_bytes=_disk_bytes(config, associations, text, shards=shards) + 8 * MIB,
+        expected_peak_bytes=max(preparing, peak - store_bytes),  # the store is seldom full
+        expected_disk_bytes=_disk_bytes(config, expected, text, shards=shards, token_share=STORED_TOKEN_SHARE) + MIB,
+        run_bytes=associations * STORED_RUN_BYTES if has_ledger and workers else 0,
+        spooled_bytes=spooled_bytes(config, _in_ledger(config, associations)) * actors // shards,
+        in_process=in_process,
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _ShardPlan:
-    """The largest shard: associations of its buffer, bytes of its codes, of its process at most, and on scratch."""
+def held_bytes(config: MemoryConfig, text: TextSize, *, shards: int) -> int:
+    """What the largest of so many shards takes that keep their banks, and their ledgers if there are any, in memory;
+    without its process.
 
-    buffer: int
-    codes: int
-    bytes: int
-    scratch: int
-
-
-def _plan_shard(
-    config: MemoryConfig, text: TextSize, *, shards: int, out_of_core: bool, buffer: int | None
-) -> _ShardPlan:
-    owned = int(_SLACK * _in_ledger(config, text.tokens * config.num_layers) / shards)
+    Args:
+        text: what is memorized; each token gives `config.num_layers` associations.
+    """
     banks = -(-config.num_banks // shards) * config.bank_bytes
-    if buffer is None:
-        buffer = buffer_for(owned) if owned else 0
-    held, scratch, work = banks + owned * LEDGER_BYTES, 0, MERGE_BYTES
-    if out_of_core:  # the ledger's parts move as they grow; pending associations take up to a pass over the banks
-        pending = min(owned * PENDING_BYTES, max(4 * buffer * PENDING_BYTES, banks))
-        held, scratch, work = 0, banks + 4 * owned * LEDGER_BYTES + pending, FILE_MERGE_BYTES
+    ledger = int(_SLACK * _in_ledger(config, text.tokens * config.num_layers) / shards) * KEPT_BYTES
+    return banks + ledger + _documents_bytes(text, shards) + model_of(config).shard_bytes(config) + MERGE_BYTES
+
+
+def _merge_bytes(config: MemoryConfig, text: TextSize, rows: int, *, shards: int) -> int:
+    """What an actor takes that merges a file, a slice at a time."""
+    cells = max(config.bank_bytes, min(rows * SLICE_CELLS, -(-config.num_banks // shards) * config.bank_bytes))
     codes = model_of(config).shard_bytes(config)
-    sorting, documents = int(1.1 * buffer * SORTING_BYTES), int(_SLACK * text.documents / shards) * DOCUMENT_BYTES
-    size = SHARD_BYTES + held + sorting + documents + codes + work
-    return _ShardPlan(buffer=buffer, codes=codes, bytes=size, scratch=scratch)
+    kept = min(KEPT * rows, int(_SLACK * text.tokens * config.num_layers / shards)) * KEPT_BYTES
+    return rows * SLICE_BYTES + kept + 2 * cells + _documents_bytes(text, shards) + codes + WRITE_BYTES
+
+
+def _documents_bytes(text: TextSize, shards: int) -> int:
+    return int(_SLACK * text.documents / shards) * DOCUMENT_BYTES
 
 
 def _in_ledger(config: MemoryConfig, associations: int) -> int:
@@ -195,86 +200,9 @@ def _in_ledger(config: MemoryConfig, associations: int) -> int:
     return associations if model_of(config).has_ledger else 0
 
 
-def _disk_bytes(config: MemoryConfig, associations: int, documents: int) -> int:
-    ledger = _in_ledger(config, associations) * LEDGER_BYTES
-    return config.num_banks * config.bank_bytes + ledger + documents * STORED_DOCUMENT_BYTES
-
-
-def fit_plan(
-    config: MemoryConfig, text: TextSize, *, shards: int | None, cpus: int, unit_bytes: int | None, budget: int
-) -> MemoryPlan:
-    """The fastest plan within `budget` bytes: in memory; else out of core; else that with fewer processes.
-
-    Args:
-        text: what is memorized.
-        shards: as asked for; None: one for each processor.
-        cpus: processors; the most workers and, unless `shards` says more, shards.
-        unit_bytes: text of the largest unit; None if nothing is tokenized.
-
-    Returns:
-        The plan; the smallest of them if none fits.
-    """
-
-    def plan(processes: int, store: int, *, out_of_core: bool = True, buffer: int | None = MIN_BUFFER) -> MemoryPlan:
-        return plan_memory(
-            config,
-            text,
-            shards=min(processes, config.num_banks) if shards is None else shards,
-            workers=0 if unit_bytes is None else processes,
-            unit_bytes=unit_bytes or 0,
-            store_bytes=store,
-            out_of_core=out_of_core,
-            buffer=buffer,
-        )
-
-    plans = [plan(cpus, STORE_BYTES, out_of_core=False, buffer=None)]
-    if model_of(config).out_of_core:
-        # a smaller buffer costs passes over the ledger, banks on disk cost more
-        plans += [plan(cpus, STORE_BYTES, out_of_core=False, buffer=buffer) for buffer in (MAX_BUFFER, MIN_BUFFER)]
-        plans += [plan(cpus, STORE_BYTES), *(plan(n, SMALL_STORE_BYTES) for n in range(cpus, 0, -1))]
-    chosen = next((plan for plan in plans if plan.peak_bytes <= budget), plans[-1])
-    spare = budget - chosen.peak_bytes
-    if not chosen.out_of_core or spare <= 0:
-        return chosen
-    more = min(MAX_BUFFER - MIN_BUFFER, int(spare / chosen.shards / (1.1 * SORTING_BYTES)))
-    return plan(chosen.workers or chosen.shards, chosen.store_bytes, buffer=MIN_BUFFER + more)
-
-
-def require_experiment(config: MemoryConfig, available: int) -> None:
-    """Refuse an experiment in one process that would not fit.
-
-    Raises:
-        BudgetError: with the numbers.
-    """
-    codes = model_of(config).recall_bytes(config)
-    needed = SHARD_BYTES + SHARED_BYTES + config.num_banks * config.bank_bytes + codes + SCORING_BYTES
-    if needed > available:
-        raise BudgetError(
-            f"the experiment would need {show_bytes(needed)}, and {show_bytes(available)} are free; take smaller "
-            "dimensions, fewer layers or a smaller vocabulary"
-        )
-
-
-def require_budget(plan: MemoryPlan, budget: int) -> None:
-    """Refuse a plan whose peak is beyond `budget` bytes.
-
-    Raises:
-        BudgetError: with the numbers, and what would fit.
-    """
-    if plan.peak_bytes <= budget:
-        return
-    if not model_of(plan.config).out_of_core:
-        raise BudgetError(
-            f"{_needs(plan)}. The memory budget is {show_bytes(budget)}; take a smaller --dim, or {_MORE}"
-        )
-    raise BudgetError(
-        f"{_needs(plan)}, with banks and ledger on disk already. The memory budget is {show_bytes(budget)}; {_MORE}"
-    )
-
-
-def _needs(plan: MemoryPlan) -> str:
-    return (
-        f"the build would need {show_bytes(plan.peak_bytes)}: driver {show_bytes(plan.driver_bytes)}, "
-        f"{plan.shards} shards of {show_bytes(plan.shard_bytes)}, {plan.workers} workers of "
-        f"{show_bytes(plan.worker_bytes)}, object store {show_bytes(plan.store_bytes)}"
-    )
+def _disk_bytes(
+    config: MemoryConfig, associations: int, text: TextSize, *, shards: int, token_share: float = 1.0
+) -> int:
+    held = _in_ledger(config, associations)
+    stored = stored_bytes(config, held, text.documents, shards=shards, token_share=token_share)
+    return stored + text.tokens * STORED_TOKEN_BYTES

@@ -23,7 +23,7 @@ class Rates:
         gemm_gflops: float32 matrix product of 4096 x 4096, all cores (or the GPU).
         tokenizer_bytes_per_s: text of a sample: a tokenizer trained on it, its repetition measured, all cores.
         tokenize_tokens_per_s: reading, tokenizing and packing into batches, all cores.
-        memorize_tokens_per_s: batches taken in, windows hashed, ledger and banks updated, all cores, a shard each.
+        memorize_tokens_per_s: batches made into sorted runs, these merged into shard files, all cores.
         memorize_share_of_gemm: the arithmetic that a matrix product would need for it, 2 d^2 operations a distinct
             association, a second, as a share of gemm_gflops. The kernel tabulates sums, so it can be above 1.
         associations_per_token: distinct ones, of this text.
@@ -34,7 +34,7 @@ class Rates:
         ledger_bytes_per_association: in memory and on disk.
         recall_queries_per_s: next tokens asked with whole contexts, in batches of 1,024, all cores.
         recall: share of the answers to these queries that were right.
-        disk_write_bytes_per_s: memory files written, with checksums and fsync, all cores.
+        disk_write_bytes_per_s: bytes written, with fsync, all cores.
         disk_read_bytes_per_s: memory files read from disk and checked, one core.
         build_overhead_s: a whole build of a text of next to nothing: starting and stopping Ray, shards and workers;
             None if it was not measured.

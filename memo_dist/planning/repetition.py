@@ -1,84 +1,77 @@
 """Repetition: how a text repeats itself, measured on a sample.
 
-Covers: how many distinct associations a text gives, how many tokens follow a context's windows, and how both grow. Does
-not cover: the figures themselves (models/repetition.py), what they do to recall (models/text/capacity.py).
+Covers: how many distinct associations a text gives, how many tokens follow a context's windows, how likely tokens are,
+how often a window decides what comes next, and how all that grows. Does not cover: the figures themselves
+(models/repetition.py), what they do to recall (models/text/capacity.py).
 
 The exponents of growth are those between the sample and every fourth of its pieces. Far beyond the sample they are a
 guess: exponents fall as text grows, so the predicted number of distinct associations is rather too high.
 """
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from memo_dist.memory_config import MemoryConfig
+from memo_dist.models.cues import Encoder
 from memo_dist.models.repetition import Repetition, unrepeated
 from memo_dist.models.text.associations import associate
-from memo_dist.models.text.encoder import HashedEncoder
+from memo_dist.models.text.prior import Prior
 from memo_dist.segments import NO_TOKENS, Segment
 
-SAMPLE_TOKENS = 1_500_000  # that a build looks at: about a second and a half
+SAMPLE_TOKENS = 3_000_000  # that a build looks at: about three seconds; of half as much, code seems too repetitive
 _CONTEXTS = 3000  # positions whose windows are looked at
-_NAMES = 200_000  # distinct associations a layer that are counted; of more, a part
+_NAMES = 1_500_000  # distinct associations a layer that are counted; of more, a part
 _PART = 4
 _STEP = 2.0  # contexts whose counts differ by less than this factor are one class
+_RARE, _COMMON = 0.003, 0.02  # shares of the positions
+_NONE = 1e-6  # share of positions that counts as none
+_LIKELY = 4.0  # and so are tokens whose likelihoods differ by less than this
+
+# (m, L) window hashes, which of them are filled, (m,) next tokens, of each chunk: 53 bytes a token of a sample
+_Targets = list[tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
-#: Linux's documentation, 3.0 million tokens of a BPE of 32,000, h = 4, L = 3: what `plan` takes for a text not shown.
-TYPICAL = Repetition(
-    tokens=2_991_797,
-    distinct=(0.7929, 0.9437, 0.9597),
-    growth=(0.9587, 0.9875, 1.0),
-    spread=(0.0668, 0.0016, 0.0002),
-    contexts=(
-        (0.78751, 1.0, 1.0, 1.0, 1.0),
-        (0.08865, 1.0, 2.0, 1.0, 1.0),
-        (0.05485, 1.0, 3.6, 1.0, 1.0),
-        (0.00551, 1.0, 3.6, 2.4, 1.0),
-        (0.02587, 1.0, 7.7, 1.0, 1.0),
-        (0.00137, 1.0, 6.9, 3.8, 1.0),
-        (0.01587, 1.0, 15.7, 1.0, 1.0),
-        (0.00931, 1.0, 30.3, 1.0, 1.0),
-        (0.00655, 1.0, 61.4, 1.0, 1.0),
-        (0.00448, 1.0, 113.0, 1.2, 1.0),
-        (0.00103, 1.0, 354.0, 1.0, 1.0),
-    ),
-)
-
-
-def measure_repetition(pieces: list[np.ndarray], config: MemoryConfig, limit: int | None = None) -> Repetition:
+def measure_repetition(pieces: list[np.ndarray], encoder: Encoder, limit: int | None = None) -> Repetition:
     """Measure a sample of a text; takes about a second for every million tokens.
 
     Args:
         pieces: token ids of documents or long pieces of them, from all over the text.
-        config: of the preset text; its windows.
+        encoder: of the preset text.
         limit: about how many tokens to look at; None: all.
     """
     if limit is not None:
         pieces = pieces[:: 1 + sum(map(len, pieces)) // limit]
     segments = [Segment(0, NO_TOKENS, piece.astype(np.uint32), True) for piece in pieces if len(piece)]
-    part = segments[::_PART]
+    part, layers = segments[::_PART], encoder.config.num_layers
     tokens, less = (sum(len(s.tokens) for s in some) for some in (segments, part))
     if not tokens:
-        return unrepeated(config.num_layers)
-    distinct = _distinct(segments, config, tokens) / tokens
-    growth, spread = np.ones(config.num_layers), np.zeros(config.num_layers)
+        return unrepeated(layers)
+    targets, part_targets = _targets(segments, encoder), _targets(part, encoder)
+    held = _distinct(targets, encoder.config, tokens)
+    distinct, likely = held.sum(axis=1) / tokens, _likelihoods(held.sum(axis=0))
+    growth, spread, missing = np.ones(layers), np.zeros(layers), np.zeros(layers)
     if 2 * less < tokens:
         ratio = np.log(tokens / less)
-        before = _distinct(part, config, less)
+        before = _distinct(part_targets, encoder.config, less).sum(axis=1)
         growth = np.clip(np.log(distinct * tokens / np.maximum(before, 1)) / ratio, 0.0, 1.0)
-        asked = _whole_contexts(part, config, less)
-        few, _ = _follow(part, asked, config)
-        many, _ = _follow(segments, asked, config)
-        spread = np.log(many / few).mean(axis=0) / ratio if len(asked) else spread
-    counts, chances = _follow(segments, _whole_contexts(segments, config, tokens), config)
-    contexts = _classes(counts, chances) if len(counts) else unrepeated(config.num_layers).contexts
+        asked = _whole_contexts(part_targets, encoder.config, less)
+        few, many = (_follow(some, asked.values) for some in (part_targets, targets))
+        if len(asked):
+            spread = np.log(many.counts / few.counts).mean(axis=0) / ratio
+            missing = np.clip(np.log(many.missed / few.missed) / ratio, 0.0, 1.0)
+    asked = _whole_contexts(targets, encoder.config, tokens)
+    found = _follow(targets, asked.values)
+    nothing = unrepeated(layers)
     return Repetition(
         tokens=tokens,
         distinct=_rounded(distinct),
         growth=_rounded(growth),
         spread=_rounded(spread),
-        contexts=contexts,
+        missed=_rounded(found.missed) if len(asked) else nothing.missed,
+        missing=_rounded(missing),
+        vocabulary=_vocabulary(likely),
+        contexts=_classes(found, likely[asked.following]) if len(asked) else nothing.contexts,
     )
 
 
@@ -86,56 +79,113 @@ def _rounded(values: np.ndarray) -> tuple[float, ...]:
     return tuple(round(float(value), 4) for value in values)
 
 
-def _classes(counts: np.ndarray, chances: np.ndarray) -> tuple[tuple[float, ...], ...]:
-    logs = np.log(counts)
-    _, member = np.unique(np.round(logs / np.log(_STEP)), axis=0, return_inverse=True)
+def _likelihoods(counts: np.ndarray) -> np.ndarray:
+    """(V + 1,) log(p (V + 1)) of associations counted, as cleanup takes them."""
+    return np.asarray(Prior(counts, len(counts)).log_p + np.log(len(counts)))
+
+
+def _vocabulary(likely: np.ndarray) -> tuple[tuple[float, float], ...]:
+    """Classes of tokens of like probability; each has their mean probability."""
+    kind = np.round(likely / np.log(_LIKELY))
+    return tuple(
+        (float((kind == one).mean()), round(float(np.log(np.exp(likely[kind == one]).mean())), 4))
+        for one in np.unique(kind)
+    )
+
+
+def _classes(found: "_Followed", likely: np.ndarray) -> tuple[tuple[float, ...], ...]:
+    """Classes of contexts: by the numbers of tokens that follow, in which rare ones are put together by the first; and
+    each by how likely the next token is, common ones more finely."""
+    logs = np.log(found.counts)
+    kinds = np.round(logs / np.log(_STEP))
+    _, group, size = np.unique(kinds, axis=0, return_inverse=True, return_counts=True)
+    rare = (size < _RARE * len(logs))[group.ravel()]
+    kinds[rare, 1:] = -1  # no count
+    _, group, size = np.unique(kinds, axis=0, return_inverse=True, return_counts=True)
     rows = []
-    for index in range(member.max() + 1):
-        inside = member.ravel() == index
-        row = [inside.mean(), chances[inside].mean(), *np.exp(logs[inside].mean(axis=0))]
-        rows.append(tuple(round(float(value), 5) for value in row))
+    for index in range(len(size)):
+        inside = group.ravel() == index
+        following = np.exp(logs[inside].mean(axis=0))
+        width = np.log(_LIKELY) * (1 if size[index] > _COMMON * len(logs) else 2)
+        kind = np.round(likely / width)
+        for one in np.unique(kind[inside]):
+            here = inside & (kind == one)
+            row = [here.mean(), found.chances[here].mean(), likely[here].mean(), *following]
+            rows.append(tuple(round(float(value), 5) for value in row))
     return tuple(rows)
 
 
-def _distinct(segments: list[Segment], config: MemoryConfig, tokens: int) -> np.ndarray:
-    """(L,) distinct associations, counted among a part of all names that is chosen by their low bits."""
-    step = max(1, tokens // _NAMES)
+def _distinct(targets: _Targets, config: MemoryConfig, tokens: int) -> np.ndarray:
+    """(L, V + 1) distinct associations of each next token, counted among a part of all that names' low bits choose."""
+    step, size = max(1, tokens // _NAMES), config.vocab_size + 1
+    low = np.uint64((1 << size.bit_length()) - 1)
     found: list[list[np.ndarray]] = [[] for _ in config.windows]
-    for values, filled, following in _targets(segments, config):
-        for layer, names in enumerate(found):
+    for values, filled, following in targets:
+        for layer, pairs in enumerate(found):
             here = filled[:, layer]
-            name = associate(values[here, layer], following[here].astype(np.uint32)).names
-            names.append(name[name % np.uint64(step) == 0])
-    return np.array([_count_distinct(np.concatenate(names)) * step for names in found], float)
+            window, token = values[here, layer], following[here]
+            if step > 1:
+                name = associate(window, token.astype(np.uint32)).names
+                window, token = window[name % np.uint64(step) == 0], token[name % np.uint64(step) == 0]
+            pairs.append((window & ~low) | token.astype(np.uint64))  # what is cut off leaves enough to tell windows by
+    counts = [np.bincount((_distinct_of(np.concatenate(p)) & low).astype(np.int64), minlength=size) for p in found]
+    return np.array(counts) * step
 
 
-def _count_distinct(names: np.ndarray) -> int:
-    ordered = np.sort(names)  # np.unique looks each name up in a table, which takes longer
-    return int(np.count_nonzero(ordered[1:] != ordered[:-1])) + (len(names) > 0)
+def _distinct_of(pairs: np.ndarray) -> np.ndarray:
+    ordered = np.sort(pairs)  # np.unique looks each one up in a table, which takes longer
+    return np.asarray(ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])[: len(ordered)]])
 
 
-def _targets(segments: list[Segment], config: MemoryConfig) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    for cues, following in HashedEncoder(config).targets(segments):
-        yield cues.values, cues.filled, following
+def _targets(segments: list[Segment], encoder: Encoder) -> _Targets:
+    return [(cues.values, cues.filled, following) for cues, following in encoder.targets(segments)]
 
 
-def _whole_contexts(segments: list[Segment], config: MemoryConfig, tokens: int) -> np.ndarray:
-    """(n, L) window hashes of about _CONTEXTS places whose windows are all full, drawn evenly."""
+@dataclass(frozen=True)
+class _Asked:
+    """Places whose windows are all full: (n, L) window hashes, (n,) the tokens that come next."""
+
+    values: np.ndarray
+    following: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True)
+class _Followed:
+    """What follows (n, L) windows.
+
+    Attributes:
+        counts: (n, L) different tokens. chances: (n,) as in Repetition.contexts.
+        missed: (L,) the mean share of the places of a window at which another token than the commonest follows; a
+            little more than none, so that it can be divided by.
+    """
+
+    counts: np.ndarray
+    chances: np.ndarray
+    missed: np.ndarray
+
+
+def _whole_contexts(targets: _Targets, config: MemoryConfig, tokens: int) -> _Asked:
+    """About _CONTEXTS places whose windows are all full, drawn evenly."""
     draws = np.random.default_rng(0)
-    chosen = [np.empty((0, config.num_layers), np.uint64)]
-    for values, filled, _ in _targets(segments, config):
-        chosen.append(values[filled.all(axis=1) & (draws.random(len(values)) * tokens < _CONTEXTS)])
-    return np.concatenate(chosen)
+    chosen, nexts = [np.empty((0, config.num_layers), np.uint64)], [np.zeros(0, np.int64)]
+    for values, filled, following in targets:
+        rows = filled.all(axis=1) & (draws.random(len(values)) * tokens < _CONTEXTS)
+        chosen.append(values[rows])
+        nexts.append(following[rows])
+    return _Asked(np.concatenate(chosen), np.concatenate(nexts))
 
 
-def _follow(segments: list[Segment], asked: np.ndarray, config: MemoryConfig) -> tuple[np.ndarray, np.ndarray]:
-    """How many tokens follow each of (n, L) windows, (n, L), and the chances of Repetition.contexts, (n,)."""
+def _follow(targets: _Targets, asked: np.ndarray) -> _Followed:
+    """Look up what follows windows (n, L)."""
     windows = np.unique(asked)
     maybe = np.zeros(1 << 20, bool)  # a first look that spares a search for most
     maybe[windows >> np.uint64(44)] = True
     places, tokens = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    for values, filled, following in _targets(segments, config):
-        for layer in range(config.num_layers):
+    for values, filled, following in targets:
+        for layer in range(asked.shape[1]):
             rows = np.flatnonzero(maybe[values[:, layer] >> np.uint64(44)] & filled[:, layer])
             place = np.minimum(np.searchsorted(windows, values[rows, layer]), len(windows) - 1)
             hit = windows[place] == values[rows, layer] if len(windows) else np.zeros(0, bool)
@@ -143,10 +193,10 @@ def _follow(segments: list[Segment], asked: np.ndarray, config: MemoryConfig) ->
             tokens.append(following[rows[hit]])
     pairs, seen = np.unique(np.concatenate(places) << 32 | np.concatenate(tokens), return_counts=True)
     owner = pairs >> 32
-    count = np.bincount(owner, minlength=len(windows))
-    best, total = np.zeros(len(windows)), np.bincount(owner, seen, len(windows))
+    count = np.maximum(np.bincount(owner, minlength=len(windows)), 1)
+    best, total = np.ones(len(windows)), np.maximum(np.bincount(owner, seen, len(windows)), 1)
     np.maximum.at(best, owner, seen)
     at = np.searchsorted(windows, asked)
-    whole = at[:, -1]
-    chances = total[whole] / np.maximum(best[whole], 1) / np.maximum(count[whole], 1)
-    return np.maximum(count[at], 1).astype(float), np.minimum(chances, 1.0)
+    missed = 1 - (best / total)[at].mean(axis=0) if len(asked) else np.zeros(asked.shape[1])
+    chances = (total / best / count)[at[:, -1]]
+    return _Followed(count[at].astype(float), np.minimum(chances, 1.0), np.maximum(missed, _NONE))

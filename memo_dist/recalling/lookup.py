@@ -3,6 +3,9 @@
 Covers: one step, whoever answers the reads. Does not cover: continuation (paths.py), prompts (session.py).
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol, cast
 
 import numpy as np
@@ -12,6 +15,11 @@ from memo_dist.memory_config import MemoryConfig
 from memo_dist.models import cleanup_for, model_of
 from memo_dist.models.candidates import Candidates, Cleanup
 from memo_dist.models.cues import Cues, Encoder, Reader
+
+_NO_LENGTH = (
+    "scores of given tokens and traces need a memory of the preset 'text': the paper's scores do not tell how long a "
+    "match is; build the memory with that preset"
+)
 
 
 class TellingCleanup(Cleanup, Protocol):
@@ -26,17 +34,62 @@ class TellingCleanup(Cleanup, Protocol):
         ...
 
 
+class ExactEncoder(Encoder, Protocol):
+    """An encoder whose cues the ledger of its model answers by themselves."""
+
+    def unit_ends(self, tokens: np.ndarray) -> np.ndarray:
+        """The places at which a unit ends."""
+        ...
+
+    def may_go_on(self, token: int) -> bool:
+        """Whether a token may be the rest of a unit."""
+        ...
+
+    def units_begun(self, tokens: np.ndarray) -> np.ndarray:
+        """How many units begin with each token."""
+        ...
+
+    def with_windows(self, windows: tuple[int, ...]) -> "ExactEncoder":
+        """The same keys over other windows."""
+        ...
+
+    def prefixes(self, tokens: np.ndarray, places: np.ndarray, at_start: bool = False) -> Cues:
+        """The cues before some places of a line of tokens."""
+        ...
+
+
+@dataclass(frozen=True)
+class ExactLookup:
+    """A memory with a ledger, asked for what follows a window."""
+
+    reader: Reader
+    encoder: ExactEncoder
+
+    @property
+    def config(self) -> MemoryConfig:
+        return self.reader.config
+
+
 class Lookup:
     """Asks one memory.
 
     Args:
         reader: the memory, wherever its banks are.
-        cleanup: of the same config; None makes one.
+        cleanup: gives that of the same config, whenever matrices are read; None: one is made when they first are, with
+            what the memory holds then as its prior.
     """
 
-    def __init__(self, reader: Reader, cleanup: Cleanup | None = None) -> None:
-        self.reader = reader
-        self.cleanup = cleanup_for(reader.config) if cleanup is None else cleanup
+    def __init__(self, reader: Reader, cleanup: Callable[[], Cleanup] | None = None) -> None:
+        self.reader, self._given = reader, cleanup
+
+    @property
+    def cleanup(self) -> Cleanup:
+        """Vectors -> tokens; a memory that is read exactly needs none."""
+        return self._made if self._given is None else self._given()
+
+    @cached_property
+    def _made(self) -> Cleanup:
+        return cleanup_for(self.config, self.encoder, prior=self.reader.token_counts())
 
     @property
     def config(self) -> MemoryConfig:
@@ -44,11 +97,37 @@ class Lookup:
 
     @property
     def encoder(self) -> Encoder:
-        return self.cleanup.encoder
+        return self.reader.encoder
 
     def rank(self, cues: Cues, top_k: int = 1) -> Candidates:
-        """The best `top_k` tokens of each cue."""
+        """The best `top_k` tokens of each cue, as ranked."""
         return self.cleanup.rank(self.encoder.retrieve(self.reader, cues), cues.filled, top_k)
+
+    def several(self, cues: Cues, count: int) -> Candidates:
+        """Up to `count` tokens that follow each cue, read one after the other; see Cleanup.several."""
+        return self.cleanup.several(self.encoder.retrieve(self.reader, cues), cues.filled, count)
+
+    @property
+    def reading(self) -> ExactEncoder:
+        """The encoder, of a model whose keys can be looked up one by one.
+
+        Raises:
+            ConfigError: the memory is of the preset paper.
+        """
+        if not model_of(self.config).tells_length:
+            raise ConfigError(_NO_LENGTH)
+        return cast("ExactEncoder", self.encoder)
+
+    @property
+    def exact(self) -> ExactLookup:
+        """The same memory, asked for what its ledger says.
+
+        Raises:
+            ConfigError: it keeps none.
+        """
+        if not self.reader.has_ledger:
+            raise ConfigError("this memory keeps no ledger to be read exactly; read it from its matrices (read)")
+        return ExactLookup(self.reader, cast("ExactEncoder", self.encoder))
 
     @property
     def telling(self) -> TellingCleanup:
@@ -58,8 +137,5 @@ class Lookup:
             ConfigError: it cannot: the memory is of the preset paper.
         """
         if not model_of(self.config).tells_length:
-            raise ConfigError(
-                "scores of given tokens and traces need a memory of the preset 'text': the paper's scores do not tell "
-                "how long a match is; build the memory with that preset"
-            )
+            raise ConfigError(_NO_LENGTH)
         return cast("TellingCleanup", self.cleanup)

@@ -10,6 +10,8 @@ import numpy as np
 
 from memo_dist.errors import ConfigError
 
+READS = ("auto", "exact", "matrices")
+
 
 @dataclass(frozen=True, kw_only=True)
 class RecallOptions:
@@ -22,6 +24,7 @@ class RecallOptions:
         from_start: the prompts are beginnings of documents; then any length will do, even none.
         top_k: alternatives of each step to report.
         count: different continuations of each prompt, at most.
+        read: "exact" (by the ledger), "matrices", or "auto": exact where the memory keeps a ledger.
 
     Raises:
         ConfigError: a setting is out of range; it is named.
@@ -33,6 +36,7 @@ class RecallOptions:
     from_start: bool = False
     top_k: int = 0
     count: int = 1
+    read: str = "auto"
 
     def __post_init__(self) -> None:
         for name, least in (("max_tokens", 0), ("beam", 1), ("top_k", 0), ("count", 1)):
@@ -44,6 +48,8 @@ class RecallOptions:
         if not isinstance(sure, int | float | np.integer | np.floating) or not 0 <= sure <= 1:
             raise ConfigError(f"min_confidence is {sure!r}; expected a probability: give a number from 0 to 1")
         object.__setattr__(self, "min_confidence", float(sure))
+        if self.read not in READS:
+            raise ConfigError(f"read is {self.read!r}; expected one of {', '.join(READS)}")
         if not isinstance(self.from_start, bool):
             raise ConfigError(f"from_start is {self.from_start!r}; expected a truth value: give True or False")
 
@@ -57,6 +63,7 @@ class RecallSettings(TypedDict, total=False):
     from_start: bool
     top_k: int
     count: int
+    read: str
 
 
 DEFAULTS = RecallOptions()
@@ -64,4 +71,4 @@ DEFAULTS = RecallOptions()
 
 def with_flags(message: str) -> str:
     """A refusal with its setting named as the command line's flag."""
-    return message.replace("(from_start)", "(--from-start)")
+    return message.replace("(from_start)", "(--from-start)").replace("(read)", "(--read)")

@@ -10,7 +10,7 @@ import numpy as np
 
 from memo_dist.recalling.trace import TracedText
 
-_SHADES = ("#fff3bf", "#ffc078", "#ff8787")  # by the window that matched, shortest first
+_SHADES = ("#fff9db", "#fff3bf", "#ffd8a8", "#ffc078", "#ff8787")  # by the window that matched, shortest first
 
 
 def marked_pieces(traced: TracedText) -> list[tuple[str, int, str]]:
@@ -38,13 +38,13 @@ def _marks(traced: TracedText) -> np.ndarray:
 def page(traced: TracedText, title: str) -> str:
     """One page of HTML: a legend, and the text with its passages shaded."""
     body = [
-        f'<mark style="background:{shade}" title="{window} tokens and the next">{html.escape(text)}</mark>'
+        f'<mark style="background:{shade}" title="{window} units and the next token">{html.escape(text)}</mark>'
         if shade
         else html.escape(text)
         for text, window, shade in marked_pieces(traced)
     ]
     legend = " ".join(
-        f'<mark style="background:{shade}">{window} tokens and the next</mark>'
+        f'<mark style="background:{shade}">{window} units and the next token</mark>'
         for shade, window in zip(_SHADES, traced.memory_windows, strict=False)
     )
     return (

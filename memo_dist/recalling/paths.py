@@ -94,7 +94,8 @@ class _Follower:
         """Every path with each token that may follow it; lost paths are finished instead."""
         config, beam, top_k = self._lookup.config, self._options.beam, self._options.top_k
         cues = self._lookup.encoder.query([np.asarray(p.context) for p in paths], self._options.from_start)
-        found = self._lookup.rank(cues, max(beam, top_k))
+        wanted = max(beam, top_k)
+        found = self._lookup.several(cues, wanted) if wanted > 1 else self._lookup.rank(cues)
         chained = confidence(found.log_odds, np.array([p.prior for p in paths]))
         alone = confidence(found.log_odds)
         depth = cues.filled.sum(axis=1)

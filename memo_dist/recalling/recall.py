@@ -27,6 +27,7 @@ class Continuation:
     Attributes:
         prompt: as it was asked: a text, or token ids.
         text: what follows the text, exactly where it stops; None if the prompt is token ids.
+        corrected: the prompt as it was read, where a slip in it was set right; else None.
         healed: tokens at the prompt's end that were recalled again; `tokens` repeats their text first.
         tokens: recalled token ids, without "end of document".
         scores: one per token: the log-odds, natural logarithm, that the token continues its whole context.
@@ -35,11 +36,15 @@ class Continuation:
         stop: "length", "end_of_document", "abstained" or "refused".
         stop_confidence: of the token at which recall abstained, of the end of the document, or of the last token.
         alternatives: for each token the best of that step, best first; empty unless asked for.
+        documents: ids of the documents in which the prompt stands with its continuation, sorted, eight at most; where
+            nothing is said, those in which the prompt stands, if it is held whole.
+        num_documents: how many they are; 0 where the memory cannot tell: the passage is too short, or it is published.
         error: why the prompt was refused; else None.
     """
 
     prompt: str | list[int] = field(default_factory=list)
     text: str | None = None
+    corrected: str | None = None
     healed: int = 0
     tokens: list[int]
     scores: list[float]
@@ -48,6 +53,8 @@ class Continuation:
     stop: str
     stop_confidence: float
     alternatives: list[list[Alternative]] = field(default_factory=list)
+    documents: list[str] = field(default_factory=list)
+    num_documents: int = 0
     error: str | None = None
 
 

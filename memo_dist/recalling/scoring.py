@@ -36,10 +36,12 @@ def score_tokens(lookup: Lookup, tokens: np.ndarray, top_k: int) -> list[ScoredT
     cleanup = lookup.telling
     shortest = lookup.config.windows[0]
     given = np.asarray(tokens, np.uint32)
-    scored = [ScoredToken(int(token), None, []) for token in given[:shortest]]
+    begun = lookup.reading.units_begun(given.astype(np.int64))
+    unknown = int(np.searchsorted(np.cumsum(begun) - begun, shortest))  # padding would say that a document begins here
+    scored = [ScoredToken(int(token), None, []) for token in given[:unknown]]
     place = 0
     for cues, targets in cleanup.encoder.targets([Segment(0, NO_TOKENS, given, False)]):
-        first, place = max(shortest - place, 0), place + len(targets)  # padding would say that a document begins here
+        first, place = max(unknown - place, 0), place + len(targets)
         for start in range(first, len(targets), _ASK):
             asked, following = cues[start : start + _ASK], targets[start : start + _ASK].astype(np.int64)
             reads = cleanup.encoder.retrieve(lookup.reader, asked)

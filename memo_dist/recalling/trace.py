@@ -2,11 +2,12 @@
 
 Covers: the evidence of every position, made one by a hidden Markov model; its JSON. Does not cover: the page (page.py).
 
-Token t follows c tokens that the memory holds in one passage with it, c up to the longest window. Where a window of w
-tokens ends before t and c >= w, the memory holds (window, t) and its score is 1 + noise, else it is noise alone; so the
-log-likelihood ratio of c is
-    E_t(c) = sum over layers with window w_l <= c of e_l(t),   e_l = (z_l - 1/2) / s_l^2      (models/text/cleanup.py)
-c is hidden. From one token to the next it grows to c + 1 or, where the passage ends, falls to any c' <= c: a shorter
+Token t follows c units that the memory holds in one passage with it, c up to the longest window. Where a window of w
+units ends before t and c >= w, the memory holds (window, t). The ledger says whether it does; in matrices its score is
+1 + noise, else noise alone. So the log-likelihood ratio of c is
+    E_t(c) = sum over layers with window w_l <= c of e_l(t)
+with e_l = +- SURE by the ledger, (z_l - 1/2) / s_l^2 by matrices (models/text/cleanup.py). c is hidden. From one token
+to the next it grows by the units that begin with the token or, where the passage ends, falls to any c' <= c: a shorter
 passage may go on from the same words. Forward and backward sums over the text give P(c_t >= w) for every token and
 window; a spurious match of one window is outweighed by its neighbours, and so is a noisy read inside a passage.
 """
@@ -19,10 +20,12 @@ import numpy as np
 from memo_dist.errors import ConfigError, PromptError
 from memo_dist.recalling.lookup import Lookup
 from memo_dist.recalling.options import DEFAULTS
+from memo_dist.recalling.placing import NOWHERE, Place, placed_spans
 from memo_dist.segments import NO_TOKENS, Segment
 from memo_dist.tokenizer import Tokenizer
 
-DEFAULT_LEAST = 16  # tokens
+DEFAULT_LEAST = 16  # units
+SURE = 20.0  # natural logarithm of how much likelier what the ledger says is than its contrary
 _GOES_ON = 0.998  # a passage, at the next token
 _ASK = 4096  # positions read at a time
 
@@ -32,10 +35,10 @@ class Traced:
     """What a memory holds of n tokens.
 
     Attributes:
-        windows: (n,) int64: the longest window that, with the token after it, is surely held; 0 for none.
+        windows: (n,) int64: the longest window, in units, that is surely held with the token after it; 0 for none.
         confidence: (n,) of that; for 0, that not even the shortest is held.
-        held: (n,) bool: the token lies in a passage that is held, of at least `least` tokens.
-        least: tokens.
+        held: (n,) bool: the token lies in a passage that is held, of at least `least` units.
+        least: units.
     """
 
     windows: np.ndarray
@@ -56,13 +59,15 @@ class TracedText:
 
     Attributes:
         places: of each token, where its characters begin and end.
-        memory_windows: the memory's windows, in tokens, rising.
+        stands: of each passage held, the documents that it stands in.
+        memory_windows: the memory's windows, in units, rising.
     """
 
     text: str
     tokens: np.ndarray
     places: list[tuple[int, int]]
     found: Traced
+    stands: list[Place]
     memory_windows: tuple[int, ...]
 
     @property
@@ -77,7 +82,10 @@ class TracedText:
             {"id": int(i), "start": a, "stop": b, "window": int(w), "confidence": round(float(c), 6), "held": bool(h)}
             for (i, (a, b)), w, c, h in zip(rows, found.windows, found.confidence, found.held, strict=True)
         ]
-        spans = [self._span(start, stop) for start, stop in found.spans]
+        spans = [
+            {**self._span(start, stop), "documents": place.documents, "num_documents": place.count}
+            for (start, stop), place in zip(found.spans, self.stands, strict=True)
+        ]
         return {"tokens": marks, "held": self.held, "least": found.least, "spans": spans}
 
     def _span(self, start: int, stop: int) -> dict[str, object]:
@@ -107,7 +115,12 @@ def trace_text(
     if most_tokens is not None and len(tokens) > most_tokens:
         raise PromptError(f"the text has {len(tokens):,} tokens; expected {most_tokens:,} at most: send it in parts")
     found = trace(lookup, tokens, least=least, min_confidence=min_confidence)
-    return TracedText(text=text, tokens=tokens, places=places, found=found, memory_windows=lookup.config.windows)
+    ids, stands = tokens.astype(np.int64), [NOWHERE] * len(found.spans)
+    if lookup.reader.has_ledger:
+        stands = placed_spans(lookup.exact, ids, found.spans)
+    return TracedText(
+        text=text, tokens=tokens, places=places, found=found, stands=stands, memory_windows=lookup.config.windows
+    )
 
 
 def trace(
@@ -116,52 +129,75 @@ def trace(
     *,
     least: int = DEFAULT_LEAST,
     min_confidence: float = DEFAULTS.min_confidence,
+    exactly: bool | None = None,
 ) -> Traced:
     """Look token ids up, one by one.
 
     Args:
         tokens: (n,) ids; the text may begin anywhere.
-        least: the shortest passage, in tokens, that counts as held.
+        least: the shortest passage, in units, that counts as held.
         min_confidence: of every statement.
+        exactly: by the ledger, or by the matrices; None: by the ledger where there is one.
 
     Raises:
         ConfigError: the memory is of the preset paper, or `least` is out of range.
         PromptError: an id is outside the vocabulary.
     """
-    _ = lookup.telling
+    reading = lookup.reading
     config = lookup.config
-    shortest, longest = config.windows[0] + 1, config.context_length + 1
+    shortest, longest = config.windows[0] + 1, config.windows[-1] + 1
     if not shortest <= least <= longest:
-        raise ConfigError(f"least is {least}; expected {shortest} to {longest} tokens, as this memory's windows reach")
+        raise ConfigError(f"least is {least}; expected {shortest} to {longest} units, as this memory's windows reach")
     if len(tokens) and not 0 <= int(np.max(tokens)) < config.vocab_size:
         raise PromptError(f"the text has token id {int(np.max(tokens))}; the vocabulary has {config.vocab_size}")
-    evidence = _evidence(lookup, np.asarray(tokens, np.uint32))
-    posterior = _posterior(evidence, np.array(config.windows))  # (n, h^L + 1)
+    ids = np.asarray(tokens, np.uint32)
+    begun = reading.units_begun(ids.astype(np.int64))
+    evidence = _evidence(lookup, ids, begun, exactly=lookup.reader.has_ledger if exactly is None else exactly)
+    posterior = _posterior(evidence, np.array(config.windows), begun)  # (n, c)
     at_least = np.cumsum(posterior[:, ::-1], axis=1)[:, ::-1]
     windows, confidence = np.zeros(len(tokens), np.int64), 1 - at_least[:, config.windows[0]]
     for window in config.windows:
         sure = at_least[:, window] >= min_confidence
         windows[sure], confidence[sure] = window, at_least[sure, window]
-    return Traced(windows, confidence, _covered(at_least[:, least - 1] >= min_confidence, least), least)
+    # least units: those before a token, and the one that begins with it
+    ends = at_least[:, least - 1] >= min_confidence
+    ends &= (begun > 0) | ((at_least[:, min(least, longest - 1)] >= min_confidence) & (least < longest))
+    held = _covered(ends, least, np.cumsum(begun))
+    return Traced(windows, confidence, held, least)
 
 
-def _evidence(lookup: Lookup, tokens: np.ndarray) -> np.ndarray:
+def _evidence(lookup: Lookup, tokens: np.ndarray, begun: np.ndarray, *, exactly: bool) -> np.ndarray:
     """(n, L) log-likelihood ratios; 0 for windows that reach before the text."""
-    cleanup = lookup.telling
-    parts = [np.zeros((0, lookup.config.num_layers))]
-    for cues, targets in cleanup.encoder.targets([Segment(0, NO_TOKENS, tokens, False)]):
+    parts, at = [np.zeros((0, lookup.config.num_layers))], 0
+    before = np.cumsum(begun) - begun
+    for cues, targets in lookup.encoder.targets([Segment(0, NO_TOKENS, tokens, False)]):
         for first in range(0, len(targets), _ASK):
-            asked, following = cues[first : first + _ASK], targets[first : first + _ASK]
+            asked, following = cues[first : first + _ASK], targets[first : first + _ASK].astype(np.int64)
             whole = asked.filled.copy()
-            if not first and not sum(map(len, parts)):
-                whole[: lookup.config.windows[0], 0] = False  # padding would say that a document begins here
-            reads = cleanup.encoder.retrieve(lookup.reader, asked)
-            parts.append(cleanup.evidence(reads, whole, following[:, None].astype(np.int64))[:, 0])
+            # padding would say that a document begins here
+            whole[:, 0] &= before[at : at + len(asked)] >= lookup.config.windows[0]
+            at += len(asked)
+            if exactly:
+                parts.append(_told(lookup, asked.values, whole, following=following))
+            else:
+                reads = lookup.encoder.retrieve(lookup.reader, asked)
+                parts.append(lookup.telling.evidence(reads, whole, following[:, None])[:, 0])
     return np.concatenate(parts)
 
 
-def _posterior(evidence: np.ndarray, windows: np.ndarray) -> np.ndarray:
-    """(n, c) P(token t follows c tokens of a passage that is held with it), by forward and backward sums."""
+def _told(lookup: Lookup, hashes: np.ndarray, whole: np.ndarray, *, following: np.ndarray) -> np.ndarray:
+    """(n, L) what the ledger says of each window with the token after it."""
+    found = lookup.reader.followers(hashes[whole])
+    window = np.repeat(np.arange(len(found)), np.diff(found.bounds))
+    right = found.tokens == np.broadcast_to(following[:, None], whole.shape)[whole][window]
+    held = np.bincount(window[right], minlength=len(found)) > 0
+    evidence = np.zeros(whole.shape)
+    evidence[whole] = np.where(held, SURE, -SURE)
+    return evidence
+
+
+def _posterior(evidence: np.ndarray, windows: np.ndarray, begun: np.ndarray) -> np.ndarray:
+    """(n, c) P(token t follows c units of a passage that is held with it), by forward and backward sums."""
     count, states = len(evidence), int(windows[-1]) + 1
     covers = np.arange(states)[:, None] >= windows[None, :]  # (states, L)
     emission = evidence @ covers.T.astype(np.float64)
@@ -170,28 +206,33 @@ def _posterior(evidence: np.ndarray, windows: np.ndarray) -> np.ndarray:
     sizes = np.arange(1, states + 1)
     forward, backward = np.empty((count, states)), np.empty((count, states))
     ahead = np.full(states, 1.0 / states)
+    grows = np.minimum(begun, states - 1).tolist()
     for t in range(count):
         belief = ahead * likely[t]
         forward[t] = belief / belief.sum()
         ended = np.cumsum(((1 - _GOES_ON) * forward[t] / sizes)[::-1])[::-1]  # falls to any c' <= c
-        ahead = ended
-        ahead[1:] += _GOES_ON * forward[t][:-1]
-        ahead[-1] += _GOES_ON * forward[t][-1]
+        ahead, grow = ended, grows[t]
+        ahead[grow:] += _GOES_ON * forward[t][: states - grow]
+        ahead[-1] += _GOES_ON * forward[t][states - grow :].sum()
     behind = np.ones(states)
     for t in range(count - 1, -1, -1):
+        # what comes after t is reached by what t's own units grow to
         backward[t] = behind
-        seen = behind * likely[t]
-        ended = (1 - _GOES_ON) * np.cumsum(seen) / sizes
-        behind = ended + _GOES_ON * np.concatenate([seen[1:], seen[-1:]])
-        behind /= behind.max()
+        if t:
+            seen, grow = behind * likely[t], grows[t - 1]
+            ended = (1 - _GOES_ON) * np.cumsum(seen) / sizes
+            behind = ended + _GOES_ON * np.concatenate([seen[grow:], np.repeat(seen[-1:], grow)])
+            behind /= behind.max()
     joint = forward * backward
     return np.asarray(joint / joint.sum(axis=1, keepdims=True))
 
 
-def _covered(ends: np.ndarray, least: int) -> np.ndarray:
-    """Tokens within `least` before the end of a passage, that end included."""
+def _covered(ends: np.ndarray, least: int, units: np.ndarray) -> np.ndarray:
+    """Tokens within `least` units before the end of a passage, that end included; `units`: how many each token's end
+    has before it."""
     covered = np.zeros(len(ends) + 1, np.int64)
-    stops = np.flatnonzero(ends) + 1
-    np.add.at(covered, np.maximum(stops - least, 0), 1)
-    np.add.at(covered, stops, -1)
+    stops = np.flatnonzero(ends)
+    starts = np.searchsorted(units, units[stops] - least, side="right")
+    np.add.at(covered, np.minimum(starts, stops), 1)
+    np.add.at(covered, stops + 1, -1)
     return np.asarray(np.cumsum(covered)[:-1] > 0)

@@ -1,1 +1,1 @@
-"""Where a shard keeps its banks (banks.py) and its ledger's parts (parts.py): in memory, or out of core."""
+"""Where a shard in memory keeps its banks (banks.py) and its ledger's parts (parts.py)."""

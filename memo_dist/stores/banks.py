@@ -1,16 +1,13 @@
 """BankStore: where the cells of a range of banks live while they are written.
 
-Covers: in the array library's own memory; in host memory behind a GPU; in a scratch file behind either. Does not cover:
-what is added to them (models/text/banks.py), durable files (files/shard_writer.py).
+Covers: in the array library's own memory; in host memory behind a GPU. Does not cover: what is added to them
+(models/text/banks.py), files (files/shard_writer.py).
 
 Banks are visited in groups, one group after the other. Behind a GPU the next group is uploaded and the last one is
-downloaded while the group between them is worked on (device/conveyor.py). Groups are visited in rising order of banks,
-so a file is read and written from front to back. Files are read and written, not mapped: pages of a map would count as
-the process's memory.
+downloaded while the group between them is worked on (device/conveyor.py).
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from types import ModuleType
 from typing import Protocol
 
@@ -18,7 +15,6 @@ import numpy as np
 
 from memo_dist.device.backend import Array, room_on_device, to_device
 from memo_dist.device.conveyor import Conveyor
-from memo_dist.stores.scratch import ScratchFile
 
 Group = range | np.ndarray  # of banks, rising; a range or (k,) int64
 
@@ -53,20 +49,16 @@ def bank_store(
     cell_type: str,
     *,
     xp: ModuleType = np,
-    scratch: Path | None = None,
     device_room: float | None = None,
 ) -> BankStore:
-    """Empty banks: in a file if `scratch` is given; else in memory, on the GPU if they fit there.
+    """Empty banks: in memory, on the GPU if they fit there.
 
     Args:
         shape: (banks, rows, columns).
         cell_type: the NumPy type of a cell.
         xp: numpy or cupy.
-        scratch: the directory for the file.
         device_room: bytes that the banks may take of the GPU; None leaves it a third of what is free to work in.
     """
-    if scratch is not None:
-        return FileBanks(scratch, shape, cell_type, xp=xp)
     size = int(np.prod(shape)) * np.dtype(cell_type).itemsize
     room = room_on_device(xp) if device_room is None else device_room
     if size <= room:
@@ -150,59 +142,3 @@ class HostBanks:
 
     def _scatter(self, group: Group, cells: np.ndarray) -> None:
         self._cells[_span(group) or np.asarray(group)] = cells
-
-
-class FileBanks:
-    """Banks in a scratch file that ends with the process.
-
-    Args:
-        directory: where; the file has no name there.
-
-    Raises:
-        StorageError: the disk is full, or not to be written.
-    """
-
-    group_bytes = HostBanks.group_bytes
-
-    def __init__(self, directory: Path, shape: tuple[int, ...], cell_type: str, *, xp: ModuleType = np) -> None:
-        self._file = ScratchFile(directory)
-        self._conveyor = None if xp is np else Conveyor(xp)
-        self._shape, self._type = shape[1:], np.dtype(cell_type)
-        self._size = int(np.prod(self._shape)) * self._type.itemsize
-        self._file.extend(shape[0] * self._size)  # zeros that take no room yet
-
-    def visit(self, groups: Iterable[Group], change: bool = True) -> Iterator[tuple[Group, Array]]:
-        if self._conveyor is not None:
-            yield from _conveyed(self._conveyor, groups, gather=self._gather, scatter=self._scatter if change else None)
-            return
-        for group in groups:
-            cells = self._gather(group)
-            yield group, cells
-            if change:
-                self._scatter(group, cells)
-
-    def read(self, start: int, stop: int) -> Array:
-        return self._gather(range(start, stop))
-
-    def fill(self, index: int, cells: np.ndarray) -> None:
-        self._scatter(range(index, index + 1), cells[None])
-
-    def _gather(self, group: Group) -> np.ndarray:
-        cells = np.empty((len(group), *self._shape), self._type)
-        for rows, first in self._runs(group):
-            self._file.read_into(first * self._size, cells[rows])
-        return cells
-
-    def _scatter(self, group: Group, cells: np.ndarray) -> None:
-        for rows, first in self._runs(group):
-            self._file.write(first * self._size, np.ascontiguousarray(cells[rows], self._type))
-
-    @staticmethod
-    def _runs(group: Group) -> Iterator[tuple[slice, int]]:
-        """(rows of the group, first bank) of every run of banks that follow each other."""
-        banks = np.asarray(group, np.int64)
-        if not len(banks):
-            return
-        breaks = np.flatnonzero(np.diff(banks) != 1) + 1
-        for start, stop in zip([0, *breaks.tolist()], [*breaks.tolist(), len(banks)], strict=True):
-            yield slice(start, stop), int(banks[start])

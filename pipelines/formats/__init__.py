@@ -25,7 +25,7 @@ from pipelines.formats.text import TextFormat
 from pipelines.formats.token_ids import TokenIdsFormat
 from pipelines.reading import Passage, Reading
 from pipelines.sources import Source
-from pipelines.units import Span
+from pipelines.splits import Span
 
 TOKEN_IDS = TokenIdsFormat()
 FORMATS: tuple[Format, ...] = (

@@ -1,6 +1,7 @@
 """Parquet: each row is a document, its text in one column of strings.
 
-Covers: .parquet, read by row groups. Does not cover: columns of token ids (token_ids.py).
+Covers: .parquet with a column of strings. Does not cover: columns of token ids (token_ids.py), reading rows without
+their row group (parquet_rows.py).
 """
 
 from collections.abc import Iterator
@@ -8,13 +9,13 @@ from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from memo_dist.errors import InputError
+from pipelines.formats.parquet_rows import Runs, opened, rows_between
 from pipelines.formats.protocol import ByRows, Measured
 from pipelines.reading import Passage, Reading, row_id
 from pipelines.sources import Source
-from pipelines.units import Span
+from pipelines.splits import Span
 
 
 class ParquetFormat(ByRows):
@@ -27,47 +28,44 @@ class ParquetFormat(ByRows):
     def measure(self, source: Source, *, text_key: str, limit: int | None = None) -> Measured:
         """The rows of the file and the bytes of its text column, all of them whatever the limit."""
         del limit
-        size = 0
-        with source.open() as handle, pq.ParquetFile(handle) as file:
-            rows = file.metadata.num_rows
-            if text_key in file.schema_arrow.names:  # if it is not, `passages` says so
-                for batch in file.iter_batches(columns=[text_key]):
-                    size += pc.sum(pc.binary_length(batch.column(0).cast(pa.large_binary()))).as_py() or 0
-        return Measured(replace(source, size=max(size, rows), rows=rows))  # a column of empty texts is still read
+        with opened(source) as file:
+            rows, schema = file.metadata.num_rows, file.schema_arrow
+        if text_key not in schema.names or not _holds_text(schema.field(text_key).type):  # `passages` says so
+            return Measured(replace(source, size=rows, rows=rows))
+        runs = Runs()
+        for batch in rows_between(source, [text_key], start=0, stop=rows):
+            runs.add(pc.binary_length(batch.column(0)))
+        # a column of empty texts is still read
+        return Measured(replace(source, size=max(runs.size, rows), rows=rows), marks=runs.marks())
 
     def passages(self, span: Span, reading: Reading) -> Iterator[Passage]:
         """The documents of the rows of the span."""
-        return reading.whole_documents(_rows(span, reading), span.source)
+        return reading.whole_documents(_rows(span, reading), span.source, position_in="rows")
 
 
-def row_groups(file: pq.ParquetFile, start: int, stop: int) -> Iterator[tuple[int, int, int, int]]:
-    """The row groups that hold rows [start, stop): (group, the file's row at which it begins, first and last row in it,
-    the last exclusive and both counted from the group's beginning)."""
-    begin = 0
-    for group in range(file.num_row_groups):
-        rows = file.metadata.row_group(group).num_rows
-        first, last = max(start - begin, 0), min(stop - begin, rows)
-        if first < last:
-            yield group, begin, first, last
-        begin += rows
+def _holds_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-def _rows(span: Span, reading: Reading) -> Iterator[tuple[str, bytes]]:
+def _rows(span: Span, reading: Reading) -> Iterator[tuple[str, bytes, int]]:
     source, text_key, id_key = span.source, reading.text_key, reading.id_key
-    with source.open() as handle, pq.ParquetFile(handle) as file:
-        names = file.schema_arrow.names
-        if text_key not in names:
-            raise InputError(f"{source.name}: expected a column {text_key!r}, found {names}; name it with --text-key")
-        kind = file.schema_arrow.field(text_key).type
-        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-            raise InputError(f"{source.name}: column {text_key!r} is {kind}; expected strings")
-        columns = [text_key, *([id_key] if id_key in names else [])]
-        for group, begin, first, last in row_groups(file, span.start, span.stop):
-            table = file.read_row_group(group, columns).slice(first, last - first)
-            texts = table.column(text_key).cast(pa.large_binary()).to_pylist()
-            ids = table.column(id_key).to_pylist() if id_key in names else [None] * len(texts)
-            for row, (text, value) in enumerate(zip(texts, ids, strict=True), start=begin + first):
-                data = text or b""
-                reading.content.update(data)
-                reading.consumed += len(data)
-                yield row_id(value, f"{source.name}#{row}"), data
+    with opened(source) as file:
+        schema = file.schema_arrow
+    if text_key not in schema.names:
+        raise InputError(
+            f"{source.name}: expected a column {text_key!r}, found {schema.names}; name it with --text-key"
+        )
+    if not _holds_text(schema.field(text_key).type):
+        kind = schema.field(text_key).type
+        raise InputError(f"{source.name}: column {text_key!r} is {kind}; expected strings")
+    row = span.start
+    columns = [text_key, *([id_key] if id_key in schema.names else [])]
+    for batch in rows_between(source, columns, start=row, stop=span.stop):
+        texts = batch.column(text_key).cast(pa.large_binary())
+        ids = batch.column(id_key) if id_key in schema.names else pa.nulls(len(texts))
+        for text, value in zip(texts, ids, strict=True):
+            data = text.as_py() or b""
+            reading.content.update(data)
+            reading.consumed += len(data)
+            yield row_id(value.as_py(), f"{source.name}#{row}"), data, row
+            row += 1

@@ -4,9 +4,10 @@ Covers: the protocol, what measuring gives, and the two ways in which formats ar
 cover: the formats themselves (one file for each), how texts are decoded (reading.py).
 """
 
+import itertools
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from memo_dist.errors import InputError
@@ -14,7 +15,7 @@ from pipelines.compression import count_bytes
 from pipelines.pieces import multiple_below
 from pipelines.reading import Passage, Reading
 from pipelines.sources import Source
-from pipelines.units import Span
+from pipelines.splits import Marks, Span
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,14 @@ class Measured:
         tokens: number of token ids, of a format of token ids; None for text.
         documents: number of documents that are not empty, of a format of token ids; None for text.
         vocab_size: the highest token id and one, of a format of token ids; None for text.
+        marks: how the bytes of its documents lie, of a format whose measuring reads documents; else None.
     """
 
     source: Source
     tokens: int | None = None
     documents: int | None = None
     vocab_size: int | None = None
+    marks: Marks | None = field(default=None, compare=False, repr=False)
 
 
 class Format(Protocol):
@@ -66,14 +69,14 @@ class Format(Protocol):
             InputError: the file is broken; it is named.
         """
 
-    def whole(self, source: Source) -> Span:
+    def whole(self, measured: Measured) -> Span:
         """All of a measured source."""
 
     def first_documents(self, span: Span, count: int) -> tuple[Span, int]:
         """The beginning of a whole span that holds its first `count` documents, and how many documents it does hold."""
 
     def span_bytes(self, span: Span) -> int:
-        """Bytes of a span, in the units of `Source.size`."""
+        """Bytes of a span's documents, in the units of `Source.size`."""
 
     def parts(self, span: Span, *, target: int, errors: str) -> list[Span]:
         """A span cut into spans of about `target` bytes each, which together hold its documents, in order.
@@ -102,16 +105,24 @@ class ByBytes:
         del text_key, limit
         with source.open() as handle:
             size = handle.seek(0, os.SEEK_END) if source.compression is None else count_bytes(handle)
+        return self.measured(source, size)
+
+    def measured(self, source: Source, size: int) -> Measured:
+        """What a file of so many bytes is.
+
+        Raises:
+            InputError: it is compressed, and has no bytes before that.
+        """
         if source.compression and not size and source.has_no_bytes():
             # gzip takes a file of no bytes for an empty text; it is the trace of a failed download
             raise InputError(f"{source.name} has no bytes, so it is no {source.compression} file; replace it")
         return Measured(replace(source, size=size))
 
-    def whole(self, source: Source) -> Span:
-        return Span(source, 0, source.size)
+    def whole(self, measured: Measured) -> Span:
+        return Span(measured.source, 0, measured.source.size, marks=measured.marks)
 
     def span_bytes(self, span: Span) -> int:
-        return span.stop - span.start
+        return span.stop - span.start if span.bytes is None else span.bytes
 
     def parts(self, span: Span, *, target: int, errors: str) -> list[Span]:
         del errors
@@ -119,7 +130,7 @@ class ByBytes:
 
 
 class ByRows:
-    """Formats whose spans are ranges of rows; a row's bytes are its even share of the file's size."""
+    """Formats whose spans are ranges of rows; without marks, a row's bytes are its even share of the file's size."""
 
     compressible = False
     one_document = False
@@ -128,19 +139,27 @@ class ByRows:
         del source
         return True
 
-    def whole(self, source: Source) -> Span:
-        return Span(source, 0, source.rows)
+    def whole(self, measured: Measured) -> Span:
+        return Span(measured.source, 0, measured.source.rows, marks=measured.marks)
 
     def first_documents(self, span: Span, count: int) -> tuple[Span, int]:
         taken = min(span.stop, count)
         return replace(span, stop=taken), taken
 
     def span_bytes(self, span: Span) -> int:
-        return span.source.size * (span.stop - span.start) // max(span.source.rows, 1)
+        if span.bytes is not None:
+            return span.bytes
+        if span.marks is None:
+            return span.source.size * (span.stop - span.start) // max(span.source.rows, 1)
+        return max(span.marks.bytes_between(span.start, span.stop), span.stop - span.start)
 
     def parts(self, span: Span, *, target: int, errors: str) -> list[Span]:
         del errors
-        return steps(span, max(1, (span.stop - span.start) * target // self.span_bytes(span)))
+        if span.marks is None:
+            return steps(span, max(1, (span.stop - span.start) * target // self.span_bytes(span)))
+        cuts = itertools.pairwise(span.marks.even(span.start, span.stop, target=target))
+        parts = [replace(span, start=start, stop=stop) for start, stop in cuts]
+        return [replace(part, bytes=self.span_bytes(part), marks=None) for part in parts]
 
 
 def steps(span: Span, length: int) -> list[Span]:

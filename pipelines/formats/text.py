@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from memo_dist.errors import InputError
+from memo_dist.segments import Origin
 from pipelines import pieces
 from pipelines.formats.protocol import ByBytes
+from pipelines.long_text import LongText
 from pipelines.reading import Passage, Reading
 from pipelines.sources import Source
-from pipelines.units import Span
+from pipelines.splits import Span
 
 
 class TextFormat(ByBytes):
@@ -43,22 +45,28 @@ class TextFormat(ByBytes):
         if not span.whole_utf8 and reading.errors == "skip":
             reading.skipped += span.start == 0
             return
-        data = source.read(span.start, min(source.size, span.stop + pieces.SLACK))
-        cuts = pieces.piece_cuts(data, span.start, source.size)
-        begin = next((cut for cut in cuts if cut >= span.start), source.size) if span.start else 0
-        end = next((cut for cut in cuts if cut >= span.stop), source.size) if span.stop < source.size else source.size
+        text = _around(span)
+        first, last = span.start // pieces.PIECE, pieces.piece_count(span.stop)
+        begin, end = text.edge(first), text.edge(last)
         if begin >= end:
             return
-        owned = data[begin - span.start : end - span.start]
+        owned = text.between(begin, end)
         reading.content.update(owned)
         if span.whole_utf8:
             if reading.decoded(source.name, owned, source) is None:
                 return
         else:  # known from the plan: counted once for all its spans
             reading.replaced += begin == 0
-        edges = [edge - begin for edge in [begin, *(cut for cut in cuts if begin < cut < end), end]]
-        texts = pieces.texts_between(owned, edges, "replace")
-        yield Passage(source.name, begin, texts, ends=end == source.size, source=source)
+        yield Passage(source.name, text, first, last, origin=Origin(source.name))
+
+
+def _around(span: Span) -> LongText:
+    """The text of a span's file, with what the joining of its pieces will nearly always read: the piece before it, and
+    a little text on both sides."""
+    margin = pieces.SLACK + (pieces.PIECE >> 5)
+    first = max(0, span.start - pieces.PIECE - margin) if span.start else 0
+    stop = min(span.source.size, span.stop + margin)
+    return LongText(span.source.size, span.source.read(first, stop), first, span.source)
 
 
 def _is_utf8(source: Source) -> bool:

@@ -12,15 +12,16 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from memo_dist.errors import InputError
-from memo_dist.segments import NO_TOKENS
-from pipelines.formats.parquet import ParquetFormat, row_groups
+from memo_dist.segments import NO_TOKENS, Origin
+from pipelines.formats.parquet import ParquetFormat
+from pipelines.formats.parquet_rows import Runs, opened, rows_between
 from pipelines.formats.protocol import ByRows, Measured
+from pipelines.long_text import LongText
 from pipelines.reading import Passage, Reading, row_id
 from pipelines.sources import Source
-from pipelines.units import Span
+from pipelines.splits import Span
 
 COLUMNS = ("tokens", "input_ids")
 _TOKEN_BYTES = 4
@@ -51,16 +52,21 @@ class TokenIdsFormat(ByRows):
             InputError: the file is broken, has no column of token ids, or an id is null or out of range.
         """
         del text_key
-        rows = tokens = documents = 0
-        highest = -1
+        rows = documents = 0
+        highest, runs = -1, Runs()
         for lists in _lists(source, 0, limit):
             highest = max(highest, _highest_id(source, lists, rows))
             lengths = pc.list_value_length(lists)
-            tokens += pc.sum(lengths).as_py() or 0
+            runs.add(lengths, _TOKEN_BYTES)
             documents += pc.sum(pc.greater(lengths, 0)).as_py() or 0
             rows += len(lists)
-        measured = replace(source, size=_TOKEN_BYTES * tokens, rows=rows)
-        return Measured(measured, tokens=tokens, documents=documents, vocab_size=highest + 1)
+        return Measured(
+            replace(source, size=runs.size, rows=rows),
+            tokens=runs.size // _TOKEN_BYTES,
+            documents=documents,
+            vocab_size=highest + 1,
+            marks=runs.marks(),
+        )
 
     def passages(self, span: Span, reading: Reading) -> Iterator[Passage]:
         """The documents of the rows of the span, whole; rows without token ids are counted as empty.
@@ -77,7 +83,8 @@ class TokenIdsFormat(ByRows):
                     reading.content.update(ids.tobytes())
                     reading.consumed += _TOKEN_BYTES * len(ids)
                     document_id = row_id(value, f"{source.name}#{row}")
-                    yield Passage(document_id, 0, [], ends=True, ids=ids.astype(np.uint32))
+                    origin = Origin(source.name, row, "rows")
+                    yield Passage(document_id, LongText.of(""), ids=ids.astype(np.uint32), origin=origin)
                 else:
                     reading.empty += 1
                 row += 1
@@ -111,19 +118,18 @@ def _valid(ids: pa.Array) -> bool:
 
 
 def _lists(source: Source, start: int, stop: int | None, *, id_key: str | None = None) -> Iterator[pa.Array]:
-    """The lists of rows [start, stop), group by group; with `id_key`, structs of id and tokens."""
-    with source.open() as handle, pq.ParquetFile(handle) as file:
-        names = file.schema_arrow.names
-        column = _column_of_ids(source, file.schema_arrow)
-        columns = [column, *([id_key] if id_key in names else [])]
-        for group, _, first, last in row_groups(file, start, file.metadata.num_rows if stop is None else stop):
-            table = file.read_row_group(group, columns).slice(first, last - first).combine_chunks()
-            lists = table.column(column).combine_chunks()
-            if id_key is None:
-                yield lists
-            else:
-                ids = table.column(id_key).combine_chunks() if id_key in names else pa.nulls(len(lists))
-                yield pa.StructArray.from_arrays([ids, lists], ["id", "tokens"])
+    """The lists of rows [start, stop), some at a time; with `id_key`, structs of id and tokens."""
+    with opened(source) as file:
+        schema, rows = file.schema_arrow, file.metadata.num_rows
+    column = _column_of_ids(source, schema)
+    columns = [column] if id_key is None or id_key not in schema.names else [column, id_key]
+    for batch in rows_between(source, columns, start=start, stop=rows if stop is None else min(stop, rows)):
+        lists = batch.column(column)
+        if id_key is None:
+            yield lists
+        else:
+            ids = batch.column(id_key) if id_key in columns else pa.nulls(len(lists))
+            yield pa.StructArray.from_arrays([ids, lists], ["id", "tokens"])
 
 
 def _column_of_ids(source: Source, schema: pa.Schema) -> str:

@@ -12,7 +12,7 @@ from memo_dist.segments import Segment
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from benchmarks.common.corpus_index import CorpusIndex
+from benchmarks.common.corpus_index import CorpusIndex, token_index
 
 CONFIG = TextConfig(num_banks=1, vocab_size=3)
 DOCUMENTS = {f"d{i}": np.random.default_rng(i).integers(0, 3, 400).tolist() for i in range(4)}
@@ -25,7 +25,7 @@ def index() -> CorpusIndex:
         ids = np.array(tokens, np.uint32)
         for at in range(0, len(ids), 70):
             segments.append((name, Segment(at, ids[max(0, at - 64) : at], ids[at : at + 70], at + 70 >= len(ids))))
-    return CorpusIndex([make_batch(segments[::-1], BatchInfo("b", "b", "", ""))], CONFIG)
+    return token_index([make_batch(segments[::-1], BatchInfo("b", "b", "", ""))], CONFIG)
 
 
 def occurs(run: list[int]) -> bool:

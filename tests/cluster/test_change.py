@@ -19,16 +19,18 @@ from hypothesis import strategies as st
 from reference import ReferenceMemory
 
 from cluster.build import build
-from cluster.change import ChangeOptions, ChangeSummary, add, forget
+from cluster.change import ChangeSummary, add, forget
+from cluster.change_prepare import ChangeOptions
 from cluster.prepare import BuildOptions
 from cluster.resources import Resources
 from cluster.run_state import Progress
 from cluster.workspace import workspace_path
 from console.app import main
 from memo_dist import Memory, TextConfig, Tokenizer
-from memo_dist.batches import BatchInfo, make_batch
+from memo_dist.batches import BatchInfo, make_batch, read_batch
 from memo_dist.errors import ConfigError, DamagedMemoryError, InputError, NotMemorizedError, StorageError
-from memo_dist.files.generations import PREVIOUS_FILE, replace_generation, undo
+from memo_dist.files.format import documents_file
+from memo_dist.files.generations import PREVIOUS_FILE, replace_generation, shard_files, undo
 from memo_dist.files.manifest import MANIFEST_FILE, Manifest
 from memo_dist.files.opened import open_memory
 from memo_dist.models.protocol import ShardRoom
@@ -38,8 +40,8 @@ from pipelines.plan import CorpusOptions
 
 pytestmark = pytest.mark.usefixtures("ray_local")
 Texts = dict[str, str]
-OPTIONS = ChangeOptions(corpus=CorpusOptions(unit_bytes=200), resources=Resources(shards=1))
-EVERY_UNIT = replace(OPTIONS, resources=Resources(shards=1, checkpoint_every=1e-6))
+OPTIONS = ChangeOptions(corpus=CorpusOptions(split_bytes=200), resources=Resources(shards=1))
+EVERY_UNIT = replace(OPTIONS, resources=Resources(shards=1))
 CONFIG = TextConfig(num_banks=40, vocab_size=256, inner_dim=64)
 
 
@@ -91,7 +93,13 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> World:
     build(
         held,
         place / "m.memo",
-        BuildOptions(tokenizer="bytes", num_banks=40, inner_dim=64, resources=Resources(shards=2)),
+        BuildOptions(
+            tokenizer="bytes",
+            num_banks=40,
+            inner_dim=64,
+            resources=Resources(shards=2),
+            corpus=CorpusOptions(split_bytes=200),
+        ),
     )
     return World(place, {**old, **rows}, new, held, [str(place / "new")])
 
@@ -108,15 +116,30 @@ def settled(memory: Path, texts: Texts) -> Manifest:
     with open_memory(memory) as stored:
         stored.verify()
         manifest = stored.manifest
-        assert len(stored.require_working().documents()) == len(texts)
+        assert len(stored.require_working().identities()) == len(texts)
     assert manifest.digest == memory_of(texts).digest()
     assert (manifest.documents, manifest.tokens) == (len(texts), sum(len(t.encode()) for t in texts.values()))
-    kept = {record.file for record in manifest.shards}
+    generations, names = [manifest], {MANIFEST_FILE, "tokenizer.json"}
     if (memory / PREVIOUS_FILE).exists():
-        kept |= {record.file for record in Manifest.read(memory, PREVIOUS_FILE).shards} | {PREVIOUS_FILE}
-    assert {path.name for path in memory.iterdir()} == kept | {MANIFEST_FILE, "tokenizer.json"}
+        generations.append(Manifest.read(memory, PREVIOUS_FILE))
+        names.add(PREVIOUS_FILE)
+    names |= {name for one in generations for name in shard_files(one)}
+    names |= {batch.file for one in generations for batch in one.batches}
+    assert {path.name for path in memory.rglob("*") if path.is_file()} == names
+    if manifest.keeps_tokens:
+        assert kept_texts(memory) == texts
     assert not workspace_path(memory).exists()
     return manifest
+
+
+def kept_texts(memory: Path) -> Texts:
+    """The documents of the kept batches, put together again."""
+    found: dict[str, dict[int, bytes]] = {}
+    with open_memory(memory) as stored:
+        for record in stored.kept.records:
+            for name, segment in read_batch(stored.kept.read(record), CONFIG):
+                found.setdefault(name, {})[segment.start] = segment.tokens.astype(np.uint8).tobytes()
+    return {name: b"".join(parts[at] for at in sorted(parts)).decode() for name, parts in found.items()}
 
 
 def with_more(world: World, more: Texts) -> Path:
@@ -126,8 +149,10 @@ def with_more(world: World, more: Texts) -> Path:
         newer.memorize(name, list(text.encode()))
     newer.save(out)
     manifest = Manifest.read(out)
-    record = replace(manifest.shards[0], file=f"shard-{len(more)}.h5")
-    (out / manifest.shards[0].file).rename(out / record.file)
+    documents = replace(manifest.shards[0].documents, file=documents_file(f"shard-{len(more)}.h5"))
+    record = replace(manifest.shards[0], file=f"shard-{len(more)}.h5", documents=documents)
+    for before, now in zip(shard_files(manifest), (record.file, documents.file), strict=True):
+        (out / before).rename(out / now)
     replace(manifest, shards=[record]).write(out)
     return out
 
@@ -182,18 +207,27 @@ def test_only_what_is_held_with_this_text_is_forgotten(world: World) -> None:
 
 
 def test_forgetting_the_unknown_says_so(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    before = {path.name: path.stat().st_mtime_ns for path in world.memory.iterdir()}
+    before = {path.name: path.stat().st_mtime_ns for path in world.memory.rglob("*")}
     assert main(["forget", str(world.memory), *world.rows({"x": "a text", "y": "b text"})]) == 0
     assert "2 not held with this text" in capsys.readouterr().out
     assert main(["forget", str(world.memory), "--document", "nowhere", "--document", "x", "--json"]) == 0
     summary = json.loads(capsys.readouterr().out)
     assert (summary["changed"], summary["unchanged"]) == (0, 2)
-    assert {path.name: path.stat().st_mtime_ns for path in world.memory.iterdir()} == before
+    assert {path.name: path.stat().st_mtime_ns for path in world.memory.rglob("*")} == before
     settled(world.memory, world.old)
 
 
+def without_tokens(memory: Path) -> None:
+    """Make a memory one that keeps no tokens."""
+    replace(Manifest.read(memory), keeps_tokens=False, batches=[]).write(memory)
+    shutil.rmtree(memory / "batches")
+
+
 @pytest.mark.slow
-def test_documents_are_forgotten_by_id(world: World) -> None:
+@pytest.mark.parametrize("keeps", [True, False])
+def test_documents_are_forgotten_by_id(world: World, keeps: bool) -> None:
+    if not keeps:
+        without_tokens(world.memory)
     file, other = list(world.old)[3:5]
     forget(world.memory, [], replace(OPTIONS, documents=("row-24", file)))
     rest = {name: text for name, text in world.old.items() if name not in ("row-24", file)}
@@ -210,6 +244,7 @@ def test_a_text_that_is_gone_is_asked_for(world: World) -> None:
     manifest = Manifest.read(world.memory)
     gone = [replace(manifest.sources[0], inputs=["elsewhere/texts", "elsewhere/*.txt"])]
     replace(manifest, sources=gone).write(world.memory)
+    without_tokens(world.memory)
     with pytest.raises(InputError, match=r"is gone \(elsewhere/texts, .*give INPUT, the text of row-24"):
         forget(world.memory, [], replace(OPTIONS, documents=("row-24",)))
     settled(world.memory, world.old)
@@ -226,19 +261,19 @@ def test_a_stopped_change_goes_on(
     monkeypatch: pytest.MonkeyPatch,
     change: Callable[..., ChangeSummary],
 ) -> None:
-    monkeypatch.setattr("cluster.run._MOST_UNDER_WAY", 4)
+    monkeypatch.setattr("cluster.sorted_run.SortedRun._most_under_way", lambda self: 4)
     inputs = world.more if change is add else world.held
     counts: list[int] = []
 
     def interrupt(progress: Progress) -> None:
-        if progress.units_done == 7:
+        if progress.splits_done == 7:
             raise InterruptionError
 
     with pytest.raises(InterruptionError) as caught:
         change(
             world.memory,
             inputs,
-            replace(EVERY_UNIT, resources=Resources(shards=2, checkpoint_every=1e-6)),
+            replace(EVERY_UNIT, resources=Resources(shards=2)),
             on_progress=interrupt,
         )
     assert "the same command goes on" in " ".join(caught.value.__notes__)
@@ -250,7 +285,7 @@ def test_a_stopped_change_goes_on(
         other(world.memory, inputs, EVERY_UNIT)
     with pytest.raises(ConfigError, match="settings: id_key differs"):
         change(world.memory, inputs, replace(EVERY_UNIT, corpus=replace(EVERY_UNIT.corpus, id_key="name")))
-    change(world.memory, inputs, EVERY_UNIT, on_progress=lambda progress: counts.append(progress.units_before))
+    change(world.memory, inputs, EVERY_UNIT, on_progress=lambda progress: counts.append(progress.splits_before))
     assert counts[0] > 0
     settled(world.memory, {**world.old, **world.new} if change is add else {})
 
@@ -258,17 +293,17 @@ def test_a_stopped_change_goes_on(
 @pytest.mark.slow
 def test_an_older_generation_is_not_published_over_a_newer_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its workspace, of a generation that is no more, is discarded by the next change."""
-    monkeypatch.setattr("cluster.run._MOST_UNDER_WAY", 4)
     second_generation(world)
+    undone: list[Manifest] = []
 
     def meanwhile(progress: Progress) -> None:
-        if progress.units_done == 10:
-            undo(world.memory)
+        if progress.splits_done == 10 and not undone:
+            undone.append(undo(world.memory))
 
     with pytest.raises(ConfigError, match="changed by another command meanwhile"):
         add(world.memory, world.more, EVERY_UNIT, on_progress=meanwhile)
     assert Manifest.read(world.memory).digest == memory_of(world.old).digest()
-    assert (workspace_path(world.memory) / MANIFEST_FILE).exists()
+    assert (workspace_path(world.memory) / "runs").exists()
     more = {"one": "one text more"}
     assert add(world.memory, world.rows(more), EVERY_UNIT).changed == 1
     settled(world.memory, {**world.old, **more})
@@ -302,24 +337,24 @@ def test_undo_does_not_go_back_to_a_damaged_generation(world: World, harm: Calla
         assert stored.manifest.documents == 16
 
 
-@pytest.mark.parametrize("fails", ["manifest.next.json", PREVIOUS_FILE, "_link"])
+@pytest.mark.parametrize("fails", ["manifest.next.json", PREVIOUS_FILE, "link_file"])
 def test_a_disk_that_fills_while_publishing_changes_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:
     """Nor what undo goes back to."""
     second_generation(world)
     third = with_more(world, {"a": "one text", "b": "and another"})
-    before = {path.name: path.read_bytes() for path in world.memory.iterdir()}
+    before = {path.name: path.read_bytes() for path in world.memory.rglob("*") if path.is_file()}
 
     def refuse(path: Path, *_: object) -> None:
-        if fails in (path.name, "_link"):
+        if fails in (path.name, "link_file"):
             raise OSError(28, "No space left on device")
         path.write_text("half")
 
-    monkeypatch.setattr(f"memo_dist.files.generations.{'_link' if fails == '_link' else 'write_text'}", refuse)
+    monkeypatch.setattr(f"memo_dist.files.generations.{fails if fails == 'link_file' else 'write_text'}", refuse)
     with pytest.raises(StorageError, match="the disk is full"):
         replace_generation(world.memory, Manifest.read(world.memory), third)
-    assert {path.name: path.read_bytes() for path in world.memory.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in world.memory.rglob("*") if path.is_file()} == before
     undo(world.memory)
     settled(world.memory, world.old)
 
@@ -333,10 +368,12 @@ def test_a_full_disk_leaves_the_memory_whole(world: World, small_disk: Path, mon
     with pytest.raises(StorageError, match="KB free; the memory will take"):
         add(memory, world.more, OPTIONS)
     settled(memory, world.old)
-    monkeypatch.setattr("cluster.workspace._free_bytes", lambda path: 10**12)
+    monkeypatch.setattr("cluster.room._free_bytes", lambda path: 10**12)
     with pytest.raises(StorageError, match="the disk is full"):
         add(memory, world.more, OPTIONS)
-    settled(memory, world.old)
+    with open_memory(memory) as stored:
+        stored.verify()
+        assert stored.manifest.digest == memory_of(world.old).digest()
     filler.unlink()
     add(memory, world.more, OPTIONS)
     settled(memory, {**world.old, **world.new})
@@ -350,9 +387,9 @@ def test_a_document_of_several_units_is_added_and_forgotten(world: World) -> Non
     assert len(text) > 600_000
     big = world.place / "big.txt"
     big.write_text(text)
-    units: list[int] = []
-    add(world.memory, [str(big)], OPTIONS, on_progress=lambda progress: units.append(progress.units))
-    assert units[0] == len(units) > 2
+    splits: list[int] = []
+    add(world.memory, [str(big)], OPTIONS, on_progress=lambda progress: splits.append(progress.splits))
+    assert splits[0] > 2
     settled(world.memory, {**world.old, str(big): text})
     assert forget(world.memory, [str(big)], OPTIONS).changed == 1
     settled(world.memory, world.old)
@@ -425,7 +462,7 @@ def test_any_history_of_changes_equals_the_reference_of_what_is_left(
         elif last is not None:
             memory.forget_batch(last[0])
             held, last = {n: t for n, t in held.items() if n not in last[1]}, None
-    reference = ReferenceMemory(3, 20)
+    reference = ReferenceMemory(3, 20, windows=SMALL.windows)
     for tokens in held.values():
         reference.memorize(tokens)
     assert memory.num_associations == len(reference.counts)

@@ -1,7 +1,8 @@
 """Builds on a cluster of three nodes whose processes and nodes are killed at random moments, 40 seeded runs.
 
 Every run ends with the digest of a memory that was never disturbed. A run is named by its seed: what is killed (an
-actor, a worker, the driver, a node), when, and whether twice follow from it.
+actor, a worker, the driver, a node), when, and whether twice follow from it. The first ones are killed when all runs
+are made: during the merge, between a shard file and its record, between the files and the manifest.
 """
 
 import os
@@ -24,7 +25,8 @@ from memo_dist.files.opened import open_memory
 pytestmark = pytest.mark.slow
 DRIVER = Path(__file__).with_name("chaos_driver.py")
 VICTIMS = ("actor", "worker", "driver", "node")
-RUNS = 40
+RUNS, LATE = 40, 16
+SPLITS = 36
 ATTEMPTS = 5  # of the same command, for a run with at most two kills
 
 
@@ -77,7 +79,7 @@ def nodes() -> Iterator[Nodes]:
 def truth(text_corpus: Path) -> str:
     memory = Memory(TextConfig(num_banks=40, vocab_size=256, inner_dim=64), Tokenizer.bytes())
     for path in text_corpus.iterdir():
-        memory.memorize(path.name, np.frombuffer(path.read_bytes(), np.uint8))
+        memory.memorize(str(path), np.frombuffer(path.read_bytes(), np.uint8))
     return memory.digest()
 
 
@@ -87,7 +89,7 @@ def kill(victim: str, driver: subprocess.Popen[str], nodes: Nodes) -> None:
     elif victim == "node":
         nodes.lose_one()
     else:
-        nodes.kill_process(("ray::ShardActor",) if victim == "actor" else ("ray::dask", "ray::IDLE", "ray::unit"))
+        nodes.kill_process(("ray::MergeActor",) if victim == "actor" else ("ray::dask", "ray::IDLE"))
 
 
 @pytest.mark.timeout(300)
@@ -97,15 +99,16 @@ def test_a_disturbed_build_ends_as_an_undisturbed_one(
 ) -> None:
     draws = np.random.default_rng(seed)
     out = tmp_path / "m.memo"
-    # after so many units of 40, and a moment more: checkpoints come every few units, so some kills meet one
+    # after so many steps, and a moment more; the splits are 40 steps, or more, then come files
+    first, last = (SPLITS, SPLITS + 8) if seed < LATE else (0, SPLITS)
     plan = [
-        (VICTIMS[(seed + turn) % 4], int(draws.integers(0, 20)), float(draws.uniform(0, 0.3)))
+        (VICTIMS[(seed + turn) % 4], int(draws.integers(first, last)), float(draws.uniform(0, 0.3)))
         for turn in range(1 + seed // 4 % 2)
     ]
     print(f"seed {seed}: kill {plan}")
     for _ in range(ATTEMPTS):
-        shards, place = int(draws.integers(1, 4)), str(draws.choice(["memory", "disk"]))
-        command = [sys.executable, str(DRIVER), nodes.address, str(text_corpus), str(out), str(shards), place]
+        shards, slices = int(draws.integers(1, 4)), "small" if seed < LATE else str(draws.choice(["small", "large"]))
+        command = [sys.executable, str(DRIVER), nodes.address, str(text_corpus), str(out), str(shards), slices]
         errors = tmp_path / "errors"
         with (
             errors.open("w") as stream,
@@ -114,19 +117,17 @@ def test_a_disturbed_build_ends_as_an_undisturbed_one(
             assert driver.stdout is not None
             output = ""
             while plan and driver.poll() is None:
-                victim, units, delay = plan.pop(0)
-                output += "".join(driver.stdout.readline() for _ in range(units))
+                victim, splits, delay = plan.pop(0)
+                output += "".join(driver.stdout.readline() for _ in range(splits))
                 time.sleep(delay)
                 kill(victim, driver, nodes)
             output += driver.stdout.read()
         nodes.replenish()
-        if driver.returncode == 0:
+        if driver.returncode == 0 or out.exists():  # it may be killed when all is done
             break
         print(f"seed {seed}: exit {driver.returncode} {errors.read_text()[-2000:]}")
-    assert driver.returncode == 0, f"seed {seed} never finished"
-    digest, losses, before = output.splitlines()[-1].split()
-    print(f"seed {seed}: {losses} losses met in the last attempt, {before} units done before it")
-    assert digest == truth, f"seed {seed}"
+    assert out.exists(), f"seed {seed} never finished"
+    print(f"seed {seed}: {output.splitlines()[-1]}: digest, losses met in the last attempt, splits done before it")
     assert not workspace_path(out).exists()
     with open_memory(out) as stored:
         stored.verify()

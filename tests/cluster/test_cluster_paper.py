@@ -9,16 +9,16 @@ import pytest
 import ray
 
 from cluster.build import build
-from cluster.change import ChangeOptions, add, forget
+from cluster.change import add, forget
+from cluster.change_prepare import ChangeOptions
 from cluster.placement import Placed, place_shards
 from cluster.prepare import BuildOptions
+from cluster.ray_executor import RayExecutor
 from cluster.reader import ClusterReader
 from cluster.resources import Resources
 from memo_dist import Memory, PaperConfig
 from memo_dist.experiments.random_tokens import random_batch, sequence_segments, sequences_with_decoys
 from memo_dist.files.opened import open_memory
-from memo_dist.models.repetition import TextSize
-from memo_dist.planning.memory_plan import plan_memory
 from pipelines.plan import CorpusOptions
 
 pytestmark = pytest.mark.usefixtures("ray_local")
@@ -54,18 +54,14 @@ def truth() -> Memory:
 
 
 def started(shards: int, path: Path | None = None) -> list[Placed]:
-    return place_shards(
-        plan_memory(CONFIG, TextSize(1000, 10), shards=shards, workers=0, unit_bytes=0),
-        "",
-        path=None if path is None else str(path),
-    )
+    return place_shards(CONFIG, shards, None, executor=RayExecutor(), path=None if path is None else str(path))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shards", [1, 2, pytest.param(4, marks=pytest.mark.slow)])
 def test_row_blocks_over_actors(shards: int, corpus: Path, truth: Memory, tmp_path: Path) -> None:
     options = BuildOptions(
-        corpus=CorpusOptions(unit_bytes=2000),
+        corpus=CorpusOptions(split_bytes=2000),
         preset="paper",
         token_ids=True,
         vocab_size=300,
@@ -73,7 +69,7 @@ def test_row_blocks_over_actors(shards: int, corpus: Path, truth: Memory, tmp_pa
         resources=Resources(shards=shards),
     )
     first, second = (build([str(corpus)], tmp_path / name, options) for name in ("a.memo", "b.memo"))
-    assert first.digest == second.digest  # units reach a shard in the order of the corpus, whoever made them first
+    assert first.digest == second.digest  # splits reach a shard in the order of the corpus, whoever made them first
     assert distance(cells(tmp_path / "a.memo"), truth.shard.contents.cells.reshape(-1, 64)) < ROUNDING
     assert (first.documents, first.tokens) == (40, sum(map(len, DOCUMENTS)))
     assert first.associations == truth.num_associations
@@ -91,19 +87,19 @@ def test_add_and_forget_change_a_memory_within_rounding(corpus: Path, truth: Mem
     half = tmp_path / "half.parquet"
     table = pa.table({"tokens": DOCUMENTS[:20], "id": [f"d{i}" for i in range(20)]})
     pyarrow.parquet.write_table(table, half)
-    units = CorpusOptions(unit_bytes=2000)
+    splits = CorpusOptions(split_bytes=2000)
     options = BuildOptions(
-        corpus=units, preset="paper", token_ids=True, vocab_size=300, inner_dim=64, resources=Resources(shards=2)
+        corpus=splits, preset="paper", token_ids=True, vocab_size=300, inner_dim=64, resources=Resources(shards=2)
     )
     out = tmp_path / "m.memo"
     build([str(half)], out, options)
     before = cells(out)
-    summary = add(out, [str(corpus)], ChangeOptions(corpus=units, token_ids=True, resources=Resources(shards=1)))
+    summary = add(out, [str(corpus)], ChangeOptions(corpus=splits, token_ids=True, resources=Resources(shards=1)))
     assert (summary.changed, summary.unchanged, summary.associations) == (20, 20, truth.num_associations)
     assert distance(cells(out), truth.shard.contents.cells.reshape(-1, 64)) < ROUNDING
     named = tuple(f"d{i}" for i in range(20, 40))
     summary = forget(
-        out, [str(corpus)], ChangeOptions(corpus=units, token_ids=True, documents=named, resources=Resources(shards=3))
+        out, [str(corpus)], ChangeOptions(corpus=splits, token_ids=True, documents=named, resources=Resources(shards=3))
     )
     assert (summary.changed, summary.documents) == (20, 20)
     assert distance(cells(out), before) < ROUNDING

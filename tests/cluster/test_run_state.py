@@ -30,7 +30,7 @@ def test_tokens_are_added_over_shards_and_what_was_left_out_is_taken_from_one() 
     run.count([UNIT, replace(UNIT, tokens=5, documents=0)])
     run.count([UNIT, replace(UNIT, tokens=0, documents=1)])
     told = run.progress
-    assert (told.units_done, told.tokens, told.documents) == (2, 25, 5)
+    assert (told.splits_done, told.tokens, told.documents) == (2, 25, 5)
     assert (told.skipped, told.replaced, told.empty) == (2, 6, 8)
 
 
@@ -39,7 +39,7 @@ def test_forgetting_takes_tokens_and_documents_away() -> None:
     run.begin(Held(tokens=1000, documents=50))
     run.count([UNIT, UNIT])
     assert (run.progress.tokens, run.progress.documents) == (980, 46)
-    assert run.progress.units_done == 1
+    assert run.progress.splits_done == 1
 
 
 def test_an_attempt_counts_on_from_the_checkpoint_and_forgets_what_came_after_it() -> None:
@@ -49,10 +49,10 @@ def test_an_attempt_counts_on_from_the_checkpoint_and_forgets_what_came_after_it
         run.count([UNIT])
     run.checkpointed()
     run.count([UNIT])  # lost
-    run.begin(Held(tokens=30, documents=6, units_done=3, skipped=3, replaced=9, empty=12))
+    run.begin(Held(tokens=30, documents=6, splits_done=3, skipped=3, replaced=9, empty=12))
     run.count([UNIT])
     told = run.progress
-    assert (told.units, told.units_before, told.units_done, told.tokens) == (8, 3, 4, 40)
+    assert (told.splits, told.splits_before, told.splits_done, told.tokens) == (8, 3, 4, 40)
     assert (told.skipped, told.replaced, told.empty) == (4, 12, 16)
 
 
@@ -60,8 +60,8 @@ def test_an_attempt_counts_on_from_the_checkpoint_and_forgets_what_came_after_it
 def test_units_before_are_those_before_the_first_attempt(first: int) -> None:
     run = state()
     for done in (first, 6, 7):
-        run.begin(Held(units_done=done))
-    assert (run.units_before, run.attempts) == (first, 3)
+        run.begin(Held(splits_done=done))
+    assert (run.splits_before, run.attempts) == (first, 3)
 
 
 def test_a_run_gives_up_after_losses_without_a_checkpoint_in_between() -> None:

@@ -71,7 +71,7 @@ def test_openai_clients_are_answered(service: Service) -> None:
     assert (choice.text, choice.finish_reason) == (TEXT[570:590], "length")
     assert choice.logprobs is not None
     assert choice.logprobs.tokens == list(TEXT[570:590])
-    assert all(-0.1 < (log or -9) <= 0 for log in choice.logprobs.token_logprobs or [])
+    assert all(log is not None and -0.1 < log <= 0 for log in choice.logprobs.token_logprobs or [None])
     assert whole.usage is not None
     assert whole.usage.total_tokens == 90
     stream = client.completions.create(model="entries", prompt=prompt, max_tokens=20, stream=True)

@@ -8,23 +8,24 @@ from typing import Any
 
 import pytest
 
+from cluster.room import require_disk
 from cluster.statement import BuildStatement, CombineStatement, CorpusStamp, require_same
 from cluster.workspace import (
     STATEMENT_FILE,
     Workspace,
     kept_or_removed,
-    require_disk,
     unfinished_statement,
     workspace_path,
 )
 from memo_dist import Memory
 from memo_dist.errors import ConfigError, DamagedMemoryError, FencedError, OutputExistsError, StorageError
+from memo_dist.files.generations import shard_files
 from memo_dist.files.manifest import MANIFEST_FILE, Manifest
 from memo_dist.files.shard_writer import write_shard
 from memo_dist.models.text.config import TextConfig
 
 CONFIG = TextConfig(num_banks=6, vocab_size=100, inner_dim=64)
-STATEMENT = CombineStatement(action="merge", memories=["a", "b"])
+STATEMENT = CombineStatement(action="merge", memories=["a", "b"], digests=["0"])
 
 
 @pytest.fixture
@@ -53,12 +54,12 @@ def test_checkpoints_replace_one_another_and_the_last_is_committed(out: Path) ->
     for count in (1, 3):
         manifest = checkpoint(workspace, count)
         assert workspace.resumable
-        assert [path.name for path in workspace.path.glob("shard-*")] == [manifest.shards[0].file]
+        assert {path.name for path in workspace.path.glob("shard-*")} == {*shard_files(manifest)}
     assert not out.exists()
     workspace.commit()
     assert not workspace.path.exists()
     assert Memory.open(out).digest() == memory_of(3).digest()
-    assert {path.name for path in out.iterdir()} == {MANIFEST_FILE, manifest.shards[0].file}
+    assert {path.name for path in out.iterdir()} == {MANIFEST_FILE, *shard_files(manifest)}
 
 
 def test_a_later_attempt_goes_on_from_the_checkpoint_and_fences_the_first(out: Path) -> None:
@@ -81,6 +82,21 @@ def test_a_later_attempt_goes_on_from_the_checkpoint_and_fences_the_first(out: P
     assert Memory.open(out).digest() == memory_of(4).digest()
 
 
+@pytest.mark.parametrize(
+    "theirs", [CombineStatement(action="merge", memories=["a", "c"], digests=["0"]), replace(STATEMENT, banks=(1, 2))]
+)
+def test_what_another_command_left_meanwhile_is_not_gone_on_from(out: Path, theirs: CombineStatement) -> None:
+    """It looked for a stopped attempt when there was none yet; or did not look, as merge and rebank."""
+    stopped = Workspace(out, theirs, None)
+    manifest = checkpoint(stopped, 2)
+    for _ in range(2):
+        with pytest.raises(ConfigError, match=r"stopped command .* to be continued, but (memories|banks) differs"):
+            Workspace(out, STATEMENT, None)
+    checkpoint(stopped, 3)  # the one that made it is not fenced
+    assert Workspace(out, theirs, None).resumable
+    assert manifest.documents == 2
+
+
 def test_an_output_that_appears_meanwhile_is_not_replaced(out: Path) -> None:
     workspace = Workspace(out, STATEMENT, None)
     checkpoint(workspace, 1)
@@ -93,14 +109,15 @@ def test_an_output_that_appears_meanwhile_is_not_replaced(out: Path) -> None:
 
 def test_a_failure_keeps_a_checkpoint_and_says_so(out: Path) -> None:
     workspace = Workspace(out, STATEMENT, None)
-    checkpoint(workspace, 1)
+    manifest = checkpoint(workspace, 1)
     (workspace.path / "shard-00000.g0002-torn.h5").write_bytes(b"half")
+    workspace.batches.mkdir()
+    (workspace.batches / "torn.tmp").write_bytes(b"half")
     with pytest.raises(KeyboardInterrupt) as caught, kept_or_removed(workspace):
         raise KeyboardInterrupt
-    assert caught.value.__notes__ == [
-        "What was done up to the last checkpoint is kept; the same command goes on from there."
-    ]
-    assert len(list(workspace.path.glob("shard-*"))) == 1
+    assert caught.value.__notes__ == ["What was done is kept; the same command goes on from there."]
+    assert {path.name for path in workspace.path.glob("shard-*")} == {*shard_files(manifest)}
+    assert not workspace.batches.exists()
 
 
 def test_a_failure_before_the_first_checkpoint_leaves_nothing(tmp_path: Path) -> None:
@@ -119,36 +136,52 @@ def test_a_failure_because_of_another_attempt_is_told_as_that(out: Path) -> None
     assert workspace_path(out).exists()
 
 
-def plan(disk: int, scratch: int) -> Any:
-    return SimpleNamespace(disk_bytes=disk, scratch_bytes=scratch)
-
-
 @pytest.mark.parametrize(
-    ("disk", "scratch", "apart", "enough"),
-    [
-        (500, 0, None, True),
-        (501, 0, None, False),
-        (400, 200, None, True),
-        (400, 201, None, False),
-        (500, 900, "x", True),
-    ],
+    ("disk", "runs", "enough"), [(900, 0, True), (901, 0, False), (500, 400, True), (500, 401, False)]
 )
-def test_room_for_two_checkpoints_and_what_is_kept_beside_them(
-    out: Path, monkeypatch: pytest.MonkeyPatch, disk: int, scratch: int, apart: str | None, enough: bool
+def test_room_for_the_memory_and_for_what_waits_until_it_is_written(
+    out: Path, monkeypatch: pytest.MonkeyPatch, disk: int, runs: int, enough: bool
 ) -> None:
-    monkeypatch.setattr("cluster.workspace._free_bytes", lambda _: 1000)
-    directory = Path(apart) if apart else None
+    plan: Any = SimpleNamespace(disk_bytes=disk, run_bytes=runs, spooled_bytes=100)
+    monkeypatch.setattr("cluster.room._free_bytes", lambda _: 1000)
     if enough:
-        require_disk(workspace_path(out), plan(disk, scratch), directory)
+        require_disk(workspace_path(out), plan)
         return
     with pytest.raises(StorageError, match=r"1\.0 KB free; the memory will take"):
-        require_disk(workspace_path(out), plan(disk, scratch), directory)
+        require_disk(workspace_path(out), plan)
+
+
+@pytest.mark.parametrize("done", ["runs", "merged"])
+def test_runs_and_merged_files_are_kept_after_a_failure_and_go_with_the_memory(out: Path, done: str) -> None:
+    workspace = Workspace(out, STATEMENT, None)
+    folder = getattr(workspace, done)
+    (folder / "half.tmp").mkdir(parents=True)
+    assert not workspace.resumable
+    (folder / "whole").mkdir()
+    assert workspace.resumable
+    with pytest.raises(KeyboardInterrupt), kept_or_removed(workspace):
+        raise KeyboardInterrupt
+    assert (folder / "whole").exists()
+    assert unfinished_statement(out) == STATEMENT.to_dict()
+    again = Workspace(out, STATEMENT, None)
+    checkpoint(again, 2)
+    again.commit()
+    assert not (out / done).exists()
+
+
+def test_what_is_given_up_is_not_gone_on_from(out: Path) -> None:
+    workspace = Workspace(out, STATEMENT, None)
+    (workspace.runs / "whole").mkdir(parents=True)
+    workspace.discard()
+    assert unfinished_statement(out) is None
+    assert not workspace.abandon()
+    assert not workspace.path.exists()
 
 
 BUILD = BuildStatement(
     inputs=["a.txt"],
     settings={"seed": 0, "limit": None},
-    corpus=CorpusStamp(sources={"a.txt": [1, 2]}, units="ff"),
+    corpus=CorpusStamp(sources={"a.txt": [1, 2]}, splits="ff"),
     config=CONFIG,
     tokens=10,
     documents=1,
@@ -163,13 +196,13 @@ def test_a_statement_is_read_as_it_was_written(out: Path) -> None:
     found = unfinished_statement(out)
     assert found is not None
     assert BuildStatement.from_dict(found) == BUILD
-    assert list(found) == ["inputs", "settings", "sources", "units", "config", "tokens", "documents"]
+    assert list(found) == ["inputs", "settings", "sources", "splits", "config", "tokens", "documents"]
     (workspace.path / STATEMENT_FILE).write_text("{")
     with pytest.raises(DamagedMemoryError, match=r"build\.json.*to start anew"):
         unfinished_statement(out)
 
 
-@pytest.mark.parametrize("name", ["config", "tokens", "units", "inputs"])
+@pytest.mark.parametrize("name", ["config", "tokens", "splits", "inputs"])
 def test_a_statement_without_a_field_is_damaged(name: str) -> None:
     values = {key: value for key, value in BUILD.to_dict().items() if key != name}
     with pytest.raises(DamagedMemoryError, match=name):

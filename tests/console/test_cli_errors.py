@@ -36,8 +36,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("the build went on and would have started Ray")
 
-    monkeypatch.setattr("cluster.build.ray_session", refuse)
-    monkeypatch.setattr("cluster.prepare.local_cpus", lambda: 2)
+    monkeypatch.setattr("cluster.build.session", refuse)
+    monkeypatch.setattr("cluster.machine.local_cpus", lambda: 2)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "good.txt").write_text("hello world, this is a text\n" * 20)
     return tmp_path
@@ -113,7 +113,11 @@ BAD_SETTINGS = {
     "--shards 0": "shards.* 0",
     "--banks 0": "banks.* 0",
     "--dim 100": "100.*multiple of 64",
-    "--heads 1": "heads is 1.*2 to 64",
+    "--preset paper --heads 1": "heads is 1.*2 to 64",
+    "--heads 4": "--heads and --layers belong to the preset 'paper'; the preset 'text' has --windows",
+    "--windows 8,4": "windows is .8, 4.; expected 1 to 16 whole numbers of units",
+    "--windows four": "--windows is 'four'; expected whole numbers of units",
+    "--keys letters": "keys is 'letters'; expected one of text, tokens",
     "--seed -1": "seed is -1",
     "--surprise": "--surprise",
     "--tokenizer missing.json": r"missing\.json.*auto, bytes",
@@ -135,19 +139,19 @@ def test_missing_words_and_unknown_commands_are_told(refused: Run) -> None:
 def test_a_budget_too_small_is_refused_with_its_parts(refused: Run) -> None:
     message = refused(*BUILD, "--memory-budget", "100MB")
     assert "budget is 100.0 MB" in message
-    assert "on disk already" in message
+    assert "give more with --memory-budget" in message
     assert len(re.findall(r"\d [MG]B", message)) >= 6  # the whole, four parts, the budget
 
 
 def test_banks_beyond_the_budget_are_no_reason_to_refuse(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*BUILD, "--memory-budget", "2GB", "--banks", "40000"]) == 1  # it goes on, to where Ray would start
-    assert "for banks on disk" in " ".join(capsys.readouterr().err.split())
+    assert "for sorted runs" in " ".join(capsys.readouterr().err.split())
 
 
 def test_an_output_that_cannot_be_written_fails_and_leaves_nothing(
     refused: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cluster.workspace._free_bytes", lambda _: 1000)
+    monkeypatch.setattr("cluster.room._free_bytes", lambda _: 1000)
     assert "1.0 KB free" in refused(*BUILD, code=1)
     assert "good.txt/m.memo" in refused("build", "good.txt", "--out", "good.txt/m.memo", "--tokenizer", "bytes", code=1)
     assert "free" in refused("build", "good.txt", "--out", "new/deep/m.memo", "--tokenizer", "bytes", code=1)
@@ -218,7 +222,7 @@ def test_a_damaged_memory_is_refused_by_name(refused: Run, memory: Path, command
 
 
 BAD_PROMPTS = {
-    '{"text": "abc"}': "prompt 1 ('abc') has 3 tokens; the shortest window is 4",
+    '{"text": "abc"}': "prompt 1 ('abc') has 1 word or other character; the shortest window is 4",
     '\n\n{"body": "long enough"}': "prompts.jsonl line 3",
     '{"text": 5}': "prompts.jsonl line 1",
     '{"text": "\\ud800 long enough"}': "prompt",

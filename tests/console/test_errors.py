@@ -11,11 +11,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-import cluster.run
+import cluster.sorted_run
+from cluster.merge_actor import MergeSpec
+from cluster.merge_phase import MergePhase
+from cluster.workspace import Workspace
 from console.app import OUTPUT_CLOSED, main
 from memo_dist import Memory, Tokenizer
 from memo_dist.errors import CountOverflowError
@@ -31,7 +35,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("the build went on and would have started Ray")
 
-    monkeypatch.setattr("cluster.build.ray_session", refuse)
+    monkeypatch.setattr("cluster.build.session", refuse)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "good.txt").write_text("hello world, this is a text\n" * 20)
     memory = Memory(TextConfig(num_banks=4, vocab_size=256, inner_dim=64), Tokenizer.bytes())
@@ -188,15 +192,23 @@ def test_characters_that_the_output_cannot_show_are_shown_by_number(place: Path)
 
 
 @pytest.mark.usefixtures("ray_local")
-def test_an_error_of_a_shard_is_told_by_the_program(
+def test_an_error_of_an_actor_is_told_by_the_program(
     text_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """From a shard's process to the command line: the ledger's limit, by a plan of one association."""
-    place_shards = cluster.run.place_shards
-    monkeypatch.setattr("cluster.run.place_shards", lambda *a, **k: place_shards(*a, **{**k, "max_associations": 1}))
+    """From an actor's process to the command line: a sorted run is damaged before it is merged."""
+    phase = cluster.sorted_run.MergePhase
+
+    def damaged(spec: MergeSpec, workspace: Workspace, **others: Any) -> MergePhase:
+        for path in workspace.runs.glob("*/next-*.arrow"):
+            path.write_bytes(path.read_bytes()[:-20])
+        return phase(spec, workspace, **others)
+
+    monkeypatch.setattr("cluster.sorted_run.MergePhase", damaged)
     words = ["build", str(text_corpus), "--out", str(tmp_path / "m.memo"), "--tokenizer", "bytes", "--shards", "1"]
     assert main([*words, "--json"]) == 2
     told = capsys.readouterr()
     assert "Traceback" not in told.err
-    assert json.loads(told.out)["error"].endswith("Nothing was published.")
+    answer = json.loads(told.out)
+    assert "next-00000.arrow is no whole run of a build" in answer["error"]
+    assert answer["exit_code"] == 2
     assert not (tmp_path / "m.memo").exists()

@@ -14,7 +14,7 @@ from console.flags import ConfigFile, corpus_flags, resource_flags
 from memo_dist.errors import ConfigError
 from pipelines.plan import CorpusOptions
 
-RESOURCES = {"--shards", "--device", "--address", "--memory-budget", "--scratch", "--checkpoint-every"}
+RESOURCES = {"--shards", "--device", "--address", "--memory-budget", "--checkpoint-every"}
 CORPUS = {"--text-key", "--id-key", "--include", "--exclude", "--errors", "--limit"}
 GROUPS = {
     "build": RESOURCES | CORPUS,
@@ -64,11 +64,9 @@ def run(words: list[str], *decorators: Any) -> list[dict[str, Any]]:
 
 
 def test_flags_arrive_as_objects() -> None:
-    words = ["--name", "x", "--shards", "3", "--memory-budget", "4GB", "--checkpoint-every", "2m", "--scratch", "s"]
+    words = ["--name", "x", "--shards", "3", "--memory-budget", "4GB", "--checkpoint-every", "2m"]
     (got,) = run([*words, "--limit", "5", "--errors", "skip"], resource_flags(), corpus_flags())
-    assert got["resources"] == Resources(
-        shards=3, memory_budget=4 * 10**9, checkpoint_every=120.0, scratch=Path("s"), device="auto"
-    )
+    assert got["resources"] == Resources(shards=3, memory_budget=4 * 10**9, checkpoint_every=120.0, device="auto")
     assert got["corpus"] == CorpusOptions(limit=5, errors="skip")
     (got,) = run(["--name", "x"], resource_flags(), corpus_flags())
     assert (got["resources"], got["corpus"]) == (Resources(), CorpusOptions())

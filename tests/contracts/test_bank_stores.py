@@ -1,10 +1,9 @@
-"""BankStore, a contract: cells in memory, behind a device or in a file are those of a plain dictionary of banks.
+"""BankStore, a contract: cells in memory or behind a device are those of a plain dictionary of banks.
 
 Covers: all stores, on NumPy and on the stand-in for CuPy, over sequences of visits, fills and reads. Does not cover:
-which store a shard takes and a full disk (stores/test_stores.py).
+which store a shard takes (stores/test_stores.py).
 """
 
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -92,23 +91,23 @@ def follow(store: BankStore, model: Model, xp: ModuleType, step: tuple) -> None:
 
 
 @pytest.mark.parametrize("device", [False, True], ids=["numpy", "device"])
-@pytest.mark.parametrize("name", ["resident", "host", "file"])
+@pytest.mark.parametrize("name", ["resident", "host"])
 @settings(max_examples=40, deadline=None)
 @given(steps=st.lists(operation, max_size=15), kind=st.sampled_from(CELL_TYPES))
 def test_any_sequence_of_operations_is_that_of_a_dictionary(
-    tmp_path_factory: pytest.TempPathFactory, name: str, device: bool, steps: list[tuple], kind: str
+    name: str, device: bool, steps: list[tuple], kind: str
 ) -> None:
     with installed() as cupy:
         xp = cupy if device else NUMPY
-        store = bank_stores(tmp_path_factory.getbasetemp() / "banks", (BANKS, ROWS, COLUMNS), kind, xp)[name]
+        store = bank_stores((BANKS, ROWS, COLUMNS), kind, xp)[name]
         model = Model()
         for step in [*steps, ("read", 0, BANKS)]:
             follow(store, model, xp, step)
 
 
-@pytest.fixture(params=["resident", "host", "file"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> BankStore:
-    return bank_stores(tmp_path, (BANKS, ROWS, COLUMNS), "<i2", NUMPY)[request.param]
+@pytest.fixture(params=["resident", "host"])
+def store(request: pytest.FixtureRequest) -> BankStore:
+    return bank_stores((BANKS, ROWS, COLUMNS), "<i2", NUMPY)[request.param]
 
 
 def test_a_new_store_is_zero_of_its_cell_type(store: BankStore) -> None:
@@ -130,8 +129,8 @@ def test_a_filled_bank_is_a_copy(store: BankStore) -> None:
     assert np.array_equal(store.read(1, 2)[0], np.ones((ROWS, COLUMNS)))
 
 
-def test_stores_do_not_share_cells(tmp_path: Path) -> None:
-    for name in ("resident", "host", "file"):
-        one, two = (bank_stores(tmp_path, (BANKS, ROWS, COLUMNS), "<i2", NUMPY)[name] for _ in range(2))
+def test_stores_do_not_share_cells() -> None:
+    for name in ("resident", "host"):
+        one, two = (bank_stores((BANKS, ROWS, COLUMNS), "<i2", NUMPY)[name] for _ in range(2))
         one.fill(0, np.ones((ROWS, COLUMNS), np.int16))
         assert not two.read(0, BANKS).any()

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from contracts.makers import CONFIGS, cleanup, is_text, reference_of
+from contracts.configs import CONFIGS, is_text
+from contracts.makers import cleanup, reference_of
 
 from memo_dist import MemoryConfig
 from memo_dist.models.candidates import Candidates, Cleanup

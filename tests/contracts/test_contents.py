@@ -1,81 +1,49 @@
 """Contents, a contract: what a range of banks holds is a function of the texts in it, whatever was done in what order.
 
-Covers: contents of both models, in memory, out of core and behind a device; cells, ledger and answers against
+Covers: contents of both models, in memory and behind a device; cells, ledger and answers against
 tests/reference.py. Does not cover: documents and batches (test_memory.py), files (files/test_shard_files.py).
 """
 
 import itertools
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
-from contracts.makers import (
-    CONFIGS,
-    behind_a_device,
-    contents,
-    documents_of,
-    flush,
-    is_text,
-    ledger_of,
-    portion,
-    reference_of,
-    segment,
-)
+from contracts.configs import CONFIGS, documents_of, is_text
+from contracts.holdings import anchor_counts_of, anchors_of, cells_of, counts_of, in_one, ledger_of
+from contracts.makers import behind_a_device, contents, flush, owner_of, portion, reference_of, segment, segments_of
 from reference import reference_matrix
 
 from memo_dist import MemoryConfig
 from memo_dist.device.backend import to_host
 from memo_dist.errors import NotMemorizedError
 from memo_dist.models.contents import Contents
-from memo_dist.models.text.ledger import Entries
 
 ROUNDING = 2e-6  # of float32 sums of the model paper: |left - right| / |right|
 FIRST = documents_of(seed=1, count=5)
 SECOND = {**documents_of(seed=2, count=3), "shared": [7, *FIRST["1-1"]]}
 Make = Callable[[range | None], Contents]
-CASES = [(m, where) for m in CONFIGS for where in ("memory", "files", "host") if where == "memory" or m[:4] == "text"]
+CASES = [(m, where) for m in CONFIGS for where in ("memory", "host") if where == "memory" or m[:4] == "text"]
 
 
 @pytest.fixture(params=CASES, ids=lambda case: f"{case[0]} in {case[1]}")
-def made(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[MemoryConfig, Make]:
+def made(request: pytest.FixtureRequest) -> tuple[MemoryConfig, Make]:
     """A config, and how empty contents of its banks are made."""
     model, where = request.param
     config = CONFIGS[model]
 
     def make(banks: range | None = None) -> Contents:
-        if where == "host":
-            return behind_a_device(config, banks)
-        return contents(config, banks, scratch=tmp_path if where == "files" else None)
+        return behind_a_device(config, banks) if where == "host" else contents(config, banks)
 
     return config, make
 
 
 def filled(make: Make, documents: dict[str, list[int]], banks: range | None = None) -> Contents:
     held = make(banks)
-    for tokens in documents.values():
-        held.memorize([segment(tokens)])
+    for one in segments_of(documents):
+        held.memorize([one])
     return held
-
-
-def cells_of(held: Contents) -> np.ndarray:
-    return to_host(held.read_banks(0, len(held.banks)))
-
-
-def counts_of(held: Contents) -> list[tuple[int, int, int]]:
-    """(window hash, token, count) of the ledger, in its order."""
-    rows = []
-    for part in ledger_of(held):
-        columns = (part.associations.hashes, part.tokens, part.counts)
-        rows += list(zip(*(column.tolist() for column in columns), strict=True))
-    return rows
-
-
-def whole_ledger(held: Contents) -> Entries:
-    """The entries in one piece."""
-    parts = [Entries(np.zeros(0, np.uint64), np.zeros(0, np.uint32), np.zeros(0, np.uint32)), *ledger_of(held)]
-    return Entries(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("names", "tokens", "counts")))
 
 
 def true_cells(config: MemoryConfig, documents: dict[str, list[int]]) -> np.ndarray:
@@ -113,6 +81,9 @@ def test_the_ledger_counts_what_occurs(made: tuple[MemoryConfig, Make]) -> None:
     rows = counts_of(held)
     if is_text(config):
         assert Counter({(name, token): count for name, token, count in rows}) == truth
+        anchors, known = anchor_counts_of(held), reference_of(config, FIRST).anchors
+        assert len(known) > 5
+        assert {(name, document): count for name, document, count in anchors} == known
         banks = [name * config.num_banks >> 64 for name, _, _ in rows]
         assert banks == sorted(banks)
         assert held.num_associations == len(rows) == len(truth)
@@ -131,22 +102,23 @@ def test_a_range_of_banks_holds_its_share(made: tuple[MemoryConfig, Make]) -> No
         assert close(config, cells_of(part), truth[part.banks.start : part.banks.stop])
     assert sum(part.num_associations for part in parts) == whole.num_associations
     assert sorted(itertools.chain(*map(counts_of, parts))) == sorted(counts_of(whole))
+    assert sorted(itertools.chain(*map(anchor_counts_of, parts))) == sorted(anchor_counts_of(whole))
 
 
 def test_what_was_memorized_and_forgotten_leaves_nothing(made: tuple[MemoryConfig, Make]) -> None:
     config, make = made
     held = filled(make, FIRST)
-    for tokens in reversed(FIRST.values()):
-        held.forget([segment(tokens)])
+    for one in reversed(segments_of(FIRST)):
+        held.forget([one])
     assert same(config, held, make(None))
-    assert (held.num_associations, counts_of(held)) == (0, [])
+    assert (held.num_associations, counts_of(held), anchor_counts_of(held)) == (0, [], [])
 
 
 def test_forgetting_one_text_leaves_what_others_share_with_it(made: tuple[MemoryConfig, Make]) -> None:
     config, make = made
     held = filled(make, {**FIRST, **SECOND})
-    for tokens in SECOND.values():
-        held.forget([segment(tokens)])
+    for one in segments_of(SECOND):
+        held.forget([one])
     assert same(config, held, filled(make, FIRST))
     assert close(config, cells_of(held), true_cells(config, FIRST))
     assert held.num_associations == filled(make, FIRST).num_associations
@@ -156,9 +128,10 @@ def test_forgetting_one_text_leaves_what_others_share_with_it(made: tuple[Memory
 def test_order_and_cuts_of_segments_change_nothing(made: tuple[MemoryConfig, Make], seed: int) -> None:
     config, make = made
     rng, segments = np.random.default_rng(seed), []
-    for tokens in FIRST.values():
+    for name, tokens in FIRST.items():
         edges = sorted({0, len(tokens), *rng.integers(0, len(tokens) + 1, 3).tolist()})
-        segments += [segment(tokens, start, stop) for start, stop in itertools.pairwise(edges)]
+        owner = owner_of(name)
+        segments += [segment(tokens, start, stop, owner=owner) for start, stop in itertools.pairwise(edges)]
     held = make(None)
     for some in np.array_split(rng.permutation(len(segments)), 4):
         held.memorize([segments[index] for index in some.tolist()])
@@ -176,6 +149,7 @@ def test_merging_is_memorizing_both(made: tuple[MemoryConfig, Make]) -> None:
     assert same(config, held, both)
     assert held.num_associations == both.num_associations
     assert counts_of(held) == counts_of(both)
+    assert anchor_counts_of(held) == anchor_counts_of(both)
     assert np.array_equal(other.bank_digests(), before)
 
 
@@ -195,6 +169,8 @@ def test_a_ledger_is_absorbed_as_if_its_texts_were_memorized(made: tuple[MemoryC
         pytest.skip("the model paper keeps no ledger")
     for part in ledger_of(other):
         held.with_ledger.absorb(part)
+    for part in anchors_of(other):
+        held.with_ledger.absorb_anchors(part)
     assert same(config, held, filled(make, {**FIRST, **SECOND}))
 
 
@@ -202,7 +178,7 @@ def test_what_was_read_is_restored(made: tuple[MemoryConfig, Make]) -> None:
     """In two pieces, as from two files, and it goes on afterwards."""
     config, make = made
     held, fresh = filled(make, FIRST), make(None)
-    ledger = whole_ledger(held)
+    ledger = in_one(ledger_of(held))
     banks_of = [name * config.num_banks >> 64 for name in ledger.names.tolist()]
     for banks in (range(1), range(1, config.num_banks)):
         bounds = [sum(one < edge for one in banks_of) for edge in (*banks, banks.stop)]
@@ -214,11 +190,14 @@ def test_what_was_read_is_restored(made: tuple[MemoryConfig, Make]) -> None:
             cells=cells,
             associations=held.num_associations if 0 in banks else 0,
         )
+    for part in anchors_of(held):  # files give them by themselves
+        assert fresh.with_ledger is not None
+        fresh.with_ledger.absorb_anchors(part)
     assert np.array_equal(fresh.bank_digests(), held.bank_digests())
     assert (fresh.num_associations, counts_of(fresh)) == (held.num_associations, counts_of(held))
     for one in (held, fresh):
-        one.forget([segment(next(iter(FIRST.values())))])
-        one.memorize([segment(tokens) for tokens in SECOND.values()])
+        one.forget(segments_of(FIRST)[:1])
+        one.memorize(segments_of(SECOND))
     assert np.array_equal(fresh.bank_digests(), held.bank_digests())
 
 
@@ -250,7 +229,7 @@ def test_whoever_looks_sees_what_was_deferred(made: tuple[MemoryConfig, Make], l
     """Nobody need flush first."""
     config, make = made
     held, flushed = make(None), make(None)
-    tokens = next(iter(FIRST.values()))
+    tokens = max(FIRST.values(), key=len)
     for one in (held, flushed):
         one.memorize([segment(tokens)])
     flush(flushed)
@@ -269,11 +248,11 @@ def test_whoever_looks_sees_what_was_deferred(made: tuple[MemoryConfig, Make], l
     assert not np.array_equal(seen(held), seen(make(None)))
 
 
-def test_digests_name_cells_and_ledger_of_each_bank(made: tuple[MemoryConfig, Make]) -> None:
+def test_digests_name_cells_ledger_and_anchors_of_each_bank(made: tuple[MemoryConfig, Make]) -> None:
     config, make = made
     held, again = filled(make, FIRST), filled(make, FIRST)
     digests = held.bank_digests()
-    assert (digests.shape, digests.dtype) == ((config.num_banks, 2, 16), np.uint8)
+    assert (digests.shape, digests.dtype) == ((config.num_banks, 3 if is_text(config) else 2, 16), np.uint8)
     assert np.array_equal(digests, again.bank_digests())
     again.memorize([segment([1, 2, 3])])
     changed = (again.bank_digests() != digests).any(axis=2)
@@ -281,6 +260,7 @@ def test_digests_name_cells_and_ledger_of_each_bank(made: tuple[MemoryConfig, Ma
         touched = {reference_of(config).bank(name) for name, _ in reference_of(config, {"one": [1, 2, 3]}).counts}
         assert set(np.flatnonzero(changed[:, 1]).tolist()) == touched
         assert set(np.flatnonzero(changed[:, 0]).tolist()) <= touched
+        assert not changed[:, 2].any()
     else:
         assert changed[:, 0].all()
         assert not changed[:, 1].any()

@@ -145,10 +145,10 @@ def read(format_: Format, inputs: list[str], **chosen: Any) -> tuple[list[tuple[
     documents: list[tuple[str, bytes]] = []
     counts = dict.fromkeys(("skipped", "replaced", "empty", "consumed"), 0)
     open_document = False
-    for unit in plan.units:
+    for split in plan.splits:
         reading = plan.options.reading()
-        for passage in (p for span in unit.spans for p in passages(span, reading)):
-            data = "".join(passage.pieces).encode() if passage.ids is None else bytes(passage.ids.tolist())
+        for passage in (p for span in split.spans for p in passages(span, reading)):
+            data = "".join(passage.pieces()).encode() if passage.ids is None else bytes(passage.ids.tolist())
             if open_document:
                 name, before = documents.pop()
                 assert name == passage.document_id
@@ -203,12 +203,12 @@ def test_help_and_errors_show_the_endings_of_the_list(tmp_path: Path) -> None:
 
 @every_format
 @settings(max_examples=40, deadline=None)
-@given(documents=corpora, unit_bytes=unit_sizes)
+@given(documents=corpora, split_bytes=unit_sizes)
 def test_documents_come_back_with_their_ids_in_order_however_they_are_cut(
-    tmp_path_factory: pytest.TempPathFactory, format_: Format, documents: list[bytes], unit_bytes: int | None
+    tmp_path_factory: pytest.TempPathFactory, format_: Format, documents: list[bytes], split_bytes: int | None
 ) -> None:
     written = write(tmp_path_factory.mktemp("corpus"), format_, documents)
-    found, counts = read(format_, written.inputs, unit_bytes=unit_bytes)
+    found, counts = read(format_, written.inputs, split_bytes=split_bytes)
     assert found == whole(written.documents)
     assert counts["empty"] == len(documents) - len(found)
     assert counts["skipped"] == counts["replaced"] == 0
@@ -218,17 +218,17 @@ def test_documents_come_back_with_their_ids_in_order_however_they_are_cut(
 def test_documents_that_begin_where_a_unit_begins_are_read_once(tmp_path: Path, format_: Format) -> None:
     for length in range(190, 270):  # at one of them a row is as long as a piece
         written = write(tmp_path / str(length), format_, [b"x" * length] * 3)
-        assert read(format_, written.inputs, unit_bytes=1)[0] == written.documents
+        assert read(format_, written.inputs, split_bytes=1)[0] == written.documents
 
 
 @every_format
 @settings(max_examples=15, deadline=None)
-@given(documents=corpora, unit_bytes=unit_sizes)
+@given(documents=corpora, split_bytes=unit_sizes)
 def test_batches_hold_the_bytes_of_the_documents_and_are_named_by_their_units(
-    tmp_path_factory: pytest.TempPathFactory, format_: Format, documents: list[bytes], unit_bytes: int | None
+    tmp_path_factory: pytest.TempPathFactory, format_: Format, documents: list[bytes], split_bytes: int | None
 ) -> None:
     written = write(tmp_path_factory.mktemp("corpus"), format_, documents)
-    plan = planned(format_, written.inputs, unit_bytes=unit_bytes)
+    plan = planned(format_, written.inputs, split_bytes=split_bytes)
     found: dict[str, list[int]] = {}
     infos = []
     for batch in stream_batches(plan, None if format_ is TOKEN_IDS else BYTES, 16):
@@ -239,20 +239,20 @@ def test_batches_hold_the_bytes_of_the_documents_and_are_named_by_their_units(
             tokens += row["tokens"]
     assert [(name, bytes(tokens)) for name, tokens in found.items()] == whole(written.documents)
     names = [info.batch_id for info in infos]
-    assert names == [unit.batch_id for unit in planned(format_, written.inputs, unit_bytes=unit_bytes).units]
+    assert names == [split.batch_id for split in planned(format_, written.inputs, split_bytes=split_bytes).splits]
     assert len(set(names)) == len(names)
 
 
 @every_format
-@pytest.mark.parametrize("unit_bytes", [1, 256, 700, 10**6])
+@pytest.mark.parametrize("split_bytes", [1, 256, 700, 10**6])
 def test_the_spans_of_units_are_the_uncut_files_without_gap_or_overlap(
-    tmp_path: Path, format_: Format, unit_bytes: int
+    tmp_path: Path, format_: Format, split_bytes: int
 ) -> None:
     written = write(tmp_path, format_, [*SOME, *SOME])
-    uncut = planned(format_, written.inputs, unit_bytes=10**9)
-    (expected,) = [[(s.source, s.start, s.stop) for s in unit.spans] for unit in uncut.units]
+    uncut = planned(format_, written.inputs, split_bytes=10**9)
+    (expected,) = [[(s.source, s.start, s.stop) for s in split.spans] for split in uncut.splits]
     joined: list[tuple[Any, int, int]] = []
-    for span in (s for unit in planned(format_, written.inputs, unit_bytes=unit_bytes).units for s in unit.spans):
+    for span in (s for split in planned(format_, written.inputs, split_bytes=split_bytes).splits for s in split.spans):
         if joined and joined[-1][0] == span.source:
             source, start, stop = joined.pop()
             assert stop == span.start < span.stop
@@ -264,29 +264,29 @@ def test_the_spans_of_units_are_the_uncut_files_without_gap_or_overlap(
 
 @every_format
 @settings(max_examples=25, deadline=None)
-@given(documents=corpora, unit_bytes=unit_sizes)
+@given(documents=corpora, split_bytes=unit_sizes)
 def test_measuring_counts_what_reading_gives(
-    tmp_path_factory: pytest.TempPathFactory, format_: Format, documents: list[bytes], unit_bytes: int | None
+    tmp_path_factory: pytest.TempPathFactory, format_: Format, documents: list[bytes], split_bytes: int | None
 ) -> None:
     documents = [data or b"some" for data in documents]  # of rows without any text, one byte each is counted
     written = write(tmp_path_factory.mktemp("corpus"), format_, documents)
-    plan = planned(format_, written.inputs, unit_bytes=unit_bytes)
-    assert plan.text_bytes == written.size == read(format_, written.inputs, unit_bytes=unit_bytes)[1]["consumed"]
+    plan = planned(format_, written.inputs, split_bytes=split_bytes)
+    assert plan.text_bytes == written.size == read(format_, written.inputs, split_bytes=split_bytes)[1]["consumed"]
     assert plan.files == len(written.inputs)
 
 
 @pytest.mark.parametrize("format_", COMPRESSIBLE, ids=lambda format_: format_.name)
 @pytest.mark.parametrize("suffix", COMPRESS)
-@pytest.mark.parametrize("unit_bytes", [None, 300])
+@pytest.mark.parametrize("split_bytes", [None, 300])
 def test_compressed_files_hold_the_same_documents(
-    tmp_path: Path, format_: Format, suffix: str, unit_bytes: int | None
+    tmp_path: Path, format_: Format, suffix: str, split_bytes: int | None
 ) -> None:
     plain, small = write(tmp_path / "plain", format_, SOME), write(tmp_path / "small", format_, SOME, suffix)
-    documents, counts = read(format_, small.inputs, unit_bytes=unit_bytes)
+    documents, counts = read(format_, small.inputs, split_bytes=split_bytes)
     assert documents == whole(small.documents)
-    without_folder = [data for _, data in read(format_, plain.inputs, unit_bytes=unit_bytes)[0]]
+    without_folder = [data for _, data in read(format_, plain.inputs, split_bytes=split_bytes)[0]]
     assert [data for _, data in documents] == without_folder
-    assert counts == read(format_, plain.inputs, unit_bytes=unit_bytes)[1]
+    assert counts == read(format_, plain.inputs, split_bytes=split_bytes)[1]
 
 
 @every_format
@@ -295,22 +295,22 @@ def test_a_url_gives_the_documents_of_the_file(tmp_path: Path, format_: Format) 
     written = write(tmp_path, format_, SOME)
     try:
         system.put(str(tmp_path) + "/", root + "/", recursive=True)
-        found = read(format_, [f"memory:/{root}"], unit_bytes=500)[0]
+        found = read(format_, [f"memory:/{root}"], split_bytes=500)[0]
     finally:
         system.rm(root, recursive=True)
     assert [data for _, data in found] == [data for _, data in whole(written.documents)]
 
 
 @every_format
-@pytest.mark.parametrize("unit_bytes", [None, 1])
+@pytest.mark.parametrize("split_bytes", [None, 1])
 def test_limit_gives_the_first_documents_of_all_files_and_reads_no_further_file(
-    tmp_path: Path, format_: Format, unit_bytes: int | None
+    tmp_path: Path, format_: Format, split_bytes: int | None
 ) -> None:
     full = [data or b"not empty" for data in SOME]
     first, second = write(tmp_path / "a", format_, full), write(tmp_path / "b", format_, full)
     inputs, truth = first.inputs + second.inputs, first.documents + second.documents
     for limit in range(1, len(truth) + 2):
-        assert read(format_, inputs, limit=limit, unit_bytes=unit_bytes)[0] == truth[:limit]
+        assert read(format_, inputs, limit=limit, split_bytes=split_bytes)[0] == truth[:limit]
     Path(second.inputs[0]).write_bytes(PICTURE)
     assert read(format_, inputs, limit=len(full))[0] == first.documents
 
@@ -378,10 +378,10 @@ broken_texts = st.lists(st.sampled_from([b"word ", "é".encode(), b"\xff", b"\xe
 @settings(max_examples=30, deadline=None)
 @given(
     documents=st.lists(broken_texts.map(b"".join), min_size=1, max_size=5).filter(any),
-    unit_bytes=unit_sizes,
+    split_bytes=unit_sizes,
 )
 def test_documents_that_are_not_utf8_follow_the_policy_one_by_one(
-    tmp_path_factory: pytest.TempPathFactory, format_: Format, documents: list[bytes], unit_bytes: int | None
+    tmp_path_factory: pytest.TempPathFactory, format_: Format, documents: list[bytes], split_bytes: int | None
 ) -> None:
     written = write(tmp_path_factory.mktemp("corpus"), format_, documents)
     replaced, valid = [], []
@@ -390,7 +390,7 @@ def test_documents_that_are_not_utf8_follow_the_policy_one_by_one(
         replaced.append((name, text))
         valid += [(name, data)] if text == data else []
     broken = len(replaced) - len(valid)
-    chosen = {"unit_bytes": unit_bytes}
+    chosen = {"split_bytes": split_bytes}
     found, counts = read(format_, written.inputs, errors="replace", **chosen)
     assert (found, counts["replaced"], counts["skipped"]) == (replaced, broken, 0)
     found, counts = read(format_, written.inputs, errors="skip", **chosen)

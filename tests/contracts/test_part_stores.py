@@ -1,10 +1,8 @@
-"""PartStore, a contract: parts in memory, behind a device or in a file are those of a plain list of lists.
+"""PartStore, a contract: parts in memory or behind a device are those of a plain list of lists.
 
 Covers: all stores, on NumPy and on the stand-in for CuPy, over sequences of writes and reads. Does not cover: merging
 (models/text/test_ledger.py).
 """
-
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +14,7 @@ from stand_in import installed
 from memo_dist.device.backend import to_device, to_host
 
 PARTS = 4
-NAMES = ["resident", "host", "file"]
+NAMES = ["resident", "host"]
 TYPES = (np.uint64, np.uint32, np.uint32)
 row = st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
 rows = st.one_of(st.lists(row, max_size=4), st.integers(5, 60).flatmap(lambda n: row.map(lambda one: [one] * n)))
@@ -34,12 +32,10 @@ def columns(given_rows: list[tuple[int, int, int]]) -> list[np.ndarray]:
 @pytest.mark.parametrize("name", NAMES)
 @settings(max_examples=40, deadline=None)
 @given(steps=st.lists(operation, max_size=25))
-def test_any_sequence_of_operations_is_that_of_a_list(
-    tmp_path_factory: pytest.TempPathFactory, name: str, device: bool, steps: list[tuple]
-) -> None:
+def test_any_sequence_of_operations_is_that_of_a_list(name: str, device: bool, steps: list[tuple]) -> None:
     with installed() as cupy:
         xp = cupy if device else NUMPY
-        store = part_stores(tmp_path_factory.getbasetemp() / "parts", PARTS, xp)[name]
+        store = part_stores(PARTS, xp)[name]
         model: list[list[tuple[int, int, int]]] = [[] for _ in range(PARTS)]
         for kind, index, written in [*steps, *(("read", part, None) for part in range(PARTS))]:
             if kind == "write":
@@ -53,9 +49,8 @@ def test_any_sequence_of_operations_is_that_of_a_list(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_part_that_grows_and_moves_leaves_its_neighbours_alone(name: str, tmp_path: Path) -> None:
-    """The file gives a part a place; one that outgrows it moves behind all others."""
-    store = part_stores(tmp_path, PARTS, NUMPY)[name]
+def test_a_part_that_grows_and_moves_leaves_its_neighbours_alone(name: str) -> None:
+    store = part_stores(PARTS, NUMPY)[name]
     for size in (3, 100, 2, 1000):
         for index in range(PARTS):
             store.write(index, tuple(np.full(size + index, index + size, kind) for kind in TYPES))
@@ -65,7 +60,7 @@ def test_a_part_that_grows_and_moves_leaves_its_neighbours_alone(name: str, tmp_
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_new_store_has_empty_parts_of_the_columns_types(name: str, tmp_path: Path) -> None:
-    store = part_stores(tmp_path, PARTS, NUMPY)[name]
+def test_a_new_store_has_empty_parts_of_the_columns_types(name: str) -> None:
+    store = part_stores(PARTS, NUMPY)[name]
     assert list(store.lengths) == [0] * PARTS
     assert [(len(c), c.dtype) for c in store.read(2)] == [(0, np.dtype(kind)) for kind in TYPES]

@@ -10,16 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from contracts.makers import (
-    CONFIGS,
-    EXACT_READERS,
-    PUBLISHED_READERS,
-    documents_of,
-    is_text,
-    memory_of,
-    on_a_cluster,
-    reference_of,
-)
+from contracts.configs import CONFIGS, documents_of, is_text
+from contracts.makers import EXACT_READERS, PUBLISHED_READERS, memory_of, on_a_cluster, reference_of
 from reference import reference_matrix
 
 from memo_dist import MemoryConfig

@@ -34,7 +34,7 @@ DECISION = re.compile(r"\b[Dd]ecisions?[ /]\[?(\d{4})\b")
 
 # Names in the log of files that are gone, or never came: history is not rewritten. A name that exists again, or that
 # the log names no more, is taken off this list.
-GONE = {"docs/log.md": {"merging.py", "tests/test_gpu.py", "docs/results/gpu.json"}}
+GONE = {"docs/log.md": {"tests/test_gpu.py", "docs/results/gpu.json"}}
 NOT_OURS = {
     "argparse.py",  # the standard library's; the examples recall it
     "csv.py",  # how to add a format is told by an example

@@ -40,7 +40,7 @@ TEXTS = ("traced.txt", "traced_changed.txt")
 BANKS = 26  # of 256 x 256 cells for 37,570 tokens: 45 parameters a token
 PART = 40  # prompts of the runs that do not ask all
 MEASURED = re.compile("seconds|.*peak_bytes|ray_bytes")
-SHARD_TOKEN = re.compile(r"(\.g\d{4})-[0-9a-f]+(?=\.h5)")
+SHARD_TOKEN = re.compile(r"(\.g\d{4})-[0-9a-f]+(?=\.(?:documents\.parquet|h5)$)")
 DECISIONS = "corpus/text/docs/decisions"
 SMALL = [f"{DECISIONS}/0001-names-that-sort-by-bank.md", f"{DECISIONS}/0003-the-batch-contract.md"]
 CHANGED = "corpus/text/docs/published.md"
@@ -79,13 +79,18 @@ class Recorder:
         del manifest["checksum"]
         for shard in manifest["shards"]:
             shard["file"] = SHARD_TOKEN.sub(r"\1", shard["file"])
-            if changed:
-                del shard["blake2b"], shard["records"]
+            if shard["documents"]:
+                shard["documents"]["file"] = SHARD_TOKEN.sub(r"\1", shard["documents"]["file"])
+            if changed:  # ids of a change's batches follow from the time in the journal
+                del shard["blake2b"], shard["records"], shard["documents"]
+        if changed:
+            del manifest["batches"]
         self.keep("digests", changed or name, manifest["digest"])
         self.keep("manifests", changed or name, _timeless(manifest))
         if not changed:
-            files = [path for path in folder.iterdir() if not path.name.startswith("manifest")]
-            sums = {SHARD_TOKEN.sub(r"\1", path.name): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+            files = [p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("manifest")]
+            named = {SHARD_TOKEN.sub(r"\1", str(path.relative_to(folder))): path for path in files}
+            sums = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in named.items()}
             self.keep("bytes", name, dict(sorted(sums.items())))
 
 
@@ -122,7 +127,7 @@ def _other_memories(it: Recorder) -> None:
     it.run("build", "paper", "build", *SMALL, "--out", "paper.memo", "--tokenizer", "tokenizer.json", *paper)
     few = ["--token-ids", "corpus/token_ids.parquet", "--limit", "4", "--composition", "product"]
     it.run("build", "product", "build", *few, "--out", "product.memo", *paper)
-    for name in ("ids.memo", "more.memo", "merged.memo", "paper.memo", "product.memo"):
+    for name in ("ids.memo", "more.memo", "merged.memo"):
         it.memory(name)
 
 

@@ -1,6 +1,7 @@
 """Memory: equal to the plain reference, and promises 1, 2, 3 and 4 of the design on one process."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import ReferenceMemory
 
-from memo_dist import Memory, MemoryConfig, TextConfig
+from memo_dist import Memory, MemoryConfig, TextConfig, Tokenizer
 from memo_dist.batches import BatchInfo, make_batch
+from memo_dist.document_parts import document_key
 from memo_dist.errors import ConfigError, InputError, NotMemorizedError, TokenizerError
 from memo_dist.models.protocol import ShardRoom
 from memo_dist.segments import Segment
@@ -41,14 +43,18 @@ def whole(tokens: list[int]) -> Segment:
 
 
 def test_matrices_and_ledger_equal_the_reference(documents: Documents) -> None:
-    memory, reference = built(documents), ReferenceMemory(3, 500)
-    for tokens in documents.values():
-        reference.memorize(tokens)
+    memory, reference = built(documents), ReferenceMemory(3, 500, windows=CONFIG.windows)
+    for name, tokens in documents.items():
+        reference.memorize(tokens, document_key(name) & 0xFFFFFFFF)
     assert memory.num_associations == len(reference.counts)
     assert np.array_equal(memory.shard.contents.matrices.cells, reference.matrices())
     for part in memory.shard.contents.ledger.parts():
         for name, token, count in zip(part.associations.hashes, part.tokens, part.counts, strict=True):
             assert reference.counts[int(name), int(token)] == count
+    windows = np.array(sorted({name for name, _ in reference.anchors}), np.uint64)
+    found = memory.shard.documents_at(windows)
+    held = {(w, d): n for i, w in enumerate(windows.tolist()) for d, n in zip(*map(list, found.of(i)), strict=True)}
+    assert held == reference.anchors
 
 
 @settings(max_examples=40, deadline=None)
@@ -148,15 +154,20 @@ def test_bad_documents_are_refused_by_name() -> None:
         with pytest.raises(InputError, match=says):
             memory.memorize(name, tokens)
     wrong = make_batch([("e", whole([1]))], BatchInfo("b", "b", "", "another tokenizer"))
-    memory.shard.tokenizer_hash = "mine"
+    reading = Memory(TextConfig(num_banks=3, vocab_size=256, inner_dim=64), Tokenizer.bytes())
     with pytest.raises(TokenizerError, match="another tokenizer"):
-        memory.memorize_batch(wrong)
+        reading.memorize_batch(wrong)
 
 
 @pytest.mark.parametrize(
-    "changes", [{"inner_dim": 100}, {"num_heads": 1}, {"num_banks": 0}, {"num_layers": 6, "num_heads": 9}, {"seed": -1}]
+    "changes",
+    [
+        *({"inner_dim": 100}, {"num_banks": 0}, {"seed": -1}, {"keys": "letters"}, {"keys": None}),
+        *({"windows": wrong} for wrong in ((), (0, 4), (4, 4), (8, 4), (4, 4097), [4, 8], 4, (4.0,), (True, 4))),
+        {"windows": tuple(range(1, 18))},
+    ],
 )
-def test_settings_out_of_range_are_refused(changes: dict[str, int]) -> None:
+def test_settings_out_of_range_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(changes))):
         TextConfig(**{"num_banks": 2, "vocab_size": 10, **changes})
 

@@ -59,6 +59,8 @@ def found(folder: Path, *inputs: str, **chosen: str) -> list[str]:
         (".rst", "text"),
         (".py", "text"),
         (".jsonl", "jsonl"),
+        (".ndjson", "jsonl"),
+        (".json", "jsonl"),
         (".parquet", "parquet"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Plans: every byte and row is read once, in units whose names depend on the sources alone.
+"""Plans: every byte and row is read once, in splits whose names depend on the sources alone.
 
 Covers: pipelines/plan.py. Pieces are made small, so that small files are cut like large ones.
 """
@@ -39,7 +39,7 @@ def planned(*paths: Path, **chosen: Any) -> CorpusPlan:
 
 
 def spans_of(corpus: CorpusPlan) -> list[tuple[str, int, int]]:
-    return [(Path(s.source.url).name, s.start, s.stop) for unit in corpus.units for s in unit.spans]
+    return [(Path(s.source.url).name, s.start, s.stop) for split in corpus.splits for s in split.spans]
 
 
 def joined(spans: list[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
@@ -68,21 +68,21 @@ def table_file(path: Path, count: int) -> Path:
 @given(
     sizes=st.lists(st.integers(0, 3000), min_size=1, max_size=6).filter(any),
     rows=st.integers(1, 40),
-    unit_bytes=st.one_of(st.none(), st.integers(1, 8000)),
+    split_bytes=st.one_of(st.none(), st.integers(1, 8000)),
 )
 def test_every_byte_and_row_is_in_one_unit_and_units_have_names_of_their_own(
-    tmp_path_factory: pytest.TempPathFactory, sizes: list[int], rows: int, unit_bytes: int | None
+    tmp_path_factory: pytest.TempPathFactory, sizes: list[int], rows: int, split_bytes: int | None
 ) -> None:
     folder = tmp_path_factory.mktemp("plan")
     for index, size in enumerate(sizes):
         (folder / f"{index}.txt").write_bytes(b"x" * size)
     lines, table = rows_file(folder / "r.jsonl", rows), table_file(folder / "s.parquet", rows)
-    corpus, again = (planned(folder, unit_bytes=unit_bytes) for _ in range(2))
+    corpus, again = (planned(folder, split_bytes=split_bytes) for _ in range(2))
     expected = [(f"{index}.txt", 0, size) for index, size in enumerate(sizes)]
     assert joined(spans_of(corpus)) == [*expected, (lines.name, 0, lines.stat().st_size), (table.name, 0, rows)]
-    names = [unit.batch_id for unit in corpus.units]
+    names = [split.batch_id for split in corpus.splits]
     assert len(set(names)) == len(names)
-    assert [unit.batch_id for unit in again.units] == names
+    assert [split.batch_id for split in again.splits] == names
     assert corpus.files == len(sizes) + 2
     for name, start, _ in spans_of(corpus):
         assert name.endswith(".parquet") or start % PIECE == 0
@@ -93,7 +93,7 @@ def test_batch_ids_say_what_is_read_and_not_how(tmp_path: Path) -> None:
     (tmp_path / "b.txt").write_bytes(b"x" * 5000)
 
     def ids(name: str, **chosen: Any) -> list[str]:
-        return [unit.batch_id for unit in planned(tmp_path / name, unit_bytes=1024, **chosen).units]
+        return [split.batch_id for split in planned(tmp_path / name, split_bytes=1024, **chosen).splits]
 
     assert ids("a.txt") == ids("a.txt", errors="replace")
     assert not set(ids("a.txt")) & set(ids("b.txt"))
@@ -105,14 +105,14 @@ def test_batch_ids_say_what_is_read_and_not_how(tmp_path: Path) -> None:
 def test_units_are_neither_much_larger_nor_much_smaller_than_asked(tmp_path: Path) -> None:
     for index, size in enumerate([10_000, 3, 0, 700, 1500, 90, 4000]):
         (tmp_path / f"{index}.txt").write_bytes(b"x" * size)
-    for unit_bytes in (PIECE, 1000, 3000, 100_000):
-        corpus = planned(tmp_path, unit_bytes=unit_bytes)
-        sizes = [sum(span.stop - span.start for span in unit.spans) for unit in corpus.units]
+    for split_bytes in (PIECE, 1000, 3000, 100_000):
+        corpus = planned(tmp_path, split_bytes=split_bytes)
+        sizes = [sum(span.stop - span.start for span in split.spans) for split in corpus.splits]
         assert sum(sizes) == corpus.text_bytes == 16_293
-        assert max(sizes) == corpus.largest_unit <= 3 * unit_bytes
-        assert all(size >= min(unit_bytes, 16_293) for size in sizes[:-1])
-        lasts = [unit.spans[-1].stop - unit.spans[-1].start for unit in corpus.units]
-        assert all(size - last < unit_bytes for size, last in zip(sizes, lasts, strict=True))
+        assert max(sizes) == corpus.largest_split <= 3 * split_bytes
+        assert all(size >= min(split_bytes, 16_293) for size in sizes[:-1])
+        lasts = [split.spans[-1].stop - split.spans[-1].start for split in corpus.splits]
+        assert all(size - last < split_bytes for size, last in zip(sizes, lasts, strict=True))
 
 
 def test_units_of_a_large_corpus_do_not_grow_with_it_and_a_small_one_has_few(tmp_path: Path) -> None:
@@ -120,25 +120,25 @@ def test_units_of_a_large_corpus_do_not_grow_with_it_and_a_small_one_has_few(tmp
         handle.truncate(3 << 30)  # a hole: no space is taken
     corpus = planned(tmp_path / "large.txt")
     assert corpus.text_bytes == 3 << 30
-    assert corpus.largest_unit <= 2 * plan.UNIT_BYTES
+    assert corpus.largest_split <= 2 * plan.SPLIT_BYTES
     (tmp_path / "small.txt").write_bytes(b"x" * 1000)
-    assert len(planned(tmp_path / "small.txt").units) == 1
+    assert len(planned(tmp_path / "small.txt").splits) == 1
 
 
 def test_many_small_files_share_units(tmp_path: Path) -> None:
     for index in range(300):
         (tmp_path / f"{index:03}.txt").write_bytes(b"x" * 50)
     corpus = planned(tmp_path)
-    assert len(corpus.units) == 1
-    assert "and 299 more" in corpus.units[0].describe()
+    assert len(corpus.splits) == 1
+    assert "and 299 more" in corpus.splits[0].describe()
 
 
 def test_text_bytes_are_those_of_the_text_before_compression(tmp_path: Path) -> None:
     """A repeated text is stored once in a parquet file; readers still hold it a thousand times."""
     pq.write_table(pa.table({"text": ["abc " * 250] * 1000, "junk": ["j"] * 1000}), tmp_path / "a.parquet")
-    corpus = planned(tmp_path / "a.parquet", unit_bytes=100_000)
+    corpus = planned(tmp_path / "a.parquet", split_bytes=100_000)
     assert corpus.text_bytes == pytest.approx(1_000_000, rel=0.05)
-    assert corpus.largest_unit <= 300_000
+    assert corpus.largest_split <= 300_000
 
 
 @pytest.mark.parametrize("names", [["a.txt"], ["a.txt", "b.jsonl"], ["b.jsonl"], ["c.parquet"]])
@@ -160,13 +160,13 @@ def test_threads_measure_as_a_loop_does(tmp_path: Path, monkeypatch: pytest.Monk
     sources = list_sources([str(tmp_path)])
     assert all(is_quick(source) for source in sources)
     assert not any(is_quick(replace(source, url=f"file://{source.url}")) for source in sources)
-    by_loop = planned(tmp_path, unit_bytes=1000)
+    by_loop = planned(tmp_path, split_bytes=1000)
     monkeypatch.setattr(plan, "_LARGE", 0)
     assert sum(not is_quick(source) for source in sources) == 42
     for tasks in (256, 42, 5, 1):
         monkeypatch.setattr(plan, "_TASKS", tasks)
-        assert planned(tmp_path, unit_bytes=1000) == by_loop
-    in_units = dict.fromkeys(span.source for unit in by_loop.units for span in unit.spans)
+        assert planned(tmp_path, split_bytes=1000) == by_loop
+    in_units = dict.fromkeys(span.source for split in by_loop.splits for span in split.spans)
     assert list(in_units) == [format_of(source).measure(source, text_key="text").source for source in sources]
     (tmp_path / "07.md.gz").write_bytes(b"\x1f\x8b not a stream")
     with pytest.raises(InputError, match=r"07\.md\.gz cannot be read"):
@@ -210,9 +210,9 @@ def test_a_file_whose_name_is_not_utf8_is_planned_or_refused_by_name(tmp_path: P
         handle.write(b"text")
     try:
         corpus = planned(tmp_path)
-        assert len({unit.batch_id for unit in corpus.units}) == 1
-        for unit in corpus.units:
-            for span in unit.spans:
+        assert len({split.batch_id for split in corpus.splits}) == 1
+        for split in corpus.splits:
+            for span in split.spans:
                 for passage in passages(span, corpus.options.reading()):
                     passage.document_id.encode()
     except InputError as error:

@@ -40,12 +40,12 @@ def read(*paths: Path, **chosen: Any) -> tuple[list[tuple[str, str]], dict[str, 
     corpus = plan_corpus([str(path) for path in paths], CorpusOptions(**chosen))
     texts: dict[str, str] = {}
     counts = dict.fromkeys(("skipped", "replaced", "empty"), 0)
-    for unit in corpus.units:
+    for split in corpus.splits:
         state = corpus.options.reading()
-        for span in unit.spans:
+        for span in split.spans:
             for passage in passages(span, state):
                 name = passage.document_id.rsplit("/", 1)[-1]
-                texts[name] = texts.get(name, "") + "".join(passage.pieces)
+                texts[name] = texts.get(name, "") + "".join(passage.pieces())
         counts = {name: count + getattr(state, name) for name, count in counts.items()}
     return list(texts.items()), {name: count for name, count in counts.items() if count}
 
@@ -76,7 +76,7 @@ def test_rows_are_named_by_place_or_by_their_id(tmp_path: Path) -> None:
     assert read(path, text_key="body", id_key="key")[0] == list(zip("ABCDEFGH", "abcdefgh", strict=True))
     places = [f"a.parquet#{row}" for row in range(8)]
     assert read(path, text_key="body")[0] == list(zip(places, "abcdefgh", strict=True))
-    assert read(path, text_key="body", unit_bytes=1)[0] == list(zip(places, "abcdefgh", strict=True))
+    assert read(path, text_key="body", split_bytes=1)[0] == list(zip(places, "abcdefgh", strict=True))
 
 
 def test_a_row_whose_id_is_null_is_named_by_its_place(tmp_path: Path) -> None:
@@ -145,26 +145,26 @@ def test_invalid_utf8_follows_the_policy(tmp_path: Path, ending: str) -> None:
     assert read(bad, good, errors="skip") == (expected[1:], {"skipped": 1})
 
 
-@pytest.mark.parametrize("unit_bytes", [1, PIECE, 3 * PIECE, 10**9])
+@pytest.mark.parametrize("split_bytes", [1, PIECE, 3 * PIECE, 10**9])
 def test_invalid_utf8_in_a_document_of_many_units_follows_the_policy_as_a_whole(
-    tmp_path: Path, unit_bytes: int
+    tmp_path: Path, split_bytes: int
 ) -> None:
     clean = "a line of words\n" * 40
     (tmp_path / "big.txt").write_bytes(b"".join(clean.encode() + end for end in (b"\xff\n", b"\xfe\n", b"end\n")))
     (tmp_path / "good.txt").write_text("good")
     both = tmp_path / "big.txt", tmp_path / "good.txt"
     with pytest.raises(InputError, match=r"big\.txt"):
-        read(*both, unit_bytes=unit_bytes)
-    assert read(*both, errors="skip", unit_bytes=unit_bytes) == ([("good.txt", "good")], {"skipped": 1})
-    texts, counts = read(*both, errors="replace", unit_bytes=unit_bytes)
+        read(*both, split_bytes=split_bytes)
+    assert read(*both, errors="skip", split_bytes=split_bytes) == ([("good.txt", "good")], {"skipped": 1})
+    texts, counts = read(*both, errors="replace", split_bytes=split_bytes)
     assert dict(texts)["big.txt"] == f"{clean}{GAP}\n{clean}{GAP}\n{clean}end\n"
-    assert counts == {"replaced": 1}  # documents, not units
+    assert counts == {"replaced": 1}  # documents, not splits
 
 
 def test_a_valid_document_of_many_units_is_kept_whole_by_skip(tmp_path: Path) -> None:
     body = f"{SMILE} words " * 300
     (tmp_path / "big.txt").write_bytes(body.encode())
-    assert read(tmp_path / "big.txt", errors="skip", unit_bytes=1) == ([("big.txt", body)], {})
+    assert read(tmp_path / "big.txt", errors="skip", split_bytes=1) == ([("big.txt", body)], {})
 
 
 def test_lone_surrogates_of_json_follow_the_policy_and_pairs_are_characters(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_a_file_that_shrinks_after_planning_is_refused(tmp_path: Path) -> None:
     corpus = plan_corpus([str(tmp_path / "a.txt")], CorpusOptions())
     (tmp_path / "a.txt").write_text("words")
     with pytest.raises(InputError, match=r"a\.txt became shorter"):
-        list(passages(corpus.units[0].spans[0], corpus.options.reading()))
+        list(passages(corpus.splits[0].spans[0], corpus.options.reading()))
 
 
 def cuts_by_the_rule(data: bytes) -> list[int]:

@@ -93,7 +93,7 @@ def test_the_trained_tokenizer_does_not_depend_on_units_or_format(
     lines = "".join(json.dumps({"text": text}) + "\n" for text in texts)
     (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
     pq.write_table(pa.table({"text": texts}), tmp_path / "a.parquet")
-    assert choose(corpus, unit_bytes=1000).tokenizer.hash == trained.hash
+    assert choose(corpus, split_bytes=1000).tokenizer.hash == trained.hash
     assert choose(tmp_path / "a.jsonl.gz").tokenizer.hash == trained.hash
     assert choose(tmp_path / "a.parquet").tokenizer.hash == trained.hash
 
@@ -177,10 +177,10 @@ def test_sizes_are_estimated_from_a_part_of_a_larger_corpus(tmp_path: Path, monk
     monkeypatch.setattr("pipelines.tokenizing.SAMPLE_BYTES", 40_000)
     texts = some_texts(2, 400)
     path = written(tmp_path, ".txt", texts)
-    choice = choose(path, name="bytes", unit_bytes=5000)
+    choice = choose(path, name="bytes", split_bytes=5000)
     assert choice.tokens == sum(len(text.encode()) for text in texts)  # one token a byte: known without reading
     assert choice.documents == pytest.approx(len(texts), rel=0.2)
-    assert choose(path, unit_bytes=5000).trained_bytes < choice.tokens / 2
+    assert choose(path, split_bytes=5000).trained_bytes < choice.tokens / 2
 
 
 @pytest.mark.parametrize("rows", ["\n\n", '{"text": ""}\n', '{"text": "\\ud800"}\n'])

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Strict
 from memo_dist.http.errors import BodyError
 from memo_dist.http.limits import Limits
 from memo_dist.http.openai.choices import PromptAsk
-from memo_dist.recalling.options import DEFAULTS, RecallOptions
+from memo_dist.recalling.options import DEFAULTS, READS, RecallOptions
 
 MOST_RIVALS = 5  # logprobs, as OpenAI has it
 _MOST_CHOICES, _MOST_STOPS, _MOST_BEAM = 16, 4, 64
@@ -33,7 +33,7 @@ class StreamOptions(BaseModel):
 
 
 class CompletionBody(BaseModel):
-    """POST /v1/completions. `min_confidence`, `beam` and `from_start` are ours."""
+    """POST /v1/completions. `min_confidence`, `beam`, `from_start` and `read` are ours."""
 
     model_config = ConfigDict(extra="allow")  # clients send fields that a memory has no use for
 
@@ -49,9 +49,12 @@ class CompletionBody(BaseModel):
     min_confidence: Annotated[float, Field(ge=0, le=1)] = DEFAULTS.min_confidence
     beam: Annotated[StrictInt, Field(ge=1, le=_MOST_BEAM)] = DEFAULTS.beam
     from_start: StrictBool = DEFAULTS.from_start
+    read: StrictStr = DEFAULTS.read
 
     @model_validator(mode="after")
     def _refuse(self) -> "CompletionBody":
+        if self.read not in READS:
+            raise ValueError(f"read is {self.read!r}; expected one of {', '.join(READS)}")
         given: dict[str, Any] = self.model_extra or {}
         for name, neutral in _REFUSED.items():
             if given.get(name) not in neutral:
@@ -87,6 +90,7 @@ class CompletionBody(BaseModel):
             beam=self.beam,
             from_start=self.from_start,
             count=self.n or 1,
+            read=self.read,
         )
         return [PromptAsk(prompt=prompt, options=options, scored=scored, echoed=echoed) for prompt in prompts]
 

@@ -40,6 +40,8 @@ class Choice:
     Attributes:
         tokens: after the prompt; a token that repeats the prompt's end is left out.
         confidences, windows: of each token, as in Continuation.
+        documents, num_documents: as in Continuation.
+        corrected: the prompt as it was read, where a slip in it was set right.
         stop: "length", "end_of_document" or "abstained"; stop_confidence: as in Continuation.
     """
 
@@ -48,6 +50,9 @@ class Choice:
     windows: list[int]
     stop: str
     stop_confidence: float
+    corrected: str | None = None
+    documents: list[str] = field(default_factory=list)
+    num_documents: int = 0
 
 
 @dataclass(frozen=True)

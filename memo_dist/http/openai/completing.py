@@ -15,9 +15,11 @@ from memo_dist.http.openai.choices import Answer, Choice, PromptAsk, SpelledToke
 from memo_dist.models.candidates import Alternative
 from memo_dist.recalling.options import RecallOptions
 from memo_dist.recalling.probabilities import log_probabilities
+from memo_dist.recalling.questions import Question
 from memo_dist.recalling.recall import Continuation
 from memo_dist.recalling.scoring import score_tokens
-from memo_dist.recalling.session import Question, Session
+from memo_dist.recalling.session import Session
+from memo_dist.token_decoder import REACH
 
 RIVALS = 8  # of each step, among which the probabilities are divided
 END = "<|end of document|>"
@@ -96,7 +98,7 @@ def _answer(
         return Refusal(question.error)
     spelling = _Spelling(session)
     echoed = spelling.prompt(question.ids, prompt.scored) if prompt.echoed else []
-    return Answer(len(question.ids), echoed, [spelling.choice(found) for found in several])
+    return Answer(len(question.ids), echoed, [spelling.choice(question.ids, found) for found in several])
 
 
 class _Spelling:
@@ -105,17 +107,24 @@ class _Spelling:
     def __init__(self, session: Session) -> None:
         self._session, self._tokenizer = session, session.tokenizer
 
-    def choice(self, found: Continuation) -> Choice:
-        """A continuation, without what the prompt has said of it."""
-        said = 0 if found.text is None else len(self._tokenizer.decode(found.tokens)) - len(found.text)
+    def choice(self, prompt: np.ndarray, found: Continuation) -> Choice:
+        """A continuation of a prompt's ids, without what the prompt has said of it."""
+        before: list[int] = prompt[: len(prompt) - found.healed][-REACH:].tolist()
+        pieces = self._tokenizer.pieces(found.tokens, before)
+        said = 0 if found.text is None else sum(map(len, pieces)) - len(found.text)
         tokens, kept = [], []
-        for place, piece in enumerate(self._tokenizer.pieces(found.tokens)):
+        for place, piece in enumerate(pieces):
             rest, said = piece[said:], max(0, said - len(piece))
             if piece and not rest:
                 continue  # the prompt said this token whole
-            rivals = found.alternatives[place]
-            scored = self._scored(found.scores[place], rivals, found.tokens[place]) if rivals else (None, [])
-            tokens.append(SpelledToken(rest, *scored))
+            one = self._spelled(
+                rest,
+                [*before, *found.tokens[:place]][-REACH:],
+                found.tokens[place],
+                score=found.scores[place],
+                rivals=found.alternatives[place],
+            )
+            tokens.append(one)
             kept.append(place)
         return Choice(
             tokens=tokens,
@@ -123,29 +132,42 @@ class _Spelling:
             windows=[int(found.windows[place]) for place in kept],
             stop=found.stop,
             stop_confidence=found.stop_confidence,
+            corrected=found.corrected,
+            documents=found.documents,
+            num_documents=found.num_documents,
         )
 
     def prompt(self, ids: np.ndarray, scored: bool) -> list[SpelledToken]:
         """The prompt's own tokens."""
-        pieces = self._tokenizer.pieces(ids.tolist())
+        prompt: list[int] = ids.tolist()
+        pieces = self._tokenizer.pieces(prompt)
         if not scored:
             return [SpelledToken(piece) for piece in pieces]
-        spelled = []
-        for piece, one in zip(pieces, score_tokens(self._session.lookup, ids, RIVALS), strict=True):
-            found = (None, []) if one.score is None else self._scored(one.score, one.alternatives, one.token)
-            spelled.append(SpelledToken(piece, *found))
-        return spelled
+        scores = score_tokens(self._session.lookup, ids, RIVALS)
+        return [
+            self._spelled(
+                piece, prompt[max(0, place - REACH) : place], one.token, score=one.score, rivals=one.alternatives
+            )
+            for place, (piece, one) in enumerate(zip(pieces, scores, strict=True))
+        ]
 
-    def _scored(self, score: float, rivals: list[Alternative], token: int) -> tuple[float, list[tuple[str, float]]]:
-        """A token's log-probability among its rivals, and theirs."""
+    def _spelled(
+        self, text: str, before: list[int], token: int, *, score: float | None, rivals: list[Alternative]
+    ) -> SpelledToken:
+        """A token that follows `before`, with its log-probability among its rivals, and theirs."""
+        if score is None or not rivals:
+            return SpelledToken(text)
         others = [one for one in rivals if one.token != token]
         logs = log_probabilities(np.array([score, *(one.score for one in others)])).tolist()
         ranked = sorted(zip([token, *(one.token for one in others)], logs, strict=True), key=lambda pair: -pair[1])
-        return logs[0], [(self._word(one), log) for one, log in ranked]
+        names = self._names(before, [one for one, _ in ranked])
+        return SpelledToken(text, logs[0], [(name, log) for name, (_, log) in zip(names, ranked, strict=True)])
 
-    def _word(self, token: int) -> str:
-        """A name of its own for every token: parts of a character would all be U+FFFD."""
-        if token >= self._session.lookup.config.vocab_size:
-            return END
-        text = self._tokenizer.decode([token])
-        return f"token:{token}" if "\ufffd" in text else text
+    def _names(self, before: list[int], tokens: list[int]) -> list[str]:
+        """A name of its own for every token: parts of a character have no text, and two may have the same."""
+        names: list[str] = []
+        for token in tokens:
+            ends = token >= self._session.lookup.config.vocab_size
+            text = END if ends else self._tokenizer.continuation(before, [token])
+            names.append(f"token:{token}" if not text or "\ufffd" in text or text in names else text)
+        return names

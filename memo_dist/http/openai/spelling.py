@@ -36,6 +36,9 @@ class Told:
             "stop_confidence": self.choice.stop_confidence,
             "confidences": self.choice.confidences[:kept],
             "windows": self.choice.windows[:kept],
+            "corrected": self.choice.corrected,
+            "documents": self.choice.documents,
+            "num_documents": self.choice.num_documents,
         }
 
 

@@ -38,6 +38,14 @@ class ProjectedCleanup:
         parts = [self._rank(reads[i : i + rows, 0], filled[i : i + rows], top_k) for i in range(0, len(reads), rows)]
         return joined(parts, 1, top_k)
 
+    def several(self, reads: np.ndarray, filled: np.ndarray, count: int) -> Candidates:
+        """As ranked."""
+        return self.rank(reads, filled, count)
+
+    def with_prior(self, counts: np.ndarray | None) -> "ProjectedCleanup":
+        """The same: with the paper all tokens are equally likely."""
+        return self
+
     def is_best(self, reads: np.ndarray, filled: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         """Whether `tokens` score highest; see Cleanup.
 

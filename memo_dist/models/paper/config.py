@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from memo_dist.errors import ConfigError
-from memo_dist.memory_config import MemoryConfig
+from memo_dist.memory_config import MAX_CONTEXT, MemoryConfig, require_whole
 
 COMPOSITIONS = ("jlt", "product", "direct")
 
@@ -19,6 +19,8 @@ class PaperConfig(MemoryConfig):
     `PaperConfig.of` fills in what follows from the rest: a bank is a head's block, so num_banks is num_heads.
 
     Attributes:
+        num_heads: h, children of a window; layer l (0-based) sees the last h**(l+1) tokens.
+        num_layers: L.
         composition: how a window's encoding is made of its children, "jlt" or "product"; "direct", for one layer, draws
             each token's part of a key by itself instead of projecting its vector.
         key_dim: rows of the matrix, h d_k.
@@ -33,6 +35,8 @@ class PaperConfig(MemoryConfig):
 
     composition: str
     key_dim: int
+    num_heads: int = 4
+    num_layers: int = 3
 
     @classmethod
     def of(
@@ -59,6 +63,13 @@ class PaperConfig(MemoryConfig):
         )
 
     def _check(self) -> None:
+        require_whole("num_heads", self.num_heads, 2, high=64)
+        require_whole("num_layers", self.num_layers, 1, high=6)
+        if self.context_length > MAX_CONTEXT:
+            raise ConfigError(
+                f"num_heads={self.num_heads} and num_layers={self.num_layers} give a context of "
+                f"{self.context_length} tokens; at most {MAX_CONTEXT}: take fewer heads or layers"
+            )
         if self.composition not in COMPOSITIONS:
             raise ConfigError(f"composition is {self.composition!r}; expected one of {', '.join(COMPOSITIONS)}")
         if self.composition == "direct" and self.num_layers > 1:
@@ -70,6 +81,16 @@ class PaperConfig(MemoryConfig):
                 f"num_banks is {self.num_banks}; a memory of the preset 'paper' has one block of rows a head, "
                 f"{self.num_heads}"
             )
+
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """Tokens of each layer's window: (h, h**2, ..., h**L)."""
+        return tuple(self.num_heads ** (layer + 1) for layer in range(self.num_layers))
+
+    @property
+    def context_length(self) -> int:
+        """The longest window, h**L tokens."""
+        return int(self.num_heads**self.num_layers)
 
     @property
     def bank_shape(self) -> tuple[int, int]:

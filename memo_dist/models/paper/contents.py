@@ -83,6 +83,10 @@ class ProjectedContents:
     def num_associations(self) -> int:
         return self._associations if 0 in self.banks else 0
 
+    def token_counts(self) -> np.ndarray | None:
+        """None: without a ledger nobody knows which associations are distinct."""
+        return None
+
     def bank_digests(self) -> np.ndarray:
         """(len(banks), 2, 16) uint8; the second of each is that of no entries."""
         digests = np.empty((len(self.banks), 2, 16), np.uint8)

@@ -22,10 +22,11 @@ from types import ModuleType
 import numpy as np
 
 from memo_dist.device.backend import Array, add_product, to_device, to_host
-from memo_dist.models.cues import Cues, Reader, filled_windows
+from memo_dist.models.cues import Cues, Reader
 from memo_dist.models.paper.config import PaperConfig
 from memo_dist.models.paper.gaussians import gaussian
-from memo_dist.segments import Segment, lay_out, query_lines
+from memo_dist.models.paper.lines import filled_windows, lay_out, query_lines
+from memo_dist.segments import Segment
 
 ENCODED_AT_ONCE = 1 << 12  # positions encoded at a time: 64 MiB of float32 vectors at d=4096
 _PAD = 64  # the codebook's rows are a multiple of this, for decoding
@@ -74,6 +75,10 @@ class ProjectedEncoder:
             else:
                 self._compose.append(children)
             self._readout.append(weights)
+
+    def length(self, tokens: np.ndarray) -> tuple[int, str]:
+        """See models.cues.Encoder."""
+        return len(tokens), "tokens"
 
     def query(self, contexts: list[np.ndarray], at_start: bool | np.ndarray = False) -> Cues:
         """The cue after each context; see models.cues.Encoder."""

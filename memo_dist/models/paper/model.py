@@ -6,6 +6,7 @@ they are first needed, because a command that asks for one attribute should not 
 
 import math
 from collections.abc import Callable
+from types import ModuleType
 
 import numpy as np
 
@@ -15,7 +16,8 @@ from memo_dist.models.contents import Contents
 from memo_dist.models.cues import Encoder
 from memo_dist.models.paper.config import PaperConfig
 from memo_dist.models.protocol import AskedShape, ShardRoom
-from memo_dist.models.repetition import TextSize
+from memo_dist.models.repetition import Answered, TextSize
+from memo_dist.tokenizer import Tokenizer
 
 
 class PaperModel:
@@ -24,18 +26,25 @@ class PaperModel:
     name = "paper"
     config_type = PaperConfig
     has_ledger = False
-    out_of_core = False
     publishes = False
     tells_length = False
     uses_repetition = False
     distinct = False
 
-    def contents(self, config: PaperConfig, banks: range, room: ShardRoom) -> Contents:
+    def encoder(self, config: PaperConfig, tokenizer: Tokenizer | None) -> Encoder:
+        from memo_dist.models.paper.encoder import ProjectedEncoder
+
+        return ProjectedEncoder(config)
+
+    def contents(self, config: PaperConfig, banks: range, room: ShardRoom, *, tokenizer: Tokenizer | None) -> Contents:
         from memo_dist.models.paper.contents import ProjectedContents
 
         return ProjectedContents(config, banks, room.xp)
 
-    def cleanup(self, config: PaperConfig, encoder: Encoder | None = None) -> Cleanup:
+    def cleanup(
+        self, config: PaperConfig, encoder: Encoder, xp: ModuleType = np, *, prior: np.ndarray | None = None
+    ) -> Cleanup:
+        """As the paper has it: all tokens are equally likely."""
         from memo_dist.models.paper.cleanup import ProjectedCleanup
         from memo_dist.models.paper.encoder import ProjectedEncoder
 
@@ -70,19 +79,24 @@ class PaperModel:
     def asked_config(self, vocab_size: int, asked: AskedShape) -> PaperConfig:
         if asked.num_banks is not None:
             raise ConfigError("--banks belongs to the preset 'text'; the preset 'paper' has one matrix: give --dim")
+        if asked.windows is not None or asked.keys is not None:
+            raise ConfigError("--windows and --keys belong to the preset 'text'; 'paper' takes --heads, --layers")
+        heads = 4 if asked.num_heads is None else asked.num_heads
         return PaperConfig.of(
             vocab_size,
-            asked.inner_dim or math.lcm(asked.num_heads, 16),
-            num_heads=asked.num_heads,
-            num_layers=asked.num_layers,
-            composition=asked.composition,
+            asked.inner_dim or math.lcm(heads, 16),
+            num_heads=heads,
+            num_layers=3 if asked.num_layers is None else asked.num_layers,
+            composition=asked.composition or "jlt",
             seed=asked.seed,
         )
 
     def is_sized(self, asked: AskedShape) -> bool:
         return bool(asked.inner_dim)
 
-    def sized(self, config: PaperConfig, target_recall: float, text: TextSize) -> PaperConfig:
+    def sized(
+        self, config: PaperConfig, target_recall: float, text: TextSize, *, associations: float | None = None
+    ) -> PaperConfig:
         from memo_dist.models.paper.law import with_dim_for
 
         return with_dim_for(config, target_recall, text.tokens)
@@ -94,6 +108,11 @@ class PaperModel:
         from memo_dist.models.paper.law import paper_recall
 
         return paper_recall(config, max(text.tokens, 1))
+
+    def answered_lengths(
+        self, config: PaperConfig, text: TextSize, associations: float, *, noise: float = 1.0
+    ) -> list[Answered]:
+        return []
 
     def shape_told(self, config: PaperConfig) -> str:
         return f"one matrix of {config.key_dim:,} x {config.inner_dim:,} float32 cells, {config.num_heads} heads"

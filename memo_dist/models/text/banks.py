@@ -7,7 +7,9 @@ associations are distinct (ledger.py), encoding, files.
     forget     the same products subtracted
     retrieve   r = (key(w) C[bank(w)]) * mask(w)
 All codes are +-1 (d-vectors), so cells are integers and every sum is exact: a float32 GEMM over at most 2**24
-associations makes no rounding error, and int16 cells hold any bank of up to 32,767 associations.
+associations makes no rounding error, and int16 cells hold any bank of up to 32,767 associations. Beyond, cells count
+modulo 2**16: such a bank recalls worse, but adding and subtracting stay exact inverses, so no document can spoil a
+build, and one that is forgotten leaves nothing.
 Source: MeMo, arXiv 2502.12851, sections 3-4; masks and banks are ours (docs/explanation/design.md).
 """
 
@@ -19,7 +21,6 @@ import numpy as np
 
 from memo_dist.device.backend import Array, namespace, to_device, to_host
 from memo_dist.device.grouped import pieces
-from memo_dist.errors import BankOverflowError
 from memo_dist.memory_config import MemoryConfig
 from memo_dist.models.text.associations import Associations
 from memo_dist.models.text.bank_assignment import bank_edge, bank_of
@@ -27,7 +28,6 @@ from memo_dist.models.text.codes import GOLDEN, key_words, mask_words, signs
 from memo_dist.stores.banks import BankStore, bank_store
 
 _EXPAND = 1 << 13  # associations whose codes are made at a time: 256 KiB of packed keys at d=256, 8 MiB expanded
-CELL_LIMIT = 2**15 - 1  # the largest int16 cell, and the largest bank that needs no check
 
 
 class BankRange:
@@ -71,11 +71,7 @@ class BankRange:
         return self.store.read(0, len(self.banks))
 
     def memorize(self, associations: Associations) -> None:
-        """Add distinct associations, given in bank order.
-
-        Raises:
-            BankOverflowError: a cell would leave the int16 range (only possible beyond 32,767 in a bank).
-        """
+        """Add distinct associations, given in bank order; cells that leave int16 wrap around."""
         self._update(associations, sign=1)
 
     def forget(self, associations: Associations) -> None:
@@ -92,18 +88,15 @@ class BankRange:
         if not self._compiled:
             self._multiply(associations, bounds, banks=np.flatnonzero(np.diff(bounds)), sign=sign)
             return
-        # the kernel checks no cell, so banks whose cells may leave int16 go the checked way
-        unsafe = self.loads > CELL_LIMIT
-        self._tabulate(associations, bounds, left_out=unsafe, sign=sign)
-        self._multiply(associations, bounds, banks=np.flatnonzero(unsafe & (np.diff(bounds) > 0)), sign=sign)
+        self._tabulate(associations, bounds, sign=sign)
 
     def _codes(self, hashes: Array, tokens: Array) -> tuple[Array, Array]:
         """Packed keys and masked values, (n, d / 64)."""
         dim = self.config.inner_dim
         return key_words(hashes, dim), mask_words(hashes, dim) ^ self._values[tokens]
 
-    def _tabulate(self, associations: Associations, bounds: np.ndarray, *, left_out: np.ndarray, sign: int) -> None:
-        """Add to one bank after the other by the CPU's kernel, but not to banks `left_out` (len(banks),) bool."""
+    def _tabulate(self, associations: Associations, bounds: np.ndarray, *, sign: int) -> None:
+        """Add to one bank after the other by the CPU's kernel."""
         from memo_dist.kernels.banks import add_products
         from memo_dist.kernels.hashes import association_codes
 
@@ -112,7 +105,7 @@ class BankRange:
         for first in range(0, len(hashes), _EXPAND):
             last = min(first + _EXPAND, len(hashes))
             association_codes(hashes[first:last], tokens[first:last], self._values, np.uint64(GOLDEN), keys, values)
-            here = (bounds[:-1] < last) & (bounds[1:] > first) & (bounds[:-1] < bounds[1:]) & ~left_out
+            here = (bounds[:-1] < last) & (bounds[1:] > first) & (bounds[:-1] < bounds[1:])
             for group, cells in self.store.visit(range(bank, bank + 1) for bank in np.flatnonzero(here).tolist()):
                 start, stop = max(bounds[group[0]], first) - first, min(bounds[group[0] + 1], last) - first
                 add_products(cells[0], keys[start:stop], values[start:stop], sign)
@@ -129,28 +122,14 @@ class BankRange:
                 keys = signs(key_codes).reshape(*rows.shape, dim)
                 values = signs(value_codes).reshape(*rows.shape, dim)
                 keys *= inside[:, :, None]
+                # of at most 4,096 associations, so int16 holds it; the sum is left to wrap
                 product = xp.matmul(keys.transpose(0, 2, 1), values).astype(xp.int16)
-                self._accumulate(cells, rows=piece.banks, banks=group[piece.banks], change=sign * product)
+                cells[to_device(piece.banks, xp)] += sign * product
 
     def _groups(self, banks: np.ndarray) -> Iterator[np.ndarray]:
         """Rising banks, cut into groups that are brought to the device together."""
         count = max(1, self.store.group_bytes // self.config.bank_bytes)
         yield from (banks[first : first + count] for first in range(0, len(banks), count))
-
-    def _accumulate(self, cells: Array, *, rows: np.ndarray, banks: np.ndarray, change: Array) -> None:
-        """cells[rows] += change; `banks` are the rows' numbers in this range."""
-        xp = self.xp
-        at = to_device(rows, xp)
-        if int(self.loads[banks].max()) > CELL_LIMIT:
-            wide = xp.abs(cells[at].astype(xp.int32) + change).max(axis=(1, 2))
-            beyond = np.flatnonzero(to_host(wide) > CELL_LIMIT)
-            if len(beyond):
-                bank = int(banks[beyond[0]])
-                raise BankOverflowError(
-                    f"bank {self.banks.start + bank} holds {int(self.loads[bank]):,} associations and a cell left "
-                    f"the int16 range; build with more banks than {self.config.num_banks:,}"
-                )
-        cells[at] += change
 
     def retrieve(self, hashes: Array) -> Array:
         """Read the memory at window hashes of this range, in any order.
@@ -216,7 +195,7 @@ def read_banks(config: MemoryConfig, hashes: Array, cells_of: Callable[[int], Ar
     for index, (start, stop) in zip(visited.tolist(), bounds, strict=True):
         rows = order[start:stop]
         part = hashes[rows]
-        # |r| <= d * max|cell| < 2**24 for d <= 512; float64 beyond keeps the sum exact
+        # |r| <= d * max|cell| <= 2**24 for d <= 512; float64 beyond keeps the sum exact
         kind = xp.float32 if dim <= 512 else xp.float64
         read = signs(key_words(part, dim)).astype(kind, copy=False) @ cells_of(index).astype(kind)
         read *= signs(mask_words(part, dim))

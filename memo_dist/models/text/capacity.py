@@ -2,88 +2,121 @@
 
 Covers: predictions. Does not cover: one context (law.py), what a text is like (models/repetition.py).
 
-Whether a context's next token comes first follows from its banks' load and from how many tokens follow its windows; a
-text is a mixture of contexts. Near a document's beginning few windows are filled: with D documents and T tokens, a
-share (h^(m+1) - h^m) D / T of the tokens has m layers (h D / T has none but the first), and the rest all L. Recall is
-relative to the best that any context of that length allows.
+Whether a context's next token comes first follows from its banks' load, from how many tokens follow its windows and
+from how likely tokens are; a text is a mixture of contexts. Recall is that of contexts that fill all windows, and
+relative to the best that any context of that length allows: a prompt that fills only some is answered as
+`text_lengths` says, which is why a memory with a ledger is read exactly unless asked otherwise.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from memo_dist.errors import ConfigError
+from memo_dist.extras import extra
 from memo_dist.memory_config import MAX_BANKS
-from memo_dist.models.repetition import TextSize, unrepeated
+from memo_dist.models.repetition import Answered, TextSize, unrepeated
 from memo_dist.models.text.config import TextConfig
-from memo_dist.models.text.law import first_probability
+from memo_dist.models.text.law import Likelihoods, first_probabilities
 
 _LEAST_LOAD = 8  # associations a bank of the largest memory that is tried
 
 
 def text_recall(config: TextConfig, text: TextSize, associations: float, *, noise: float = 1.0) -> float:
-    """The law for a whole corpus: recall relative to its ceiling.
+    """The law for contexts that fill all windows: recall relative to its ceiling.
 
     Args:
         associations: held; distinct ones.
         noise: what few bits a cell add, bit_planes.noise_factor.
     """
     repetition = text.repetition or unrepeated(config.num_layers)
-    following, load = repetition.following(max(text.tokens, 1)), associations / config.num_banks
-    total = 0.0
-    for layers, share in _depths(config, text):
-        first = _mixed(config, load, following[:, :layers], noise=noise)
-        weights = repetition.chances * repetition.shares if layers == config.num_layers else repetition.shares
-        total += share * float(first @ weights)
-    return total
+    first = _first(config, text, associations, rungs=config.num_layers, noise=noise)
+    return float(first @ (repetition.shares * repetition.chances))
 
 
-def with_banks_for(config: TextConfig, target_recall: float, text: TextSize, *, noise: float = 1.0) -> TextConfig:
+def text_lengths(config: TextConfig, text: TextSize, associations: float, *, noise: float = 1.0) -> list[Answered]:
+    """The law for prompts that fill one window, two and so on.
+
+    The matrices hold each token that follows a window once, and cannot tell which is commoner: of several the right one
+    is as good as drawn.
+    """
+    repetition = text.repetition or unrepeated(config.num_layers)
+    tokens = max(text.tokens, 1)
+    following, decided = repetition.following(tokens), repetition.decided(tokens)
+    found = []
+    for rung, window in enumerate(config.windows):
+        first = _first(config, text, associations, rungs=rung + 1, noise=noise)
+        drawn = float(first / following[:, rung] @ repetition.shares)
+        found.append(Answered(window, float(decided[rung]), min(drawn, float(decided[rung]))))
+    return found
+
+
+def with_banks_for(
+    config: TextConfig,
+    target_recall: float,
+    text: TextSize,
+    *,
+    associations: float | None = None,
+    noise: float = 1.0,
+) -> TextConfig:
     """The same config with the fewest banks at which the law promises `target_recall`, or, where whole contexts go on
     in several ways, that share of the recall that any number of banks gives.
+
+    Args:
+        associations: held; distinct ones. None: as many as the text's repetition says.
 
     Raises:
         ConfigError: the target is not between 0 and 1.
     """
     if not 0 < target_recall < 1:
         raise ConfigError(f"--target-recall is {target_recall}; expected a number between 0 and 1, such as 0.99")
-    associations = (text.repetition or unrepeated(config.num_layers)).associations(text.tokens)
-    target = target_recall * text_recall(config, text, 0.0)
+    repetition = text.repetition or unrepeated(config.num_layers)
+    held = repetition.associations(text.tokens) if associations is None else associations
+    ceiling = text_recall(config, text, 0.0)
 
-    def missing(banks: int) -> float:
-        return target - text_recall(replace(config, num_banks=banks), text, associations, noise=noise)
+    def lacking(banks: int) -> float:
+        """Log of the share of the allowed lack that so many banks leave: nearly straight, 0 where they are enough."""
+        lack = ceiling - text_recall(replace(config, num_banks=banks), text, held, noise=noise)
+        return float(np.log(max(lack, 1e-12) / (ceiling * (1 - target_recall))))
 
-    few, enough = 0, max(1, min(MAX_BANKS, int(associations // _LEAST_LOAD)))
-    step = max(1, enough // 64)  # most memories are far smaller than the largest
-    while step < enough and missing(step) > 0:
-        few, step = step, 2 * step
-    enough = min(step, enough)
-    while enough - few > 1:
-        middle = (few + enough) // 2
-        few, enough = (few, middle) if missing(middle) <= 0 else (middle, enough)
-    return replace(config, num_banks=enough)
-
-
-def _depths(config: TextConfig, text: TextSize) -> Iterator[tuple[int, float]]:
-    """(layers filled, share of the tokens)."""
-    left = 1.0
-    for layers, window in enumerate(config.windows[1:], start=1):
-        share = min(left, window * text.documents / max(text.tokens, 1) - (1.0 - left))
-        left -= share
-        if share > 0:
-            yield layers, share
-    if left > 0:
-        yield config.num_layers, left
+    most = max(1, min(MAX_BANKS, int(held // _LEAST_LOAD)))
+    enough = max(1, most // 64)  # most memories are far smaller than the largest
+    while enough < most and lacking(enough) > 0:
+        enough *= 2
+    return replace(config, num_banks=_least(lacking, min(enough, most)))
 
 
-def _mixed(config: TextConfig, load: float, following: np.ndarray, *, noise: float) -> np.ndarray:
-    """(classes,) first_probability; once for equal rows."""
-    rows, index = np.unique(following, axis=0, return_inverse=True)
+def _least(lacking: Callable[[int], float], enough: int) -> int:
+    """The least number from 1 on at which `lacking`, which falls, is not above 0; `enough` at most."""
+    with extra():
+        from scipy.optimize import brentq
+    if enough == 1 or lacking(1) <= 0 or lacking(enough) > 0:
+        return 1 if lacking(1) <= 0 else enough
+    found = round(brentq(lambda banks: lacking(round(banks)), 1, enough, xtol=0.5))
+    while lacking(found) > 0:
+        found += 1
+    while lacking(found - 1) <= 0:
+        found -= 1
+    return found
+
+
+def _first(config: TextConfig, text: TextSize, associations: float, *, rungs: int, noise: float) -> np.ndarray:
+    """(classes,) first_probabilities of contexts of which so many windows are read."""
+    repetition, load = text.repetition or unrepeated(config.num_layers), associations / config.num_banks
+    following = repetition.following(max(text.tokens, 1))[:, :rungs]
+    size = config.vocab_size + 1
+    shares, relative = np.array(repetition.vocabulary).T
+    tokens = Likelihoods(tuple((shares * size).tolist()), tuple((relative - np.log(size)).tolist()))
+    own, first = repetition.likely - np.log(size), np.ones(len(following))
     if load <= 0:
-        return np.ones(len(following))
-    dim, size = config.inner_dim, config.vocab_size
-    each = np.array(
-        [first_probability(load, tuple(row), inner_dim=dim, vocab_size=size, noise=noise) for row in rows.tolist()]
-    )
-    return np.asarray(np.array(each)[index.ravel()])
+        return first
+    rows, index = np.unique(following, axis=0, return_inverse=True)
+    for number, row in enumerate(rows.tolist()):
+        here = np.flatnonzero(index.ravel() == number)
+        values, place = np.unique(own[here], return_inverse=True)
+        each = first_probabilities(
+            load, tuple(row), inner_dim=config.inner_dim, tokens=tokens, own=tuple(values.tolist()), noise=noise
+        )
+        first[here] = np.array(each)[place.ravel()]
+    return first

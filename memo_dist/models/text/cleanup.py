@@ -8,8 +8,9 @@ otherwise. The noise is Gaussian with a variance that the read itself tells: the
 s_l^2 = |r_l|^2 / d^4, whatever the load of the bank and however many tokens follow that window. So
     evidence that layers 0..k-1 hold v:   E_k(v) = sum_{l<k} (z_l(v) - 1/2) / s_l^2        (log-likelihood ratio)
 A context that was memorized matches in all m layers that it fills; a rival may share the short windows only. With
-prior 1/V for each number of matching layers and 1 for none,
-    log_odds(v) = E_m(v) - log V - log(1 + sum_{k=1}^{m-1} exp(E_k(v)) / V)
+prior p(v), the share of what is held whose next token is v (prior.py), for each number of matching layers and 1 for
+none,
+    log_odds(v) = E_m(v) + log p(v) - log(1 + sum_{k=1}^{m-1} exp(E_k(v)) p(v))
 is the log of P(v continues this whole context) against its being noise or a partial match. docs/decisions/0002 tells
 what it is worth against fixed layer weights.
 
@@ -18,17 +19,20 @@ sums without error; of what is on the shortlist only sums come to the host, wher
 the bits that NumPy gives.
 """
 
+from copy import copy
 from types import ModuleType
 
 import numpy as np
 
-from memo_dist.device.backend import Array, namespace, to_device, to_host
+from memo_dist.device.backend import Array, to_device, to_host
 from memo_dist.log_sum import log_sum_exp
-from memo_dist.memory_config import MemoryConfig
 from memo_dist.models.candidates import BLOCK, SCORES_AT_ONCE, Candidates, best_whole, first_columns, joined
+from memo_dist.models.cues import Encoder
 from memo_dist.models.text.bit_planes import sign_planes
 from memo_dist.models.text.codes import signs, value_words
-from memo_dist.models.text.encoder import HashedEncoder
+from memo_dist.models.text.config import TextConfig
+from memo_dist.models.text.prior import Prior
+from memo_dist.models.text.pursuit import pursue
 from memo_dist.models.text.search import AT_ONCE, best_codes
 
 _FEW = 4  # queries for which the CPU searches packed codes, bit by bit, instead of tables
@@ -42,20 +46,37 @@ class HashedCleanup:
 
     Args:
         config: the memory's definition.
+        encoder: of the memory, whose cues these are.
         shortlist: how many tokens, found by one matrix product, are scored exactly.
         xp: numpy or cupy, where the codebook is kept and searched.
+        prior: (V + 1,) associations held whose next token is v; None: all tokens are equally likely.
     """
 
-    def __init__(self, config: MemoryConfig, shortlist: int = 16, xp: ModuleType = np) -> None:
+    def __init__(
+        self,
+        config: TextConfig,
+        encoder: Encoder,
+        *,
+        shortlist: int = 16,
+        xp: ModuleType = np,
+        prior: np.ndarray | None = None,
+    ) -> None:
         self.config = config
         self.xp = xp
-        self.encoder = HashedEncoder(config, xp)
+        self.encoder = encoder
         size = config.vocab_size + 1
         self._packed = value_words(config.vocab_size, config.inner_dim, config.seed, xp=xp)
         self._padded = xp.zeros((-(-size // BLOCK) * BLOCK, config.inner_dim), np.float32)
         self._padded[:size] = signs(self._packed)
         self.codebook = self._padded[:size]
         self.shortlist = min(shortlist, config.vocab_size + 1)
+        self.prior = Prior(prior, size, xp)
+
+    def with_prior(self, counts: np.ndarray | None) -> "HashedCleanup":
+        """The same codebook with another prior."""
+        other = copy(self)
+        other.prior = Prior(counts, self.config.vocab_size + 1, self.xp)
+        return other
 
     def rank(self, reads: np.ndarray, filled: np.ndarray, top_k: int = 1) -> Candidates:
         """Rank tokens by log-odds.
@@ -65,8 +86,8 @@ class HashedCleanup:
             filled: (n, L) bool; the layers of a context that count, a prefix of each row.
             top_k: tokens to return.
 
-        The shortlist is the top of sum_l r_l O^T / s_l^2, rounded to whole steps before the product; scores and
-        log-odds of what is on it come from exact integer sums, in float64. On the CPU it is found by tables, or for a
+        The shortlist is the top of sum_l r_l O^T / s_l^2 + d^2 log p, rounded to whole steps; scores and log-odds of
+        what is on it come from exact integer sums, in float64. On the CPU it is found by tables, or for a
         few queries in packed codes: docs/decisions/0011.
         """
         keep = max(top_k, self.shortlist)
@@ -78,6 +99,10 @@ class HashedCleanup:
         ]
         return joined(parts, filled.shape[1], top_k)
 
+    def several(self, reads: np.ndarray, filled: np.ndarray, count: int) -> Candidates:
+        """The tokens that follow each context, by matching pursuit; see pursuit.py."""
+        return pursue(self, reads, filled, count=count)
+
     def is_best(self, reads: np.ndarray, filled: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         """Whether `tokens` are ranked first; see Cleanup."""
         return np.asarray(self.rank(reads, filled).tokens[:, 0] == tokens)
@@ -88,7 +113,7 @@ class HashedCleanup:
         if self.xp is np and len(pooled) <= _FEW:
             listed = best_whole(self._few_scores(pooled), len(self.codebook), keep)
         else:
-            listed = (self._by_tables if self.xp is np else self._by_product)(in_steps(pooled), keep)
+            listed = (self._by_tables if self.xp is np else self._by_product)(*self.in_steps(pooled), keep)
         # rising ids, so that equal log-odds are ranked the same everywhere
         found = self.score(here, filled, listed)
         order = np.argsort(-found.log_odds, axis=1, kind="stable")[:, :top_k]
@@ -106,25 +131,40 @@ class HashedCleanup:
             pooled = pooled + reads[:, layer] * precision[:, layer : layer + 1]
         return pooled
 
-    def _by_product(self, sought: Array, keep: int) -> Array:
-        """(n, keep): the best columns of sought O^T, rising; sought (n, d) is of whole numbers."""
-        return best_whole(sought @ self._padded.T, len(self.codebook), keep)
+    def in_steps(self, pooled: Array) -> tuple[Array, Array]:
+        """(n, d) float64 in whole steps, float32, of a 2047th of each one's largest entry, so that products with signs
+        are exact; or of more, if the prior would else be beyond 2^22 steps. And (n, 1) steps of a unit of log p."""
+        xp, area = self.xp, float(self.config.inner_dim**2)
+        largest = xp.maximum(xp.abs(pooled).max(axis=1, keepdims=True), 1e-30)
+        scale = self.prior.limit(_STEPS / largest * area)
+        return xp.rint(pooled * (scale / area)).astype(xp.float32), scale
 
-    def _by_tables(self, sought: np.ndarray, keep: int) -> np.ndarray:
+    def _by_product(self, sought: Array, scale: Array, keep: int) -> Array:
+        """(n, keep): the best columns of sought O^T and the prior, rising; sought (n, d) is of whole numbers."""
+        size = len(self.codebook)
+        scores = sought @ self._padded.T
+        if self.prior.spread:
+            scores[:, :size] += self.prior.steps(scale)
+        return best_whole(scores, size, keep)
+
+    def _by_tables(self, sought: np.ndarray, scale: np.ndarray, keep: int) -> np.ndarray:
         """The same columns; by the product only where tables cannot tell, as among many equal scores."""
-        found, sure = best_codes(sought, self._packed, keep=keep, width=keep + _SPARE)
+        terms = self.prior.terms(scale)
+        found, sure = best_codes(sought, self._packed, keep=keep, width=keep + _SPARE, terms=terms)
         listed = np.empty((len(sought), keep), np.int64)
         if sure.any():
             some = found[sure, : (found >= 0).sum(axis=1).max()]
             scores = np.einsum("nkd,nd->nk", self.codebook[some], sought[sure])  # exact, as the product is
+            scores += self.prior.steps(scale[sure], some)
             scores[some < 0] = -(2.0**24)
             listed[sure] = np.sort(first_columns(scores, some, keep), axis=1)
         if not sure.all():
-            listed[~sure] = self._by_product(sought[~sure], keep)
+            listed[~sure] = self._by_product(sought[~sure], scale[~sure], keep)
         return listed
 
     def _few_scores(self, pooled: np.ndarray) -> np.ndarray:
-        """About pooled O^T times a factor, padded, from packed codes: a matrix product would read O as floats."""
+        """About pooled O^T and the prior times a factor, padded, from packed codes: a matrix product would read O as
+        floats. Where the prior is beyond 2^22 steps, pooled is next to nothing beside it."""
         from memo_dist.kernels.planes import read_planes
 
         count, size = len(pooled), len(self.codebook)
@@ -133,6 +173,9 @@ class HashedCleanup:
         read_planes(self._packed[None, None], np.zeros(len(planes), np.int64), planes, parts)
         scores = np.zeros((count, len(self._padded)), np.float32)
         scores[:, :size] = np.einsum("npv,p->nv", parts.reshape(count, _FEW_BITS, size), 2 ** np.arange(_FEW_BITS))
+        if self.prior.spread:
+            largest = np.maximum(np.abs(pooled).max(axis=1, keepdims=True), 1e-30)
+            scores[:, :size] += self.prior.steps(self.prior.limit(2**_FEW_BITS / largest * self.config.inner_dim**2))
         return scores
 
     def score(self, reads: Array, filled: np.ndarray, tokens: Array) -> Candidates:
@@ -140,11 +183,11 @@ class HashedCleanup:
         scores, alone = self._scores(reads, filled, tokens)
         evidence = np.cumsum(alone, axis=2)
         total = evidence[:, :, -1]  # unfilled layers have precision 0 and add nothing
-        log_v = np.log(self.config.vocab_size + 1)
+        log_p = self.prior.log_p[to_host(tokens)]
         # a partial match stops before the longest filled layer
-        partial = np.where(_before_last(filled)[:, None, :], evidence - log_v, -np.inf)
+        partial = np.where(_before_last(filled)[:, None, :], evidence + log_p[:, :, None], -np.inf)
         rivals = np.concatenate([np.zeros((*total.shape, 1)), partial], axis=2)
-        return Candidates(to_host(tokens), total - log_v - log_sum_exp(rivals), scores)
+        return Candidates(to_host(tokens), total + log_p - log_sum_exp(rivals), scores)
 
     def evidence(self, reads: Array, filled: np.ndarray, tokens: Array) -> np.ndarray:
         """(n, k, L): each layer's own log-likelihood ratio that it holds given tokens (n, k); 0 where not filled."""
@@ -166,13 +209,6 @@ class HashedCleanup:
         wide = reads.astype(xp.int64)
         energy = (wide * wide).sum(axis=2)
         return filled.astype(xp.float64) / xp.maximum(energy / float(dim**4), 1 / dim**2)
-
-
-def in_steps(vectors: Array) -> Array:
-    """(n, d) float64 in whole steps of a 2047th of each one's largest entry, float32: products with signs are exact."""
-    xp = namespace(vectors)
-    largest = xp.maximum(xp.abs(vectors).max(axis=1, keepdims=True), 1e-30)
-    return xp.rint(vectors * (_STEPS / largest)).astype(xp.float32)
 
 
 def _before_last(filled: np.ndarray) -> np.ndarray:

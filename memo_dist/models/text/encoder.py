@@ -1,133 +1,104 @@
-"""HashedEncoder: tokens -> the hash of every window, layer by layer (design section 2.2, `composition = hash`).
+"""HashedEncoder: tokens -> the key of every window before every position, rung by rung (design-2 section 2).
 
-Covers: windows of documents and segments, their associations, the windows of a query. Does not cover: codes of hashes
-(codes.py) and the paper's projected encodings.
+Covers: lines of documents and segments, their associations, the cues of a query. Does not cover: the equations of keys
+(keys.py), how text is read (units.py), codes of hashes (codes.py).
 
-    w_0(t) = mix64(sum_j m_0j * symbol(x_(t-h+1+j)))                 the last h tokens
-    w_l(t) = mix64(sum_j m_lj * w_(l-1)(t - (h-1-j) h^l))            h children at stride h^l
-with odd multipliers m_lj drawn from (seed, l, j): order matters, and nothing else of the position does.
+Hashing runs on the CPU, whatever device holds the banks: reading text is one pass of small steps, and docs/decisions/
+0015 says what sending its results to a GPU costs.
 """
 
 from collections.abc import Iterator
-from types import ModuleType
+from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
-from memo_dist.device.backend import Array, to_device, to_host
-from memo_dist.device.conveyor import Conveyor
-from memo_dist.memory_config import MemoryConfig
-from memo_dist.models.cues import Cues, Reader, filled_windows
-from memo_dist.models.text.associations import TOKEN_SALT, Associations, associate
+from memo_dist.models.cues import Cues, Reader
+from memo_dist.models.text.associations import DOCUMENT_SALT, TOKEN_SALT, Associations, associate
 from memo_dist.models.text.bank_assignment import bank_edge, bank_of
-from memo_dist.models.text.codes import begin_symbol, mix64, mix64_int, symbol_offset, token_symbols
-from memo_dist.segments import Segment, lay_out, query_lines
+from memo_dist.models.text.config import TextConfig
+from memo_dist.models.text.keys import REACH, block_sizes, is_anchor, seed_words
+from memo_dist.models.text.lines import BEGIN, CUT, Chunk, lay_out
+from memo_dist.models.text.units import Alphabet, Kind, alphabet_of, opaque_alphabet
+from memo_dist.segments import NO_TOKENS, Segment
+from memo_dist.token_texts import token_texts
+from memo_dist.tokenizer import Tokenizer
 
 _CHUNK = 1 << 18  # positions hashed at a time: temporaries stay near the caches
+_FAR = 1 << 40  # steps: further than any
 
 
 class HashedEncoder:
-    """Encoder of the preset `text`; holds only the config and h multipliers for each layer.
+    """Encoder of the preset `text`.
 
     Args:
         config: the memory's definition.
-        xp: numpy or cupy, where the hashing runs.
-        plain: hash by array operations, as on a GPU, instead of what is compiled for the CPU; the same associations.
+        tokenizer: of the memory; None for bare token ids, of which each is a unit.
     """
 
-    def __init__(self, config: MemoryConfig, xp: ModuleType = np, plain: bool = False) -> None:
+    def __init__(self, config: TextConfig, tokenizer: Tokenizer | None = None) -> None:
         self.config = config
-        self.xp = xp
-        self._compiled = xp is np and not plain
-        self._conveyor = None if xp is np else Conveyor(xp)  # a GPU gets the next chunk while it hashes this one
-        self._multipliers = [
-            [mix64_int(config.seed + 1000 * (layer + 1) + j) | 1 for j in range(config.num_heads)]
-            for layer in range(config.num_layers)
-        ]
+        self._tokenizer = tokenizer if config.keys == "text" else None
+        self._of_text = self._tokenizer is not None
+        self._reach = REACH if self._of_text else _FAR  # tokens know how far they reach; steps of text do not
+        self._words = seed_words(config.seed)
+        self._windows, self._sizes = np.array(config.windows, np.int64), block_sizes(config.windows)
 
-    def window_hashes(self, symbols: Array) -> list[Array]:
-        """Hashes of the windows that end just before each position.
+    def __getstate__(self) -> dict[str, object]:
+        """What another process needs: the alphabet, which is arrays, instead of the tokenizer, which takes long to
+        load."""
+        return {**self.__dict__, "_alphabet": self._alphabet, "_tokenizer": None}
 
-        Args:
-            symbols: (n,) uint64 hashed symbols.
+    def with_windows(self, windows: tuple[int, ...]) -> "HashedEncoder":
+        """The same keys over other windows."""
+        other = HashedEncoder(replace(self.config, windows=windows), self._tokenizer)
+        other.__dict__["_alphabet"] = self._alphabet
+        return other
 
-        Returns:
-            One (n + 1,) uint64 array per layer; entry i covers symbols[i - h^(l+1) : i] and is 0 where i < h^(l+1).
-        """
-        hashes, stride = symbols, 1
-        layers = []
-        for layer in range(self.config.num_layers):
-            hashes = self._compose(hashes, layer=layer, stride=stride, first=layer == 0)
-            layers.append(hashes)
-            stride *= self.config.num_heads
-        return layers
-
-    def _compose(self, children: Array, *, layer: int, stride: int, first: bool) -> Array:
-        # children[i] of layer 0 is symbol i itself, of later layers the window that ends before i
-        xp, heads = self.xp, self.config.num_heads
-        count = len(children) + (1 if first else 0)
-        reach = heads * stride
-        result = xp.zeros(count, dtype=xp.uint64)
-        if count <= reach:
-            return result
-        total = xp.zeros(count - reach, dtype=xp.uint64)
-        for j, multiplier in enumerate(self._multipliers[layer]):
-            begin = j if first else (j + 1) * stride
-            total += children[begin : begin + count - reach] * xp.uint64(multiplier)
-        result[reach:] = mix64(total)
-        return result
+    @cached_property
+    def _alphabet(self) -> Alphabet:
+        if self._tokenizer is None:
+            return opaque_alphabet(self.config.vocab_size)
+        return alphabet_of(token_texts(self._tokenizer))
 
     def associations(self, segments: list[Segment], banks: range) -> Iterator[Associations]:
-        """Every (window, next token) of the segments whose bank is in `banks`, repeats included, unordered.
+        """Every (window, next token) of the segments whose bank is in `banks`; see `kinds`."""
+        yield from (following for following, _ in self.kinds(segments, banks))
 
-        Layer 0 is padded before a document's first token; a longer window counts only once it is full.
-        They come chunk by chunk of at most 2**18 positions.
+    def kinds(self, segments: list[Segment], banks: range) -> Iterator[tuple[Associations, Associations]]:
+        """Every (window, next token), and every (window, document) of anchors, whose bank is in `banks`, repeats
+        included, unordered.
+
+        The first rung is padded before a document's first units; a longer window counts only once it is full. Of the
+        windows of the anchor rung, those are anchors whose hash is 0 modulo ANCHOR_EVERY. They come chunk by chunk of
+        at most 2**18 positions.
         """
-        chunks = lay_out(segments, self.config, _CHUNK)
-        if self._conveyor is None:
-            chosen = self._compiled_chunk if self._compiled else self._chunk
-            yield from (chosen(chunk.line, chunk.known, banks) for chunk in chunks)
-            return
-        for line, known in self._conveyor.carry(np.stack([chunk.line, chunk.known]) for chunk in chunks):
-            yield self._chunk(line, known, banks)
+        from memo_dist.kernels.windows import choose_associations
 
-    def _compiled_chunk(self, line: np.ndarray, known: np.ndarray, banks: range) -> Associations:
-        from memo_dist.kernels.hashes import window_associations
-
+        low, high = bank_edge(banks.start, self.config.num_banks), bank_edge(banks.stop, self.config.num_banks)
         if not len(banks):
-            return Associations(np.zeros(0, np.uint64), np.zeros(0, np.uint32))
-        config, seed = self.config, self.config.seed
-        room = config.num_layers * len(line) + 1
-        names, tokens = np.empty(room, np.uint64), np.empty(room, np.uint32)
-        low, high = bank_edge(banks.start, config.num_banks), bank_edge(banks.stop, config.num_banks)
-        words = (np.uint64(word) for word in (symbol_offset(seed), begin_symbol(seed), TOKEN_SALT, low, high - 1))
-        found = window_associations(line, known, np.array(self._multipliers, np.uint64), *words, names, tokens)
-        return Associations(names[:found].copy(), tokens[:found].copy())
+            return
+        for chunk in lay_out(segments, self.config, _CHUNK):
+            hashes, depths = self._keys(chunk)
+            room = hashes.size + 1
+            names, tokens = np.empty(room, np.uint64), np.empty(room, np.uint32)
+            edges = np.uint64(TOKEN_SALT), np.uint64(low), np.uint64(high - 1)
+            found = choose_associations(hashes, depths, chunk.targets, *edges, names, tokens)
+            following = Associations(names[:found].copy(), tokens[:found].copy())
+            yield following, self._anchors(hashes, depths, chunk.owners, banks=banks)
 
-    def _chunk(self, line: Array, known: Array, banks: range) -> Associations:
-        """Associations in arrays of their own, so that line and known may be overwritten."""
-        xp, config = self.xp, self.config
-        names, nexts = [], []
-        everything = len(banks) == config.num_banks
-        for window, hashes in zip(config.windows, self.window_hashes(self._symbols(line)), strict=True):
-            keep = known >= (0 if window == config.windows[0] else window)
-            chosen, following = hashes[:-1][keep], line[keep].astype(xp.uint32)
-            if not everything:
-                bank = bank_of(chosen, config.num_banks)
-                mine = (bank >= banks.start) & (bank < banks.stop)
-                chosen, following = chosen[mine], following[mine]
-            pair = associate(chosen, following)
-            names.append(pair.names)
-            nexts.append(pair.tokens)
-        return Associations(xp.concatenate(names), xp.concatenate(nexts))
+    def _anchors(self, hashes: np.ndarray, depths: np.ndarray, owners: np.ndarray, *, banks: range) -> Associations:
+        rung = self.config.anchor_rung
+        here = (depths > rung) & is_anchor(hashes[:, rung])
+        chosen, documents = hashes[here, rung], owners[here]
+        bank = bank_of(chosen, self.config.num_banks)
+        mine = (bank >= banks.start) & (bank < banks.stop)
+        return associate(chosen[mine], documents[mine], DOCUMENT_SALT)
 
-    def targets(self, segments: list[Segment]) -> Iterator[tuple[Cues, Array]]:
+    def targets(self, segments: list[Segment]) -> Iterator[tuple[Cues, np.ndarray]]:
         """(cues, next tokens) of every position of the segments, in order, chunk by chunk."""
         for chunk in lay_out(segments, self.config, _CHUNK):
-            layers = self.window_hashes(self._symbols(to_device(chunk.line, self.xp)))
-            targets = np.flatnonzero(chunk.known >= 0)
-            rows = to_device(targets, self.xp)
-            values = to_host(self.xp.stack([hashes[rows] for hashes in layers], axis=1))
-            yield Cues(values, filled_windows(chunk.known[targets], self.config, True)), chunk.line[targets]
+            yield self._cues(*self._keys(chunk)), chunk.targets
 
     def retrieve(self, reader: Reader, cues: Cues) -> np.ndarray:
         """Read all filled windows: (n, L, d) int32, zero where not filled."""
@@ -135,16 +106,69 @@ class HashedEncoder:
         reads[cues.filled] = reader.read(cues.values[cues.filled])
         return reads
 
-    def _symbols(self, line: Array) -> Array:
-        # -1 marks begin of document
-        xp = self.xp
-        symbols = token_symbols(xp.maximum(line, 0), self.config.seed)
-        return xp.where(line < 0, xp.uint64(begin_symbol(self.config.seed)), symbols)
+    def length(self, tokens: np.ndarray) -> tuple[int, str]:
+        """See models.cues.Encoder."""
+        if not self._of_text:
+            return len(tokens), "tokens"
+        return int(self.units_begun(tokens).sum()), "words and other characters"
 
     def query(self, contexts: list[np.ndarray], at_start: bool | np.ndarray = False) -> Cues:
         """The cue after each context; see models.cues.Encoder."""
-        line, known = query_lines(contexts, self.config)
-        symbols = self._symbols(to_device(line.ravel(), self.xp))
-        ends = to_device(np.arange(1, len(contexts) + 1) * line.shape[1], self.xp)
-        hashes = np.stack([to_host(layer[ends]) for layer in self.window_hashes(symbols)], axis=1)
-        return Cues(hashes, filled_windows(known, self.config, at_start))
+        reach, end = self.config.context_length, np.zeros(1, np.int64)  # any token: what is asked is before it
+        starts = np.broadcast_to(at_start, len(contexts))
+        lines = [
+            part
+            for context, begins in zip(contexts, starts, strict=True)
+            for part in ([BEGIN if begins else CUT], np.asarray(context, np.int64)[-reach:], end)
+        ]
+        line = np.concatenate([np.zeros(0, np.int64), *lines]).astype(np.int64)
+        asked = np.zeros(len(line), bool)
+        asked[np.cumsum([min(len(context), reach) + 2 for context in contexts], dtype=np.int64) - 1] = True
+        return self._cues(*self._keys(Chunk(line, asked, NO_TOKENS)))
+
+    def unit_ends(self, tokens: np.ndarray) -> np.ndarray:
+        """(k,) int64, rising: the places in (n,) token ids, 1 .. n - 1, at which a unit ends, the token after it known;
+        whatever white space is there, a token of any text that holds the same units may begin at such a place."""
+        table = self._alphabet
+        last, first = table.bounds[tokens[:-1] + 1] - 1, table.bounds[tokens[1:]]
+        same = table.kinds[last] == table.kinds[first]
+        alike = same & (table.values[last] == table.values[first]) & (table.kinds[last] == Kind.OTHER)
+        ends = (table.kinds[last] != Kind.SPACE) & ~alike & ~(same & (table.kinds[last] == Kind.WORD))
+        return np.flatnonzero(ends) + 1
+
+    def may_go_on(self, token: int) -> bool:
+        """Whether a token may be the rest of a unit: it begins with a character of a word, or is no text alone."""
+        table = self._alphabet
+        return bool(table.kinds[table.bounds[token]] in (Kind.WORD, Kind.OPAQUE))
+
+    def units_begun(self, tokens: np.ndarray) -> np.ndarray:
+        """(n,) int64: how many units begin with each of (n,) token ids that follow one another."""
+        table = self._alphabet
+        first, count = table.bounds[tokens], table.bounds[tokens + 1] - table.bounds[tokens]
+        owner = np.repeat(np.arange(len(tokens)), count)
+        steps = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count) + np.repeat(first, count)
+        kinds, values = table.kinds[steps], table.values[steps]
+        begins = kinds != Kind.SPACE
+        same = kinds[1:] == kinds[:-1]
+        begins[1:] &= ~(same & ((kinds[1:] == Kind.WORD) | ((kinds[1:] == Kind.OTHER) & (values[1:] == values[:-1]))))
+        return np.bincount(owner[begins], minlength=len(tokens)).astype(np.int64)
+
+    def prefixes(self, tokens: np.ndarray, places: np.ndarray, at_start: bool = False) -> Cues:
+        """The cues before the `places`, rising, of (n,) token ids; as `query` of each beginning, in one pass."""
+        line = np.concatenate([[BEGIN if at_start else CUT], tokens, [0]]).astype(np.int64)
+        asked = np.zeros(len(line), bool)
+        asked[places + 1] = True
+        return self._cues(*self._keys(Chunk(line, asked, NO_TOKENS)))
+
+    def _keys(self, chunk: Chunk) -> tuple[np.ndarray, np.ndarray]:
+        """(m, L) uint64 keys of a chunk's places, 0 where not filled, and (m,) how many are."""
+        from memo_dist.kernels.windows import window_keys
+
+        count, table = int(chunk.asked.sum()), self._alphabet
+        hashes, depths = np.empty((count, len(self._windows)), np.uint64), np.empty(count, np.int64)
+        steps, shape = (table.bounds, table.kinds, table.values), (self._windows, self._sizes, self._words)
+        window_keys(chunk.line, chunk.asked, *steps, *shape, self._reach, hashes, depths)
+        return hashes, depths
+
+    def _cues(self, hashes: np.ndarray, depths: np.ndarray) -> Cues:
+        return Cues(hashes, np.arange(hashes.shape[1]) < depths[:, None])

@@ -45,6 +45,9 @@ class Entries:
         return Associations(self.names, self.tokens)
 
 
+NO_ENTRIES = Entries(np.zeros(0, np.uint64), np.zeros(0, np.uint32), np.zeros(0, np.uint32))
+
+
 @dataclass(frozen=True)
 class Change:
     """What a merge changed in one part, in bank order: associations that became held, and that ceased to be."""
@@ -86,11 +89,7 @@ class Ledger:
         Raises:
             NotMemorizedError: a count would fall below zero.
         """
-        news = _counted(associations, weight) if self.xp is np else None
-        if news is None:
-            ones = self.xp.full(len(associations), weight, self.xp.int64)
-            news = _grouped(associations.names, associations.tokens, ones, presorted=False)
-        yield from self.merge_entries(news)
+        yield from self.merge_entries(counted(associations, weight))
 
     def merge_entries(self, news: Entries) -> Iterator[Change]:
         """As `merge`, for sorted distinct associations with counts of their own."""
@@ -107,10 +106,30 @@ class Ledger:
         bounds = [0, *inner.tolist(), len(entries)]
         return list(itertools.pairwise(bounds))
 
+    def token_counts(self, size: int) -> Array:
+        """(size,) uint64, how many associations have each token below `size`."""
+        xp = self.xp
+        counts = xp.zeros(size, xp.uint64)
+        for part in self.parts():
+            if len(part):  # CuPy counts nothing of nothing
+                counts += xp.bincount(part.tokens, minlength=size).astype(xp.uint64)
+        return counts
+
     def parts(self) -> Iterator[Entries]:
         """All associations held, in order, part by part, without a copy."""
         for index in range(len(self._store.lengths)):
             yield Entries(*self._store.read(index))
+
+    def parts_of(self, hashes: np.ndarray) -> Iterator[tuple[Entries, np.ndarray]]:
+        """The parts in which associations of (m,) window hashes would be, each with the rows of these hashes.
+
+        A part begins at any name, so the associations of one window may lie in two parts; they are given as one."""
+        edges = np.array([edge >> 32 << 32 for edge in self._edges], np.uint64)
+        index = np.searchsorted(edges, hashes & np.uint64(2**64 - 2**32), side="right")
+        for part in np.unique(index).tolist():
+            rows = np.flatnonzero(index == part)
+            upper = hashes[rows] >> np.uint64(32)
+            yield self.between(int(upper.min()) << 32, (int(upper.max()) + 1) << 32), rows
 
     def between(self, low: int, high: int) -> Entries:
         """The associations whose names lie in [low, high)."""
@@ -143,15 +162,49 @@ def _empty(xp: ModuleType) -> Entries:
     return Entries(xp.zeros(0, xp.uint64), xp.zeros(0, xp.uint32), xp.zeros(0, xp.uint32))
 
 
-def _counted(associations: Associations, weight: int) -> Entries | None:
-    """Distinct associations, each counted `weight` times its occurrences; None if two share a 64-bit name."""
-    from memo_dist.kernels.runs import count_runs
+def counted(associations: Associations, weight: int = 1) -> Entries:
+    """Distinct associations, sorted by (name, token), each counted `weight` times its occurrences."""
+    if namespace(associations.names) is np:
+        from memo_dist.kernels.runs import count_runs
 
-    names, size = associations.names, len(associations)
-    counted = Entries(np.empty(size, np.uint64), np.empty(size, np.uint32), np.empty(size, np.int64))
-    to = (counted.names, counted.tokens, counted.counts)
-    distinct = count_runs(names, associations.tokens, weight, *to)
-    return None if distinct < 0 else counted.slice(0, distinct)
+        names, tokens, counts = room = _room(len(associations))
+        distinct = count_runs(associations.names, associations.tokens, weight, *room)
+        if distinct >= 0:
+            return Entries(names, tokens, counts).slice(0, distinct)
+    xp = namespace(associations.names)
+    ones = xp.full(len(associations), weight, xp.int64)
+    return _grouped(associations.names, associations.tokens, ones, presorted=False)
+
+
+def summed(parts: list[Entries]) -> Entries:
+    """The sum of entries with int64 counts, each sorted: sorted, distinct, without those whose counts add up to 0.
+
+    Raises:
+        NotMemorizedError: a count is below 0. CountOverflowError: one is more than the ledger counts.
+    """
+    from memo_dist.kernels.runs import sum_runs
+
+    if not parts:
+        return NO_ENTRIES
+    names, tokens, counts = (np.concatenate(columns) for columns in zip(*map(_columns, parts), strict=True))
+    to = _room(len(names))
+    distinct = sum_runs(names, tokens, counts, *to)
+    if distinct < 0:  # two associations share a 64-bit name
+        whole = _grouped(names, tokens, counts, presorted=False)
+        stays = whole.counts != 0
+        total = Entries(whole.names[stays], whole.tokens[stays], whole.counts[stays])
+    else:
+        total = Entries(*to).slice(0, distinct)
+    _raise(bool((total.counts < 0).any()), bool((total.counts > _MAX_COUNT).any()))
+    return Entries(total.names, total.tokens, total.counts.astype(np.uint32))
+
+
+def _columns(entries: Entries) -> tuple[Array, Array, Array]:
+    return entries.names, entries.tokens, entries.counts
+
+
+def _room(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return np.empty(size, np.uint64), np.empty(size, np.uint32), np.empty(size, np.int64)
 
 
 def _merged_in_one_pass(held: Entries, news: Entries) -> tuple[Entries, Change]:

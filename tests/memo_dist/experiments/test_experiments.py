@@ -30,7 +30,7 @@ from memo_dist.experiments.published import published_capacity, published_layers
 from memo_dist.experiments.random_tokens import pair_segments, random_batch, sequence_segments, sequences_with_decoys
 from memo_dist.experiments.report import capacity_table, layers_table, write_table
 from memo_dist.experiments.rows import RowFile
-from memo_dist.models import cleanup_for
+from memo_dist.models import cleanup_for, encoder_for
 
 LAYERS = LayersRow("paper", 1024, 1, 0, 0, 50_254, "jlt", 0, 30_720, 1024**2, 30_720, 0.03, 4, 4072, 0.79, 0.79, 1.5)
 CAPACITY = CapacityRow("paper", 4, 64, 512, 0, 100_000, 32_768, 2000, 0.95, 0.85, 2000, 1.5)
@@ -69,7 +69,7 @@ def test_sequences_are_named_by_seed_iteration_and_decoys() -> None:
 
 
 def test_segments_are_sequences_and_pairs_and_have_no_end() -> None:
-    config = TextConfig(num_banks=2, vocab_size=300, inner_dim=64, num_heads=4, num_layers=1)
+    config = TextConfig(num_banks=2, vocab_size=300, inner_dim=64, windows=(4,))
     sequences = sequences_with_decoys(300, 0, 0, iteration=0)
     memory = Memory(config)
     answer = memory.memorize_batch(random_batch(sequence_segments(sequences, 0), "sequences"))
@@ -116,7 +116,8 @@ def test_recall_is_the_share_whose_best_token_follows(preset: str) -> None:
 @pytest.mark.parametrize("noise", [0.05, 0.4, 10.0])
 def test_is_best_is_what_is_ranked_first_also_at_the_end_of_a_document(noise: float) -> None:
     vocab = 4200  # the codebook is searched in blocks of 4,096
-    cleanup = cleanup_for(PaperConfig.of(vocab, 64, num_heads=4, num_layers=2))
+    config = PaperConfig.of(vocab, 64, num_heads=4, num_layers=2)
+    cleanup = cleanup_for(config, encoder_for(config))
     rng = np.random.default_rng(0)
     tokens = np.concatenate([rng.integers(0, vocab + 1, 300), np.full(50, vocab), [0, 4095, 4096]])
     reads = cleanup.encoder.vectors[tokens] + noise * rng.standard_normal((len(tokens), 64), np.float32)  # type: ignore[attr-defined]

@@ -9,10 +9,11 @@ from memo_dist.errors import ConfigError
 from memo_dist.files.journal import ENTRIES, BuildEntry, Entry, PublishEntry, entry_from_dict
 from memo_dist.models.repetition import unrepeated
 
-COUNTS = '"files": 3, "units": 5, "units_done": 4, "skipped": 1, "replaced": 0, "empty": 2'
+COUNTS = '"files": 3, "splits": 5, "splits_done": 4, "skipped": 1, "replaced": 0, "empty": 2'
 WHEN = '"when": "2026-01-01T00:00:00+00:00"'
 REPETITION = (
     '"repetition": {"tokens": 9, "distinct": [0.5, 1.0], "growth": [0.9, 1.0], "spread": [0.1, 0.0], '
+    '"missed": [0.1, 0.0], "missing": [1.0, 1.0], "vocabulary": [[1.0, 0.1]], '
     '"contexts": [[1.0, 1.0, 2.0, 1.0]]}'
 )
 # as manifests were written before entries had types
@@ -45,7 +46,7 @@ def test_fields_are_read_by_name() -> None:
     build, publish = read(WRITTEN[0]), read(WRITTEN[-1])
     assert isinstance(build, BuildEntry)
     assert isinstance(publish, PublishEntry)
-    assert (build.units_done, build.empty, build.inputs) == (4, 2, ["a", "b*.txt"])
+    assert (build.splits_done, build.empty, build.inputs) == (4, 2, ["a", "b*.txt"])
     assert build.repetition is not None
     assert build.repetition.distinct == (0.5, 1.0)
     assert (publish.bits, publish.memory) == (1, "m.memo")
@@ -58,7 +59,7 @@ def test_fields_are_read_by_name() -> None:
         ({"action": None}, "action None"),
         ({"action": ["build"]}, "action"),
         ({"shards": 3}, r"'build' has the fields \['shards'\]"),
-        ({"repetition": {"tokens": 1}}, "distinct"),
+        ({"repetition": {"tokens": 1}}, "vocabulary"),
     ],
 )
 def test_what_is_unknown_is_refused_by_name(changes: dict[str, Any], said: str) -> None:
@@ -74,8 +75,8 @@ def test_an_entry_that_is_no_object_is_refused(value: object) -> None:
 
 def test_a_missing_field_is_named() -> None:
     values = json.loads(WRITTEN[1])
-    del values["units_done"]
-    with pytest.raises(ConfigError, match=r"'build' is incomplete.*units_done"):
+    del values["splits_done"]
+    with pytest.raises(ConfigError, match=r"'build' is incomplete.*splits_done"):
         entry_from_dict(values)
 
 
@@ -92,6 +93,6 @@ def test_an_entry_is_told_in_words(text: str, told: str) -> None:
 
 
 def test_many_inputs_are_counted() -> None:
-    counts = {"files": 0, "units": 1, "units_done": 1, "skipped": 0, "replaced": 0, "empty": 0}
+    counts = {"files": 0, "splits": 1, "splits_done": 1, "skipped": 0, "replaced": 0, "empty": 0}
     entry = BuildEntry(when="", inputs=list("abcde"), repetition=unrepeated(2), **counts)
     assert entry.told() == "build a, b, c and 2 more"

@@ -49,14 +49,14 @@ def test_both_forms_read_what_the_memory_holds(saved: Path) -> None:
 
 def test_only_a_working_memory_is_loaded_and_changed(saved: Path) -> None:
     """What may be done to a memory is asked of it, never guessed from its class."""
-    shard = Shard(CONFIG, range(5), tokenizer_hash=Tokenizer.bytes().hash)
+    shard = Shard(CONFIG, range(5), tokenizer=Tokenizer.bytes())
     with open_memory(saved) as memory:
         if memory.is_published:
             with pytest.raises(ConfigError, match="published at 4 bits for recall only"):
                 memory.require_working()
             return
         working = memory.require_working()
-        assert len(working.documents()) == 1
+        assert len(working.identities()) == 1
         working.load_into(shard)
     assert shard.num_associations == memory.manifest.associations > 0
 

@@ -25,7 +25,7 @@ from memo_dist.models.text.bit_planes import BITS, PUBLISHED_BITS, noise_factor,
 from memo_dist.models.text.codes import signs
 from memo_dist.recalling.session import Session
 
-CONFIG = TextConfig(num_banks=6, vocab_size=256, inner_dim=128)
+CONFIG = TextConfig(num_banks=6, vocab_size=256, inner_dim=128, windows=(4, 16, 64))
 PARAGRAPH = "".join(f"line {i}: {i * i % 97} and {i * 31 % 89}.\n" for i in range(60))
 
 
@@ -63,7 +63,7 @@ def test_quantising_is_the_nearest_odd_integer_and_keeps_the_signal(bits: int) -
     assert np.isclose((scale * levels * cells).sum(), np.square(cells, dtype=np.int64).sum())
 
 
-@pytest.mark.parametrize("bits", BITS)
+@pytest.mark.parametrize("bits", [1, *(pytest.param(bits, marks=pytest.mark.slow) for bits in BITS if bits > 1)])
 def test_the_noise_of_few_bits_is_that_of_more_associations(bits: int) -> None:
     cells = random_bank(256, 3000, 1)
     planes, scale = quantize(cells, bits)
@@ -105,7 +105,9 @@ def test_a_published_memory_continues_as_the_memory_does(memory: Path, tmp_path:
         else:
             share = np.square(ours - exact, dtype=np.int64).sum() / np.square(exact, dtype=np.int64).sum()
             assert share < 1.3 * (noise_factor(bits) - 1) + 1e-3
-        assert published.bytes_on_disk < stored.bytes_on_disk
+        # at 16 bits a cell takes both its bytes, and one where the memory itself packs it
+        assert (published.bytes_on_disk < stored.bytes_on_disk) == (bits < 16)
+        assert np.array_equal(published.token_counts(), stored.token_counts())
 
 
 def test_the_digest_names_what_was_published_and_how(memory: Path, tmp_path: Path) -> None:

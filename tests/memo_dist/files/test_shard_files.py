@@ -19,6 +19,7 @@ from memo_dist.files.shard_writer import write_shard
 from memo_dist.files.staging import staged_output, write_contents
 from memo_dist.shard import Shard
 
+PACKED = ("cells/low", "cells/forms", *(f"ledger/next/{name}" for name in ("uppers", "lowers", "tokens", "more")))
 CONFIG = TextConfig(num_banks=5, vocab_size=500, inner_dim=64)
 Documents = dict[str, list[int]]
 
@@ -111,10 +112,10 @@ def test_loading_finds_damage_in_cells_and_ledger(saved: Path) -> None:
     """Without the whole-file checksum: the digests of banks and ledgers alone."""
     shard = saved / shard_file(0)
     whole = shard.read_bytes()
-    for name in ("cells", "ledger/names", "ledger/tokens", "ledger/counts"):
+    for name in PACKED:
         with h5py.File(shard, "r+") as file:
             first = (0,) * file[name].ndim
-            file[name][first] = file[name][first] + 1
+            file[name][first] = file[name][first] ^ 1
         with pytest.raises(DamagedMemoryError, match=shard.name):
             Memory.open(saved)
         shard.write_bytes(whole)
@@ -174,7 +175,7 @@ def test_a_shard_of_another_memory_is_refused_when_it_is_opened(documents: Docum
     """Same config, same size on disk, other documents: only what the manifest says of digests tells them apart."""
     names = list(documents)
     changed = {**documents, names[0]: [(token + 1) % 500 for token in documents[names[0]]]}
-    config = TextConfig(num_banks=5, vocab_size=500, inner_dim=64, num_layers=1)
+    config = TextConfig(num_banks=5, vocab_size=500, inner_dim=64, windows=(4,))
     for name, content in (("a", {"x": documents[names[0]]}), ("b", {"x": changed[names[0]]})):
         save_in_shards(built(content, config), tmp_path / name, [0, 2, 5])
     record = Manifest.read(tmp_path / "a").shards[1]
@@ -187,17 +188,15 @@ def test_a_shard_of_another_memory_is_refused_when_it_is_opened(documents: Docum
         open_memory(tmp_path / "a")
 
 
-def test_swapped_document_records_are_refused(saved: Path) -> None:
-    shard = saved / shard_file(0)
-    for name in ("documents", "applied"):
-        whole = shard.read_bytes()
-        with h5py.File(shard, "r+") as file:
-            if not len(file[name]):
-                continue
-            file[name][0] = file[name][0] + 1
-        with open_memory(saved) as stored, pytest.raises(DamagedMemoryError, match="documents or batch ids"):
-            stored.require_working().documents()
-        shard.write_bytes(whole)
+def test_swapped_batch_ids_are_refused(saved: Path) -> None:
+    memory = Memory.open(saved)
+    memory.shard.applied = {"ab" * 16}
+    memory.save(saved.with_name("n.memo"))
+    shard = saved.with_name("n.memo") / shard_file(0)
+    with h5py.File(shard, "r+") as file:
+        file["applied"][0] = file["applied"][0] + 1
+    with open_memory(shard.parent) as stored, pytest.raises(DamagedMemoryError, match="batch ids do not match"):
+        stored.require_working().applied()
 
 
 def test_an_existing_output_is_never_touched(documents: Documents, saved: Path) -> None:

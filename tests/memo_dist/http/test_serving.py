@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
+from tokenizers_of_all_makes import make
 
 from console.app import main
 from memo_dist import Memory, TextConfig, Tokenizer
@@ -30,6 +31,7 @@ from memo_dist.recalling.recall import Continuation
 from memo_dist.recalling.session import Session
 
 TEXT = "".join(f"entry {i}: {i * i % 977} beside {i * 31 % 889};\n" for i in range(150))
+SNOW = "and then there fell some snow on it, as ☃ ☃ ☄ ☂ ☃ ☀ ☁ ☂ ☃ say: ☃"
 FORK = "where two roads part, and that after a long way in common which both of them share, "
 ENDINGS = ("one goes to the north.", "another to the warm south.")
 LIMITS = Limits(body_bytes=20_000, prompts=8, prompt_tokens=2000, max_tokens=300)
@@ -59,7 +61,7 @@ class Local:
 def memory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("serving") / "m.memo"
     made = Memory(TextConfig(num_banks=30, vocab_size=256, inner_dim=128), Tokenizer.bytes())
-    for name, text in (("text", TEXT), ("one", FORK + ENDINGS[0]), ("two", FORK + ENDINGS[1]), ("snow", "☃ " * 40)):
+    for name, text in (("text", TEXT), ("one", FORK + ENDINGS[0]), ("two", FORK + ENDINGS[1]), ("snow", SNOW)):
         made.memorize(name, np.frombuffer(text.encode(), np.uint8))
     made.save(path)
     return path
@@ -156,7 +158,7 @@ def test_echo_puts_the_prompt_first(client: TestClient) -> None:
 def test_log_probabilities_are_the_softmax_of_log_odds(client: TestClient, memory: Path) -> None:
     whole = Memory.open(memory)
     prompt = TEXT[500:570]
-    (choice,) = ask(client, prompt=prompt, max_tokens=12, logprobs=3)["choices"]
+    (choice,) = ask(client, prompt=prompt, max_tokens=12, logprobs=3, read="matrices")["choices"]
     logs, line = choice["logprobs"], TEXT[:582].encode()
     assert "".join(logs["tokens"]) == choice["text"]
     assert logs["text_offset"] == list(range(12))
@@ -196,9 +198,9 @@ def test_a_stream_says_the_same_in_pieces(client: TestClient) -> None:
 
 
 def test_characters_of_several_tokens_come_whole(client: TestClient) -> None:
-    parts = events(client, prompt="☃ " * 20, max_tokens=8)
+    parts = events(client, prompt=SNOW[: SNOW.index("☄")], max_tokens=8)
     texts = [c["text"] for part in parts for c in part["choices"]]
-    assert "".join(texts) == "☃ ☃ "
+    assert "".join(texts) == "☄ ☂ "
     assert all("\ufffd" not in text for text in texts)
 
 
@@ -383,8 +385,35 @@ def test_metrics_count_what_was_asked(memory: Path) -> None:
 def test_published_memories_answer_alike(memory: Path, client: TestClient, tmp_path: Path) -> None:
     publish(memory, tmp_path / "p.memo", 16)
     other = client_of(Local(tmp_path / "p.memo"))
-    words = {"prompt": [TEXT[s : s + 70] for s in range(100, 400, 50)], "max_tokens": 20, "logprobs": 2}
-    assert ask(other, **words)["choices"] == ask(client, **words)["choices"]
+    words = {"prompt": [TEXT[s : s + 70] for s in range(100, 400, 50)], "max_tokens": 20}
+    assert texts_of(ask(other, **words)) == texts_of(ask(client, **words))  # it has matrices alone
+    words = {**words, "logprobs": 2, "read": "matrices"}
+    for one, two in zip(ask(other, **words)["choices"], ask(client, **words)["choices"], strict=True):
+        assert one["memo"].pop("documents") == []  # it keeps no anchors
+        assert two["memo"].pop("documents") == ["text"]
+        assert (one["memo"].pop("num_documents"), two["memo"].pop("num_documents")) == (0, 1)
+        assert one == two
+    answer = other.post("/v1/completions", json={"model": "m", **words, "read": "exact"})
+    assert answer.status_code == 400
+    assert "keeps no ledger" in answer.json()["error"]["message"]
+
+
+def texts_of(answer: dict[str, Any]) -> list[str]:
+    return [choice["text"] for choice in answer["choices"]]
+
+
+def test_an_unknown_reading_is_refused_by_name(client: TestClient) -> None:
+    answer = client.post("/v1/completions", json={"model": "m", "prompt": TEXT[500:570], "read": "tea leaves"})
+    assert answer.status_code == 400
+    assert "read is 'tea leaves'; expected one of auto, exact, matrices" in answer.json()["error"]["message"]
+
+
+def test_a_slip_is_told(client: TestClient) -> None:
+    prompt = TEXT[500:570].replace("beside", "besdie", 1)
+    (choice,) = ask(client, prompt=prompt, max_tokens=20)["choices"]
+    assert choice["text"] == TEXT[570:590]
+    assert choice["memo"]["corrected"] == TEXT[500:570]
+    assert ask(client, prompt=TEXT[500:570], max_tokens=20)["choices"][0]["memo"]["corrected"] is None
 
 
 def test_memories_that_cannot_be_served_say_why(tmp_path: Path) -> None:
@@ -494,3 +523,26 @@ def test_a_large_request_takes_turns() -> None:
         assert [ask for some in lists for ask in some] == large.prompts
     assert [len(part.prompts) for part in asks(128, 64).turns(8192)] == [128]
     assert list(asks(0, 1).turns(8192)) == []
+
+
+@pytest.mark.parametrize("name", ["byte fallback", "Metaspace, Unigram"])
+def test_the_service_says_what_a_session_says_with_tokenizers_that_strip(tmp_path: Path, name: str) -> None:
+    """The space before the first word, no half character, and a name of its own for every rival."""
+    tokenizer = make(name)
+    text = "the quick brown fox jumps over \N{GRINNING FACE}\N{GRINNING FACE} dogs and does not stop, as they say"
+    made = Memory(TextConfig(num_banks=30, vocab_size=tokenizer.vocab_size, inner_dim=128), tokenizer)
+    made.memorize("a", tokenizer.encode([text])[0])
+    made.save(tmp_path / "m.memo")
+    with client_of(Local(tmp_path / "m.memo")) as client:
+        for end in (23, 25, 26, 30):
+            for most in (4, 7, 8):
+                body = {"model": "m", "prompt": text[:end], "max_tokens": most, "logprobs": 5}
+                (choice,) = client.post("/v1/completions", json=body).json()["choices"]
+                said = made.recall(text[:end], max_tokens=most).text
+                assert choice["text"] == said == "".join(choice["logprobs"]["tokens"])
+                assert name != "byte fallback" or (said and text[end:].startswith(said))
+                tops, spelled = choice["logprobs"]["top_logprobs"], choice["logprobs"]["tokens"]
+                assert all(word in top or not word for word, top in zip(spelled[1:], tops[1:], strict=True))
+        echoed = {"model": "m", "prompt": text, "max_tokens": 0, "echo": True}
+        (choice,) = client.post("/v1/completions", json=echoed).json()["choices"]
+        assert choice["text"] == tokenizer.decode(tokenizer.encode([text])[0].tolist())

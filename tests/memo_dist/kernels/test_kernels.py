@@ -29,6 +29,7 @@ from memo_dist.kernels.planes import read_planes
 memory = Memory(TextConfig(num_banks=2, vocab_size=50))
 memory.memorize("a", list(range(50)))
 memory.shard.flush()
+memory.followers(np.zeros(1, np.uint64))
 codes = np.arange(400, dtype=np.uint64).reshape(100, 4)
 best_codes(np.ones((1, 256), np.float32), codes, keep=1, width=256)
 read_planes(codes[None, None], np.zeros(1, np.int64), codes[:1], np.empty((1, 100), np.int32))
@@ -56,6 +57,7 @@ def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
         for _ in range(2)
     )
     assert set(first) >= {"add_products", "association_codes", "count_runs", "merge_runs", "read_planes", "scan"}
+    assert set(first) >= {"window_keys", "choose_associations", "count_rows", "find_rows"}
     assert all(misses > 0 for _, misses in first.values())
     assert all(hits > 0 and misses == 0 for hits, misses in second.values()), second
 

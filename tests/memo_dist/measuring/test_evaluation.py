@@ -23,7 +23,7 @@ def table(documents: dict[str, list[int]], step: int = 10**6) -> pa.Table:
     for name, tokens in documents.items():
         ids = np.array(tokens, np.uint32)
         for at in range(0, len(ids), step):
-            context, run = ids[max(0, at - 64) : at], ids[at : at + step]
+            context, run = ids[max(0, at - CONFIG.context_length) : at], ids[at : at + step]
             segments.append((name, Segment(at, context, run, at + step >= len(ids))))
     return make_batch(segments, BatchInfo("b", "b", "", ""))
 
@@ -36,17 +36,30 @@ def few_words() -> dict[str, list[int]]:
     return {f"d{i}": rng.integers(0, 6, 60).tolist() + shared + rng.integers(0, 6, 99).tolist() for i in range(10)}
 
 
+def windows_of(tokens: list[int], place: int) -> list[tuple[int, ...]]:
+    """The windows that are full before a place; where none is, what the document begins by, marked as that."""
+    full = [tuple(tokens[place - window : place]) for window in CONFIG.windows if window <= place]
+    return full or [(-1, *tokens[:place])]
+
+
 def test_ceiling_and_recall_equal_brute_force(few_words: dict[str, list[int]]) -> None:
-    """All positions are sampled, so the ceiling is that of the best table of contexts there is."""
+    """All positions are sampled, so the ceiling is that of the best table of what keys read.
+
+    Keys read the longest window that is full; it answers with what follows it anywhere, also inside a longer one."""
     memory = Memory(CONFIG)
     following: dict[tuple[int, ...], Counter[int]] = defaultdict(Counter)
+    asked = []
     for name, tokens in few_words.items():
         memory.memorize(name, tokens)
-        padded = [-1] * 64 + tokens
-        for place, token in enumerate(tokens):
-            following[tuple(padded[place : place + 64])][token] += 1
+        for place, token in enumerate([*tokens, CONFIG.end_of_document]):
+            full = [w for w in CONFIG.windows if w <= place]
+            for window in full or [CONFIG.windows[0]]:
+                key = (*([-1] * (window - place)), *tokens[max(0, place - window) : place])
+                following[key][token] += 1
+            asked.append(key)
+    asked = [key for at, key in enumerate(asked) if (at + 1) % 230]  # the ends of documents are not sampled
     positions = sum(map(len, few_words.values()))
-    best = sum(max(c.values()) for c in following.values()) / positions
+    best = float(np.mean([max(following[key].values()) / following[key].total() for key in asked]))
     found = evaluate(
         memory,
         lambda: [table(few_words, 37)],
@@ -58,7 +71,9 @@ def test_ceiling_and_recall_equal_brute_force(few_words: dict[str, list[int]]) -
     assert found.positions == positions
     assert found.ceiling == pytest.approx(best)
     assert best < 1
-    assert found.recall <= best
+    assert found.exact == pytest.approx(best)
+    assert found.exact_full_context == pytest.approx(found.ceiling_full_context)
+    assert best - 0.03 < found.recall <= best + 1e-9
     assert found.recall_full_context > 0.97
 
 
@@ -82,12 +97,12 @@ def test_unseen_text_that_was_seen_tells_nothing(few_words: dict[str, list[int]]
 
 
 def test_a_sample_does_not_depend_on_the_batches(few_words: dict[str, list[int]]) -> None:
-    whole = sample_positions([table(few_words)], CONFIG, 50)
+    whole = sample_positions([table(few_words)], CONFIG, 50, before=64)
     assert len(whole) == 50
     backwards = dict(reversed(few_words.items()))
     parts = [table({name: tokens}) for name, tokens in backwards.items()]
-    assert np.array_equal(whole.lines, sample_positions(parts, CONFIG, 50).lines)
-    full = sample_positions([table(few_words)], CONFIG, 10**5, after=5, full=True)
+    assert np.array_equal(whole.lines, sample_positions(parts, CONFIG, 50, before=64).lines)
+    full = sample_positions([table(few_words)], CONFIG, 10**5, before=64, after=5, full=True)
     assert len(full) == sum(len(t) - 64 - 5 + 1 for t in few_words.values())
     assert (full.lines >= 0).all()
 

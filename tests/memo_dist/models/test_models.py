@@ -12,10 +12,10 @@ from memo_dist.models import MODELS, all_settings, config_from_dict, model_named
 from memo_dist.models.protocol import AskedShape, Model, ShardRoom
 from memo_dist.models.repetition import TextSize
 
-# as they were when one class held both shapes; every digest begins with one
+# of text as they are since keys are of text, of paper as they always were; every digest begins with one
 FINGERPRINTS: list[tuple[MemoryConfig, str]] = [
-    (TextConfig(num_banks=6, vocab_size=256, inner_dim=64), "5ac57fec593dcfecbe1585e08d7651e0"),
-    (TextConfig(num_banks=1, vocab_size=32_000), "9893da0bb6210375c9b141b67cf5b79c"),
+    (TextConfig(num_banks=6, vocab_size=256, inner_dim=64), "4fe6c915645e1f34af6896013dd8b7d5"),
+    (TextConfig(num_banks=1, vocab_size=32_000), "07280340f908b47f14d610f2db0295c5"),
     (PaperConfig.of(256, 64, num_heads=6, num_layers=1, key_dim=66), "52ff8d89f8443e5af6ad1b74e31cf023"),
     (PaperConfig.of(50_254, 1024), "eb9930eb69f4bf80f666e85069b7cd78"),
     (PaperConfig.of(300, 64, num_layers=2, composition="product", seed=7), "ea92c5c8d29ef3ea75a1f6a329103e40"),
@@ -31,12 +31,12 @@ def test_fingerprints_are_what_they_were(config: MemoryConfig, fingerprint: str)
 def test_settings_are_written_as_they_were() -> None:
     """In this order, since a manifest is compared with its text."""
     assert json.dumps(CONFIGS[0].to_dict()) == (
-        '{"num_banks": 6, "vocab_size": 256, "inner_dim": 64, "num_heads": 4, "num_layers": 3, "seed": 0, '
-        '"preset": "text"}'
+        '{"num_banks": 6, "vocab_size": 256, "inner_dim": 64, "seed": 0, "preset": "text", '
+        '"windows": [4, 8, 16, 32, 64], "keys": "text"}'
     )
     assert json.dumps(CONFIGS[2].to_dict()) == (
-        '{"num_banks": 6, "vocab_size": 256, "inner_dim": 64, "num_heads": 6, "num_layers": 1, "seed": 0, '
-        '"preset": "paper", "composition": "jlt", "key_dim": 66}'
+        '{"num_banks": 6, "vocab_size": 256, "inner_dim": 64, "seed": 0, "preset": "paper", '
+        '"composition": "jlt", "key_dim": 66, "num_heads": 6, "num_layers": 1}'
     )
 
 
@@ -86,8 +86,8 @@ def test_models_are_named_as_their_configs_are() -> None:
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 def test_every_model_answers_every_question(model: Model) -> None:  # type: ignore[type-arg]  # of any config
-    asked = AskedShape(inner_dim=64, num_layers=2)
-    config = model.asked_config(300, asked)
+    layers = AskedShape(inner_dim=64, num_layers=2)
+    config = model.asked_config(300, AskedShape(inner_dim=64, windows=(4, 16)) if model.name == "text" else layers)
     assert (config.vocab_size, config.inner_dim, config.windows) == (300, 64, (4, 16))
     text = TextSize(1000, 3)
     larger = model.sized(config, 0.9, text)
@@ -96,7 +96,7 @@ def test_every_model_answers_every_question(model: Model) -> None:  # type: igno
     assert model.predicted_recall(larger, text, held) >= 0.89
     assert model.shard_bytes(config) > 0
     assert model.recall_bytes(config) >= model.shard_bytes(config)
-    contents = model.contents(config, range(config.num_banks), ShardRoom())
+    contents = model.contents(config, range(config.num_banks), ShardRoom(), tokenizer=None)
     assert (contents.with_ledger is not None) == model.has_ledger
     assert model.cleanup(config, contents.encoder).encoder.config == config
     assert str(config.inner_dim) in model.shape_told(config)
@@ -138,5 +138,6 @@ def test_portions_of_all_shards_are_the_whole(config: MemoryConfig) -> None:
 def test_one_table_has_every_setting_of_every_model() -> None:
     text, paper = all_settings(CONFIGS[0]), all_settings(CONFIGS[2])
     assert list(text) == list(paper)
-    assert (text["composition"], text["key_dim"]) == (None, None)
-    assert (paper["composition"], paper["key_dim"]) == ("jlt", 66)
+    assert (text["composition"], text["key_dim"], text["keys"]) == (None, None, "text")
+    assert (paper["composition"], paper["key_dim"], paper["keys"]) == ("jlt", 66, None)
+    assert (text["windows"], paper["windows"]) == ((4, 8, 16, 32, 64), (6,))

@@ -14,7 +14,7 @@ from memo_dist.models.cues import Cues, Reader
 from memo_dist.recalling.lookup import Lookup
 from memo_dist.recalling.paths import Path, follow
 
-CONFIG = TextConfig(num_banks=1, vocab_size=10, inner_dim=64, num_heads=2, num_layers=2)  # windows of 2 and 4 tokens
+CONFIG = TextConfig(num_banks=1, vocab_size=10, inner_dim=64, windows=(2, 4), keys="tokens")
 END = CONFIG.end_of_document
 Script = dict[tuple[int, ...], list[tuple[int, float]]]  # context -> (next token, log-odds), best first
 STAYS, AHEAD = 0.999, 4
@@ -43,8 +43,20 @@ class Written:
     def read(self, cues: np.ndarray) -> np.ndarray:
         raise AssertionError("the script is looked up, not read")
 
+    def token_counts(self) -> None:
+        pass
+
     def retrieve(self, reader: Reader, cues: Cues) -> np.ndarray:
         return cues.values
+
+    def several(self, reads: np.ndarray, filled: np.ndarray, count: int) -> Candidates:
+        return self.rank(reads, filled, count)
+
+    def with_prior(self, counts: np.ndarray | None) -> "Written":
+        return self
+
+    def is_best(self, reads: np.ndarray, filled: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        return np.asarray(self.rank(reads, filled).tokens[:, 0] == tokens)
 
     def rank(self, reads: np.ndarray, filled: np.ndarray, top_k: int = 1) -> Candidates:
         rows = []
@@ -61,7 +73,7 @@ def followed(
     written: Written, prompts: list[list[int]], *, max_tokens: int, beam: int = 8, top_k: int = 0
 ) -> list[list[Path]]:
     options = RecallOptions(max_tokens=max_tokens, beam=beam, top_k=top_k)
-    return follow(Lookup(written, written), [np.array(prompt) for prompt in prompts], options)
+    return follow(Lookup(written, lambda: written), [np.array(prompt) for prompt in prompts], options)
 
 
 def sure(log_odds: float, prior: float) -> float:

@@ -58,15 +58,18 @@ def test_a_prompt_that_only_ends_like_the_memory_is_not_continued() -> None:
 
 
 def test_a_passage_that_documents_share_leads_on_in_the_right_one() -> None:
-    """16 shared tokens: at their end only the beam can tell, once 64 tokens are known, which document it is."""
+    """16 shared tokens: at their end only the beam can tell, once 32 tokens are known, which document it is."""
     shared = random_tokens(16, 6)
     documents = [random_tokens(40, 20 + i) + shared + random_tokens(90, 30 + i) for i in range(4)]
     memory = memory_of(*documents)
-    prompts = [d[24:56] for d in documents]  # 32 tokens, the last 16 of them shared
+    prompts = [d[30:56] for d in documents]  # 26 tokens, the last 16 of them shared
     answers = memory.recall(prompts, max_tokens=60)
     assert [a.tokens for a in answers] == [d[56:116] for d in documents]
-    greedy = memory.recall(prompts, max_tokens=60, beam=1)
-    assert sum(a.tokens == d[56:116] for a, d in zip(greedy, documents, strict=True)) <= 1
+    read = memory.recall(prompts, max_tokens=60, read="matrices")
+    assert [a.tokens for a in read] == [d[56:116] for d in documents]
+    for way in ("exact", "matrices"):
+        greedy = memory.recall(prompts, max_tokens=60, beam=1, read=way)
+        assert sum(a.tokens == d[56:116] for a, d in zip(greedy, documents, strict=True)) <= 1
 
 
 def test_greedy_and_beam_agree_where_nothing_is_ambiguous() -> None:
@@ -98,7 +101,7 @@ def test_alternatives_of_each_step_are_its_best_tokens_in_order() -> None:
     """Two documents share 80 tokens: where they part, both continuations lead the list; elsewhere one does."""
     shared, one, two = random_tokens(80, 20), random_tokens(40, 21), random_tokens(40, 22)
     memory = memory_of(shared + one, shared + two)
-    (answer,) = memory.recall([shared[-70:-5]], max_tokens=10, top_k=4)
+    (answer,) = memory.recall([shared[-70:-5]], max_tokens=10, top_k=4, read="matrices")
     assert len(answer.alternatives) == len(answer.tokens) == 10
     for step, (others, token, score) in enumerate(zip(answer.alternatives, answer.tokens, answer.scores, strict=True)):
         scores = [other.score for other in others]
@@ -109,14 +112,26 @@ def test_alternatives_of_each_step_are_its_best_tokens_in_order() -> None:
         assert likely == ({one[0], two[0]} if step == 5 else {token})
 
 
-def test_alternatives_do_not_change_the_answer() -> None:
+def test_alternatives_of_the_ledger_are_what_follows_and_how_often() -> None:
+    shared, one, two = random_tokens(80, 20), random_tokens(40, 21), random_tokens(40, 22)
+    memory = memory_of(shared + one, shared + one, shared + two)
+    answer = memory.recall(shared[-70:-5], max_tokens=10, top_k=4, min_confidence=0.6)
+    assert answer.tokens == (shared[-5:] + one)[:10]
+    assert [[other.token for other in step] for step in answer.alternatives[:5]] == [[t] for t in shared[-5:]]
+    assert [other.token for other in answer.alternatives[5]] == [one[0], two[0]]
+    assert [other.score for other in answer.alternatives[5]] == pytest.approx([np.log(2), -np.log(2)])
+    assert answer.confidences == pytest.approx([1.0] * 5 + [2 / 3] * 5)
+
+
+@pytest.mark.parametrize("read", ["exact", "matrices"])
+def test_alternatives_do_not_change_the_answer(read: str) -> None:
     text = random_tokens(2000, 23)
     memory = memory_of(text)
     prompts = [text[p - 30 : p] for p in range(64, 1900, 131)]
-    plain, more = memory.recall(prompts, beam=2), memory.recall(prompts, beam=2, top_k=9)
+    plain, more = (memory.recall(prompts, beam=2, top_k=top_k, read=read) for top_k in (0, 9))
     assert [a.tokens for a in plain] == [a.tokens for a in more]
     assert [a.confidences for a in plain] == [a.confidences for a in more]
-    assert all(len(step) == 9 for a in more for step in a.alternatives)
+    assert all(len(step) == 9 if read == "matrices" else 1 for a in more for step in a.alternatives)
     assert all(a.alternatives == [[]] * len(a.tokens) for a in plain)
 
 

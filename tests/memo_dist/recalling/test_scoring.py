@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from memo_dist import Memory, TextConfig
+from memo_dist import Memory, TextConfig, Tokenizer
 from memo_dist.recalling.lookup import Lookup
 from memo_dist.recalling.scoring import score_tokens
 
@@ -28,7 +28,7 @@ def test_every_token_is_scored_as_if_asked_alone() -> None:
 def test_known_text_scores_high_and_foreign_text_low() -> None:
     rng = np.random.default_rng(1)
     text = rng.integers(0, 300, 900)
-    memory = Memory(TextConfig(num_banks=6, vocab_size=300, inner_dim=128))
+    memory = Memory(TextConfig(num_banks=12, vocab_size=300, inner_dim=128))
     memory.memorize("a", text)
     known = score_tokens(Lookup(memory), text[100:250], 0)
     foreign = score_tokens(Lookup(memory), rng.integers(0, 300, 150), 0)
@@ -42,3 +42,15 @@ def test_texts_shorter_than_a_window_have_no_scores() -> None:
     for count in range(5):
         found = score_tokens(Lookup(memory), np.arange(count), 2)
         assert [one.score for one in found] == [None] * count
+
+
+def test_a_text_is_scored_from_where_it_fills_the_shortest_window() -> None:
+    """Four words, not four bytes."""
+    text = "a tale of two cities and of the people that lived in them"
+    memory = Memory(TextConfig(num_banks=8, vocab_size=256), Tokenizer.bytes())
+    memory.memorize("a", list(text.encode()))
+    given = text[7:]  # "of two cities and of ..."
+    found = score_tokens(Lookup(memory), np.array(list(given.encode())), 0)
+    whole = given.index("nd of")  # the fourth word has begun
+    assert [one.score is None for one in found] == [place < whole for place in range(len(found))]
+    assert min(one.score for one in found[whole:] if one.score is not None) > 0

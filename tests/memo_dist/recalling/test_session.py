@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tokenizers_of_all_makes import make
 
 from memo_dist import Memory, RecallOptions, Session, TextConfig, Tokenizer
 from memo_dist.errors import ConfigError, PromptError, TokenizerError
 from memo_dist.recalling.confidence import PRIOR, STAYS, confidence, confirmed_by_later, next_prior
+from memo_dist.recalling.matrix_session import _without_first_word
 from memo_dist.recalling.options import DEFAULTS, RecallSettings
 
 TEXT = "a sentence that is held by the memory, word by word, and then another one that follows it to the end."
@@ -65,8 +67,9 @@ def test_a_memory_without_a_tokenizer_reads_numbers(bare: Memory) -> None:
 
 
 REFUSED: dict[str, tuple[Any, str]] = {
-    "a short text": ("abc", r"prompt 2 \('abc'\) has 3 tokens; the shortest window is 4"),
-    "short ids": ([1, 2], "prompt 2 has 2 tokens; the shortest window is 4"),
+    "a short text": ("abc", r"prompt 2 \('abc'\) has 1 word or other character; .* is 4: give at least 4 words and"),
+    "three words": ("a, b", r"prompt 2 \('a, b'\) has 3 words and other characters; the shortest window is 4"),
+    "short ids": ([1, 2], "prompt 2 has 2 words and other characters; the shortest window is 4"),
     "a foreign id": ([1, 2, 3, 256], "prompt 2 has token id 256; the vocabulary has 256"),
     "a negative id": ([1, 2, 3, -7], "prompt 2 has token id -7; the vocabulary has 256"),
     "a huge id": ([1, 2, 3, 2**70], "no list of token ids"),
@@ -90,7 +93,7 @@ def test_a_prompt_that_cannot_be_asked_is_refused_alone(memory: Memory, prompt: 
 
 def test_refusals_name_prompts_as_their_caller_does(memory: Memory) -> None:
     (question,) = memory.session.questions(["abc"], names=["row seven"])
-    assert str(question.error).startswith("row seven has 3 tokens")
+    assert str(question.error).startswith("row seven has 1 word or other character")
 
 
 def test_beginnings_may_be_of_any_length(memory: Memory) -> None:
@@ -98,25 +101,89 @@ def test_beginnings_may_be_of_any_length(memory: Memory) -> None:
         assert memory.recall(TEXT[:length], max_tokens=9, from_start=True).text == TEXT[length : length + 9]
 
 
-def test_no_tokens_ask_nothing_of_the_memory() -> None:
+@pytest.mark.parametrize("read", ["auto", "exact", "matrices"])
+def test_no_tokens_ask_nothing_of_the_memory(read: str) -> None:
     class Silent:
         config = CONFIG
+        encoder = Memory(CONFIG, Tokenizer.bytes()).encoder
+        has_ledger = True
+
+        def followers(self, hashes: np.ndarray) -> None:
+            raise AssertionError("the memory was asked")
 
         def read(self, cues: np.ndarray) -> np.ndarray:
             raise AssertionError("the memory was asked")
 
-    found = Session(Silent(), Tokenizer.bytes()).recall([TEXT, [1]], RecallOptions(max_tokens=0))
+        def token_counts(self) -> None:
+            pass
+
+    found = Session(Silent(), Tokenizer.bytes()).recall([TEXT, [1]], RecallOptions(max_tokens=0, read=read))
     assert [(one.tokens, one.stop, one.text) for one in found] == [([], "length", ""), ([], "length", None)]
 
 
-def test_several_continuations_begin_with_the_one_that_recall_gives(memory: Memory) -> None:
+@pytest.mark.parametrize("read", ["exact", "matrices"])
+def test_several_continuations_where_texts_part(read: str) -> None:
     two = Memory(CONFIG, Tokenizer.bytes())
     for name, end in (("a", "left by the river."), ("b", "right by the hill.")):
         two.memorize(name, list(f"where the road parts after a long and common way, turn {end}".encode()))
     prompt = "the road parts after a long and common way, turn "
-    several = two.session.recall_several([prompt], RecallOptions(count=3))[0]
+    several = two.session.recall_several([prompt], RecallOptions(count=3, read=read))[0]
     assert {found.text for found in several} == {"left by the river.", "right by the hill."}
-    assert several[0] == two.recall(prompt)
+    alone = two.recall(prompt, read=read)
+    if read == "exact":  # both are as likely: neither is sure, unless both are asked for
+        assert (alone.text, alone.stop, alone.stop_confidence) == ("", "abstained", pytest.approx(0.5))
+    else:
+        assert several[0] == alone
+
+
+STORY = (
+    "The keeper, Mr. Brön, wrote every evening what he had seen: two ships, a gull and 1,284 waves.\n"
+    '    "Nothing else," he said, "is worth the ink." But on the 3rd of May he wrote 漢字漢語 in the margin of it.\n'
+)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "byte-level BPE",
+        pytest.param("byte-level BPE, holes in the ids", marks=pytest.mark.slow),
+        pytest.param("byte fallback", marks=pytest.mark.slow),
+    ],
+)
+def test_a_prompt_and_its_answer_are_a_beginning_of_the_text_wherever_it_ends(name: str) -> None:
+    """Inside words, after spaces, before line ends, between characters of several tokens."""
+    tokenizer = make(name)
+    held = Memory(TextConfig(num_banks=40, vocab_size=tokenizer.vocab_size, inner_dim=128), tokenizer)
+    held.memorize("story", tokenizer.encode([STORY])[0])
+    answered = 0
+    ends = range(60, len(STORY) - 12, 2)
+    for end in ends:
+        for most in (5, 6, 7):
+            said = held.recall(STORY[:end], max_tokens=most).text
+            assert STORY[end:].startswith(said), (STORY[:end][-20:], said)
+            answered += bool(said)
+    assert answered > 0.9 * 3 * len(ends)
+
+
+@pytest.mark.parametrize("name", ["Metaspace, Unigram", "WordPiece"])
+def test_an_answer_begins_with_the_space_before_its_first_word_unless_the_prompt_has_it(name: str) -> None:
+    tokenizer = make(name)
+    text = "the quick brown fox jumps over lazy dogs and does not stop as they say at a thousand dogs or quick as foxes"
+    held = Memory(TextConfig(num_banks=40, vocab_size=tokenizer.vocab_size, inner_dim=128), tokenizer)
+    held.memorize("foxes", tokenizer.encode([text])[0])
+    for place in range(40, len(text) - 20):
+        if text[place] == " ":
+            assert text[place:].startswith(held.recall(text[:place], max_tokens=4).text or "nothing")
+            assert text[place + 1 :].startswith(held.recall(text[: place + 1], max_tokens=4).text or "nothing")
+
+
+def test_the_first_word_of_a_prompt_is_found_by_every_make() -> None:
+    """A word that a person cut off at its beginning would spoil every window that reaches back to it."""
+    for name in ("byte fallback", "Metaspace, Unigram", "byte-level BPE"):
+        tokenizer = make(name)
+        ids = tokenizer.encode(["od the quick fox jumps over lazy dogs and the fox"])[0].astype(np.int64)
+        rest = _without_first_word(ids, tokenizer, 4)
+        assert tokenizer.decode(rest.tolist()).strip() == "the quick fox jumps over lazy dogs and the fox"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Corpora of token ids: the memory is that of the plain lists, whatever their type, row groups, files and units.
+"""Corpora of token ids: the memory is that of the plain lists, whatever their type, row groups, files and splits.
 
 Covers: pipelines/formats/token_ids.py, `memo-dist build --token-ids`. Truth: `Memory.memorize` of the lists themselves.
 """
@@ -19,12 +19,13 @@ from hypothesis import strategies as st
 from console.app import main
 from memo_dist import Memory, TextConfig
 from memo_dist.batches import BatchInfo, read_batch
+from memo_dist.document_identities import identities_of
 from memo_dist.errors import InputError
 from memo_dist.files.opened import open_memory
 from pipelines.batching import stream_batches
 from pipelines.plan import CorpusOptions, TokenCounts, plan_corpus, plan_token_ids
 
-CONFIG = TextConfig(num_banks=2, vocab_size=500, inner_dim=64)
+CONFIG = TextConfig(num_banks=2, vocab_size=500, inner_dim=64, keys="tokens")
 LISTS: list[list[int] | None] = [[3, 1, 4, 1, 5], None, [], [9] * 70, [2, 499], [], [0]]
 ROWS = [[7, 8, 9], [1, 2, 3], None, [4, 4, 4]]  # of one size
 KINDS = {
@@ -55,7 +56,7 @@ def read(*paths: Path, **chosen: Any) -> tuple[dict[str, list[int]], list[BatchI
             assert (segment.start, len(segment.context), segment.ends) == (0, 0, True)
             assert name not in documents
             documents[name] = segment.tokens.tolist()
-    assert [info.batch_id for info in infos] == [unit.batch_id for unit in corpus.units]
+    assert [info.batch_id for info in infos] == [split.batch_id for split in corpus.splits]
     assert len({info.batch_id for info in infos}) == len(infos)
     return documents, infos, found
 
@@ -96,28 +97,29 @@ corpora = st.lists(
 @settings(max_examples=40, deadline=None)
 @given(corpora, st.sampled_from([1, 50, 700, None]), st.sampled_from([1, 2, 5]), st.sampled_from(["int32", "large"]))
 def test_the_memory_is_that_of_the_lists_however_they_are_cut(
-    tmp_path_factory: pytest.TempPathFactory, files: list[Lists], unit_bytes: int | None, group: int, kind: str
+    tmp_path_factory: pytest.TempPathFactory, files: list[Lists], split_bytes: int | None, group: int, kind: str
 ) -> None:
     folder = tmp_path_factory.mktemp("ids")
     truth: dict[str, list[int]] = {}
     for index, lists in enumerate(files):
         truth |= named(write(folder / f"{index}.parquet", lists, kind, group=group), lists)
-    corpus, found = plan_token_ids([str(folder)], CorpusOptions(unit_bytes=unit_bytes))
+    corpus, found = plan_token_ids([str(folder)], CorpusOptions(split_bytes=split_bytes))
     memory = Memory(CONFIG)
     for batch in stream_batches(corpus, None, CONFIG.context_length):
         assert memory.memorize_batch(batch).fresh
     whole = remembered(truth)
     assert memory.digest() == whole.digest()
-    assert dict(memory.shard.registry.items()) == dict(whole.shard.registry.items())
+    held, expected = (identities_of([m.shard.registry.table()]) for m in (memory, whole))
+    assert np.array_equal(held, expected)
     assert (found.documents, found.tokens) == (len(truth), sum(map(len, truth.values())))
 
 
 def test_small_units_cut_a_file_and_hold_the_same_documents(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", [[row % 500] * 20 for row in range(50)])
-    many, one = read(path, unit_bytes=200), read(path)
+    many, one = read(path, split_bytes=200), read(path)
     assert len(many[1]) > 10 > len(one[1])
     assert list(many[0].items()) == list(one[0].items())  # in order too
-    assert [info.batch_id for info in read(path, unit_bytes=200)[1]] == [info.batch_id for info in many[1]]
+    assert [info.batch_id for info in read(path, split_bytes=200)[1]] == [info.batch_id for info in many[1]]
 
 
 def test_batches_are_named_by_their_rows_and_their_content(tmp_path: Path) -> None:
@@ -134,11 +136,11 @@ def test_ids_of_rows_name_documents_and_their_place_does_where_there_is_none(tmp
     lists = [[1], [2], None, [3], [4]]
     ids = pa.array(["a", None, "b", "c", "d"])
     path = write(tmp_path / "a.parquet", lists, group=2, id=ids, number=pa.array([10, 11, 12, 13, 14]))
-    for unit_bytes in (1, None):
-        assert read(path, unit_bytes=unit_bytes)[0] == {"a": [1], f"{path}#1": [2], "c": [3], "d": [4]}
-        numbered = read(path, unit_bytes=unit_bytes, id_key="number")[0]
+    for split_bytes in (1, None):
+        assert read(path, split_bytes=split_bytes)[0] == {"a": [1], f"{path}#1": [2], "c": [3], "d": [4]}
+        numbered = read(path, split_bytes=split_bytes, id_key="number")[0]
         assert numbered == {"10": [1], "11": [2], "13": [3], "14": [4]}
-        assert read(path, unit_bytes=unit_bytes, id_key="other")[0] == named(path, lists)
+        assert read(path, split_bytes=split_bytes, id_key="other")[0] == named(path, lists)
     assert list(read(path, id_key="tokens")[0].values()) == [[1], [2], [3], [4]]
 
 
@@ -168,7 +170,7 @@ def test_token_ids_and_text_count_documents_alike(tmp_path: Path) -> None:
     for limit in (None, 3, 5):
         options = CorpusOptions(limit=limit)
         rows = [
-            sum(s.stop - s.start for unit in plan.units for s in unit.spans)
+            sum(s.stop - s.start for split in plan.splits for s in split.spans)
             for plan in (
                 plan_token_ids([str(path)], options)[0],
                 plan_corpus([str(path)], options),
@@ -223,7 +225,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("the build went on and would have started Ray")
 
-    monkeypatch.setattr("cluster.build.ray_session", refuse)
+    monkeypatch.setattr("cluster.build.session", refuse)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -317,6 +319,7 @@ def test_a_memory_built_from_token_ids_is_that_of_the_lists(
         assert stored.tokenizer is None
         assert stored.config == CONFIG
     opened = Memory.open(tmp_path / "m.memo")
-    assert dict(opened.shard.registry.items()) == dict(whole.shard.registry.items())
+    held, expected = (identities_of([m.shard.registry.table()]) for m in (opened, whole))
+    assert np.array_equal(held, expected)
     prompt = np.array(documents["doc-0"][:70])
     assert opened.recall([prompt], max_tokens=5)[0] == whole.recall([prompt], max_tokens=5)[0]

@@ -125,7 +125,8 @@ def test_the_whole_is_what_the_answers_say(asked: tuple[CompletionBody, list[Ans
         echoed = "".join(token.text for token in answer.prompt)
         if place >= len(answer.choices):
             assert (said["text"], said["finish_reason"]) == (echoed, "stop")
-            assert said["memo"] == {"stop": "abstained", "stop_confidence": 0.0, "confidences": [], "windows": []}
+            nothing = {"confidences": [], "windows": [], "corrected": None, "documents": [], "num_documents": 0}
+            assert said["memo"] == {"stop": "abstained", "stop_confidence": 0.0, **nothing}
             continue
         choice = answer.choices[place]
         text, stopped = cut("".join(token.text for token in choice.tokens), stops)

@@ -16,7 +16,7 @@ from memo_dist.errors import ConfigError, DamagedMemoryError, NotMemorizedError
 from memo_dist.experiments.layers import LayersRun, run_layers, scored_positions, share_recalled
 from memo_dist.experiments.random_tokens import random_batch, sequence_segments, sequences_with_decoys
 from memo_dist.files.opened import open_memory
-from memo_dist.models import cleanup_for, model_of
+from memo_dist.models import cleanup_for, encoder_for, model_of
 from memo_dist.models.paper.contents import ProjectedContents
 from memo_dist.models.paper.encoder import ProjectedEncoder
 from memo_dist.models.paper.law import with_dim_for
@@ -227,7 +227,7 @@ def test_the_law_foretells_published_recall(dim: int, tokens: int, published: fl
 
 def test_is_best_is_what_ranks_first() -> None:
     config = PaperConfig.of(5000, 64, num_heads=4, num_layers=1)
-    cleanup = cleanup_for(config)
+    cleanup = cleanup_for(config, encoder_for(config))
     rng = np.random.default_rng(0)
     tokens = rng.integers(0, 5001, 500)
     reads = cleanup.encoder.vectors[tokens] + 0.25 * rng.standard_normal((500, 64), np.float32)  # type: ignore[attr-defined]

@@ -1,11 +1,10 @@
-"""Banks against int64 outer products; exactness at the edges of int16; forgetting."""
+"""Banks against int64 outer products; exactness at the edges of int16 and beyond; forgetting."""
 
 import numpy as np
 import pytest
 from reference import ReferenceMemory
 
 from memo_dist import TextConfig
-from memo_dist.errors import BankOverflowError
 from memo_dist.kernels.banks import add_products
 from memo_dist.models.text import banks as cmm
 from memo_dist.models.text.associations import Associations, associate
@@ -20,7 +19,7 @@ def some(count: int, vocab: int = 100, seed: int = 0) -> Associations:
     return Associations(found.names[order], found.tokens[order])
 
 
-def banks(count: int, dim: int, plain: bool = False) -> BankRange:
+def banks(count: int, dim: int, *, plain: bool = False) -> BankRange:
     config = TextConfig(num_banks=count, vocab_size=100, inner_dim=dim)
     return BankRange(config, range(count), value_words(100, dim, 0), plain=plain)
 
@@ -28,9 +27,9 @@ def banks(count: int, dim: int, plain: bool = False) -> BankRange:
 @pytest.mark.parametrize("dim", [64, 128, 256])
 @pytest.mark.parametrize("plain", [False, True])
 def test_matrices_equal_sums_of_outer_products(dim: int, plain: bool) -> None:
-    found, memory = some(300), banks(3, dim, plain)
+    found, memory = some(300), banks(3, dim, plain=plain)
     memory.memorize(found)
-    reference = ReferenceMemory(3, 100, dim)
+    reference = ReferenceMemory(3, 100, dim=dim)
     reference.counts.update(zip(found.hashes.tolist(), found.tokens.tolist(), strict=True))
     expected = reference.matrices()
     assert np.array_equal(memory.cells, expected)
@@ -81,16 +80,61 @@ def test_forget_is_the_exact_inverse() -> None:
     assert memory.loads.sum() == 500
 
 
+@pytest.mark.slow
 def test_a_bank_beyond_int16_counts_is_still_exact() -> None:
     found, memory = some(40_000), banks(1, 64)
     memory.memorize(found)
-    assert memory.loads[0] > cmm.CELL_LIMIT
+    assert memory.loads[0] > 2**15 - 1
     keys = cmm.signs(cmm.key_words(found.hashes, 64)).astype(np.int64)
     values = cmm.signs(cmm.mask_words(found.hashes, 64) ^ value_words(100, 64, 0)[found.tokens]).astype(np.int64)
     assert np.array_equal(memory.cells[0], keys.T @ values)
 
 
-def test_a_cell_that_would_overflow_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cmm, "CELL_LIMIT", 60)
-    with pytest.raises(BankOverflowError, match="bank 0 holds 500 associations"):
-        banks(1, 64).memorize(some(500))
+def alike(count: int) -> Associations:
+    """Associations of one token whose key and masked value agree with one another's in cell (0, 0), as a hostile
+    document's may: +1 there for each."""
+    found = some(4 * count + 400, vocab=1, seed=3)
+    keys = cmm.signs(cmm.key_words(found.hashes, 64))[:, 0]
+    values = cmm.signs(cmm.mask_words(found.hashes, 64) ^ value_words(100, 64, 0)[found.tokens])[:, 0]
+    chosen = np.flatnonzero(keys * values > 0)[:count]
+    assert len(chosen) == count
+    return Associations(found.names[chosen], found.tokens[chosen])
+
+
+def true_cells(found: Associations) -> np.ndarray:
+    """(64, 64) int64, however large."""
+    keys = cmm.signs(cmm.key_words(found.hashes, 64)).astype(np.int64)
+    values = cmm.signs(cmm.mask_words(found.hashes, 64) ^ value_words(100, 64, 0)[found.tokens]).astype(np.int64)
+    return np.asarray(keys.T @ values)
+
+
+@pytest.mark.parametrize("plain", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_cells_beyond_int16_wrap_around_and_forgetting_undoes_it(plain: bool) -> None:
+    hostile, other = alike(33_500), some(2000, seed=4)
+    memory, without = (banks(1, 64, plain=plain) for _ in range(2))
+    for held in (memory, without):
+        held.memorize(other)
+    memory.memorize(hostile)
+    truth = true_cells(hostile) + true_cells(other)
+    assert truth.max() > 2**15 - 1
+    assert np.array_equal(memory.cells[0], ((truth + 2**15) % 2**16 - 2**15).astype(np.int16))
+    assert memory.loads.tolist() == [35_500]
+    memory.forget(hostile)
+    assert np.array_equal(memory.cells, without.cells)
+    assert memory.loads.tolist() == [2000]
+
+
+@pytest.mark.parametrize("dim", [64, 512, 576])
+def test_reads_of_the_largest_cells_are_exact(dim: int) -> None:
+    """Each cell -32,768 with the sign of the key, as cells that wrapped may be: 2^24 and more in all."""
+    config = TextConfig(num_banks=1, vocab_size=100, inner_dim=dim)
+    hashes = some(3).hashes
+    keys, masks = cmm.signs(cmm.key_words(hashes, dim)), cmm.signs(cmm.mask_words(hashes, dim))
+    cells = np.where(keys[0] < 0, -(2**15), 2**15 - 1).astype(np.int16)[:, None].repeat(dim, axis=1)
+    truth = (keys.astype(np.int64) @ cells.astype(np.int64)) * masks.astype(np.int64)
+    assert abs(truth).max() > dim * (2**15 - 1)
+    for plain in (False, True):
+        memory = BankRange(config, range(1), value_words(100, dim, 0), plain=plain)
+        memory.store.fill(0, cells)
+        memory.loads[0] = 40_000
+        assert np.array_equal(memory.retrieve(hashes), truth)

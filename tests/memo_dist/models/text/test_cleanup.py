@@ -1,5 +1,7 @@
 """Cleanup and the capacity law against formulas written out and against simulation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from reference import ReferenceMemory
@@ -11,16 +13,17 @@ from memo_dist.models.repetition import TextSize
 from memo_dist.models.text import cleanup as hashed
 from memo_dist.models.text.capacity import with_banks_for
 from memo_dist.models.text.cleanup import HashedCleanup
+from memo_dist.models.text.encoder import HashedEncoder
 from memo_dist.models.text.law import first_probability
 from memo_dist.planning.capacity import predicted_recall
 from memo_dist.sizes import parse_bytes
 
-CONFIG = TextConfig(num_banks=4, vocab_size=60, inner_dim=128)
+CONFIG = TextConfig(num_banks=4, vocab_size=60, inner_dim=128, windows=(4, 16, 64))
 
 
-def naive_log_odds(reads: np.ndarray, depth: int, config: MemoryConfig) -> np.ndarray:
-    """The formula of models/text/cleanup.py for one query, token by token."""
-    reference = ReferenceMemory(1, config.vocab_size, config.inner_dim)
+def naive_log_odds(reads: np.ndarray, depth: int, config: MemoryConfig, p: np.ndarray) -> np.ndarray:
+    """The formula of models/text/cleanup.py for one query, token by token; p of the tokens."""
+    reference = ReferenceMemory(1, config.vocab_size, dim=config.inner_dim)
     size, d = config.vocab_size + 1, config.inner_dim
     result = []
     for token in range(size):
@@ -29,21 +32,24 @@ def naive_log_odds(reads: np.ndarray, depth: int, config: MemoryConfig) -> np.nd
             read = reads[layer].astype(float)
             score = read @ reference.value(token) / d**2
             evidence.append(evidence[-1] + (score - 0.5) / (read @ read / d**4))
-        rivals = 1 + sum(np.exp(e) / size for e in evidence[1:-1])
-        result.append(evidence[-1] - np.log(size) - np.log(rivals))
+        rivals = 1 + sum(np.exp(e) * p[token] for e in evidence[1:-1])
+        result.append(evidence[-1] + np.log(p[token]) - np.log(rivals))
     return np.array(result)
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
-def test_log_odds_equal_the_formula(depth: int) -> None:
+@pytest.mark.parametrize("known", [False, True])
+def test_log_odds_equal_the_formula(depth: int, known: bool) -> None:
     rng = np.random.default_rng(depth)
     reads = rng.integers(-2000, 2000, (5, 3, 128)).astype(np.int32)
     filled = np.zeros((5, 3), bool)
     filled[:, :depth] = True
     reads[~filled] = 0
-    found = HashedCleanup(CONFIG, shortlist=61).rank(reads, filled, top_k=61)
+    counts = np.arange(61) ** 2 if known else None
+    p = np.ones(61) / 61 if counts is None else np.maximum(counts, 0.5) / (counts.sum() + 0.5)  # token 0 is not held
+    found = HashedCleanup(CONFIG, HashedEncoder(CONFIG), shortlist=61, prior=counts).rank(reads, filled, top_k=61)
     for row in range(5):
-        expected = naive_log_odds(reads[row], depth, CONFIG)
+        expected = naive_log_odds(reads[row], depth, CONFIG, p)
         order = np.argsort(-expected, kind="stable")
         assert np.allclose(found.log_odds[row], expected[order])
         assert found.tokens[row, 0] == order[0]
@@ -58,8 +64,8 @@ def test_shortlist_finds_what_a_full_search_finds() -> None:
     places = rng.integers(64, 20_000, 200)
     cues = memory.shard.contents.encoder.query([tokens[p - 64 : p] for p in places])
     reads, filled = memory.shard.contents.encoder.retrieve(memory, cues), cues.filled
-    short = HashedCleanup(memory.config, shortlist=16).rank(reads, filled)
-    full = HashedCleanup(memory.config, shortlist=3001).rank(reads, filled)
+    short = HashedCleanup(memory.config, memory.encoder, shortlist=16).rank(reads, filled)
+    full = HashedCleanup(memory.config, memory.encoder, shortlist=3001).rank(reads, filled)
     assert np.array_equal(short.tokens, full.tokens)
     assert np.allclose(short.log_odds, full.log_odds)
 
@@ -69,7 +75,7 @@ def test_capacity_law_agrees_with_a_real_memory(load: int) -> None:
     """Random tokens, so every association is distinct and the ceiling is 1: the law's own assumptions."""
     rng = np.random.default_rng(load)
     vocab, tokens = 2000, load * 2 // 3
-    config = TextConfig(num_banks=2, vocab_size=vocab)
+    config = TextConfig(num_banks=2, vocab_size=vocab, windows=(4, 16, 64))
     document = rng.integers(0, vocab, tokens)
     memory = Memory(config)
     memory.memorize("a", document)
@@ -89,7 +95,7 @@ def test_banks_follow_from_the_target() -> None:
     many = with_banks_for(CONFIG, 0.99, TextSize(100_000, 10))
     assert few.num_banks < many.num_banks
     assert predicted_recall(many, TextSize(100_000, 10), 300_000) >= 0.99
-    one_less = TextConfig(num_banks=many.num_banks - 1, vocab_size=60, inner_dim=128)
+    one_less = replace(many, num_banks=many.num_banks - 1)
     assert predicted_recall(one_less, TextSize(100_000, 10), 300_000) < 0.99
 
 
@@ -113,10 +119,12 @@ def test_context_names_depend_on_exactly_the_window() -> None:
 
 
 @pytest.mark.parametrize("vocab_size", [50, 1000, 40_000])
-def test_few_queries_are_answered_as_many_are(vocab_size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("known", [False, True])
+def test_few_queries_are_answered_as_many_are(vocab_size: int, known: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The search in packed codes finds what the matrix product finds, in the same order, whatever the load."""
-    config = TextConfig(num_banks=1, vocab_size=vocab_size, inner_dim=256)
-    cleanup, rng = HashedCleanup(config), np.random.default_rng(0)
+    config = TextConfig(num_banks=1, vocab_size=vocab_size, inner_dim=256, windows=(4, 16, 64))
+    counts = 10_000 // np.arange(1, vocab_size + 2) if known else None
+    cleanup, rng = HashedCleanup(config, HashedEncoder(config), prior=counts), np.random.default_rng(0)
     codes = cleanup.codebook[rng.integers(0, vocab_size, (40, 3))] * 256
     reads = (codes + rng.standard_normal((40, 3, 256)) * np.linspace(1, 900, 40)[:, None, None]).astype(np.int32)
     filled = np.arange(3)[None, :] < rng.integers(1, 4, (40, 1))

@@ -42,7 +42,7 @@ def test_mixer_agrees_with_integer_arithmetic(values: list[int]) -> None:
 
 @given(words, st.sampled_from([64, 128, 256]))
 def test_key_and_mask_agree_with_the_reference_sign_by_sign(values: list[int], dim: int) -> None:
-    reference = ReferenceMemory(1, 10, dim)
+    reference = ReferenceMemory(1, 10, dim=dim)
     hashes = np.array(values, np.uint64)
     keys, masks = codes.signs(codes.key_words(hashes, dim)), codes.signs(codes.mask_words(hashes, dim))
     for row, value in enumerate(values):

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import ReferenceMemory
 
-from memo_dist import MemoryConfig, TextConfig
+from memo_dist import TextConfig
 from memo_dist.models.text import encoder as hashed
-from memo_dist.models.text.associations import Associations, associate
+from memo_dist.models.text.associations import DOCUMENT_SALT, Associations, associate
 from memo_dist.models.text.bank_assignment import bank_edge, bank_of
 from memo_dist.models.text.encoder import HashedEncoder
 from memo_dist.segments import Segment
@@ -22,33 +22,37 @@ CONFIG = TextConfig(num_banks=5, vocab_size=50, inner_dim=64)
 NOTHING = np.zeros(0, np.uint32)
 
 
-def segment(tokens: list[int], start: int = 0, stop: int | None = None) -> Segment:
+def segment(tokens: list[int], start: int = 0, stop: int | None = None, *, owner: int = 0) -> Segment:
     """Tokens [start, stop) of a document as a segment with its context."""
     stop = len(tokens) if stop is None else stop
     ids = np.array(tokens, np.uint32)
-    return Segment(start, ids[max(0, start - 64) : start], ids[start:stop], stop == len(tokens))
+    return Segment(start, ids[max(0, start - 4096) : start], ids[start:stop], stop == len(tokens), owner)
 
 
 def pairs(found: Iterable[Associations]) -> list[tuple[int, int]]:
     return sorted(pair for chunk in found for pair in zip(chunk.hashes.tolist(), chunk.tokens.tolist(), strict=True))
 
 
-def encode(segments: list[Segment], config: MemoryConfig = CONFIG, plain: bool = False) -> list[tuple[int, int]]:
-    return pairs(HashedEncoder(config, plain=plain).associations(segments, range(config.num_banks)))
+def encode(segments: list[Segment], config: TextConfig = CONFIG) -> list[tuple[int, int]]:
+    return pairs(HashedEncoder(config).associations(segments, range(config.num_banks)))
+
+
+def reference_of(config: TextConfig) -> ReferenceMemory:
+    return ReferenceMemory(
+        config.num_banks, config.vocab_size, dim=config.inner_dim, windows=config.windows, seed=config.seed
+    )
 
 
 @settings(max_examples=30, deadline=None)
 @given(
     st.lists(st.integers(0, 49), min_size=1, max_size=150),
-    st.sampled_from([(4, 3), (2, 3), (3, 2), (4, 1)]),
+    st.sampled_from([(4, 16, 64), (2, 4, 8), (3, 9), (4,), (1, 2, 3, 5, 7), (4, 8, 16, 32, 64)]),
     st.integers(0, 3),
-    st.booleans(),
+    st.sampled_from(["text", "tokens"]),  # without a tokenizer there is no text: alike
 )
-def test_associations_equal_the_reference(tokens: list[int], shape: tuple[int, int], seed: int, plain: bool) -> None:
-    heads, layers = shape
-    config = TextConfig(num_banks=5, vocab_size=50, inner_dim=64, num_heads=heads, num_layers=layers, seed=seed)
-    reference = ReferenceMemory(5, 50, 64, heads, layers, seed)
-    assert encode([segment(tokens)], config, plain) == sorted(reference.associations(tokens))
+def test_associations_equal_the_reference(tokens: list[int], windows: tuple[int, ...], seed: int, keys: str) -> None:
+    config = TextConfig(num_banks=5, vocab_size=50, inner_dim=64, windows=windows, keys=keys, seed=seed)
+    assert encode([segment(tokens)], config) == sorted(reference_of(config).associations(tokens))
 
 
 @settings(max_examples=40, deadline=None)
@@ -70,18 +74,48 @@ def test_cuts_and_chunks_neither_lose_nor_double_a_window(seed: int, size: int, 
 
 @pytest.mark.parametrize("banks", [range(5), range(1), range(1, 3), range(4, 5)])
 def test_long_lines_give_the_plain_associations(banks: range) -> None:
-    """Longer than the compiled loop's tiles, with documents that begin and end anywhere in them."""
-    rng = np.random.default_rng(1)
-    documents = [segment(rng.integers(0, 50, size).tolist()) for size in (3000, 1, 2047, 70, 5000)]
-    compiled, plain = (pairs(HashedEncoder(CONFIG, plain=p).associations(documents, banks)) for p in (False, True))
-    assert compiled == plain
+    """Longer than chunks, with documents that begin and end anywhere in them, against every place by itself."""
+    rng, reference = np.random.default_rng(1), reference_of(CONFIG)
+    documents = [rng.integers(0, 50, size).tolist() for size in (600, 1, 255, 70, 400)]
+    plain = [
+        (key, token)
+        for document in documents
+        for place, token in enumerate([*document, 50])
+        for key in reference.keys.keys(reference.text(document[max(0, place - 64) : place]), begins=True)
+        if reference.bank(key) in banks
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hashed, "_CHUNK", 256)
+        chunks = list(HashedEncoder(CONFIG).associations([segment(document) for document in documents], banks))
+    assert len(chunks) > 4
+    assert pairs(chunks) == sorted(plain)
 
 
-@pytest.mark.parametrize("plain", [False, True])
-def test_no_banks_have_no_associations(plain: bool) -> None:
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 1000), st.sampled_from([(4, 16, 64), (2, 20, 30), (3, 9)]), st.sampled_from([1, 50, 1 << 18]))
+def test_anchors_are_every_eighth_window_of_their_rung(seed: int, windows: tuple[int, ...], chunk: int) -> None:
+    """Of documents with names, for the banks that are asked."""
+    rng, config = np.random.default_rng(seed), TextConfig(num_banks=5, vocab_size=50, inner_dim=64, windows=windows)
+    documents = {owner: rng.integers(0, 50, int(rng.integers(1, 120))).tolist() for owner in (7, 2**32 - 1, 0)}
+    segments = [segment(tokens, owner=owner) for owner, tokens in documents.items()]
+    reference = reference_of(config)
+    truth = [pair for owner, tokens in documents.items() for pair in reference.anchors_of(tokens, owner)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hashed, "_CHUNK", chunk)
+        for banks in (range(5), range(1, 3)):
+            found = [anchors for _, anchors in HashedEncoder(config).kinds(segments, banks)]
+            got = sorted(
+                pair
+                for one in found
+                for pair in zip(one.hashes_with(DOCUMENT_SALT).tolist(), one.tokens.tolist(), strict=True)
+            )
+            assert got == sorted((key, owner) for key, owner in truth if reference.bank(key) in banks)
+
+
+def test_no_banks_have_no_associations() -> None:
     text = [segment(list(range(50)))]
     for nothing in (range(0), range(5, 5)):
-        assert not pairs(HashedEncoder(CONFIG, plain=plain).associations(text, nothing))
+        assert not pairs(HashedEncoder(CONFIG).associations(text, nothing))
 
 
 def test_windows_never_cross_documents() -> None:
@@ -101,12 +135,9 @@ def test_shards_divide_the_associations() -> None:
 def test_query_names_the_same_windows_as_memorizing(tokens: list[int], at_start: bool) -> None:
     cues = HashedEncoder(CONFIG).query([np.array(tokens, np.int64)], at_start)
     hashes, filled = cues.values, cues.filled
-    assert filled[0].tolist() == [len(tokens) >= 4 or at_start, len(tokens) >= 16, len(tokens) >= 64]
-    reference = ReferenceMemory(5, 50, 64)
-    padded: list[int | None] = [None] * 4 + tokens
-    for layer in range(3):
-        if filled[0, layer]:
-            assert int(hashes[0, layer]) == reference.window(padded, layer)
+    known = [len(tokens) >= window for window in CONFIG.windows]
+    assert filled[0].tolist() == [known[0] or at_start, *known[1:]]
+    assert hashes[0, filled[0]].tolist() == reference_of(CONFIG).keys.keys(list(tokens), begins=at_start)
 
 
 def test_names_keep_bank_order_and_give_the_hash_back() -> None:

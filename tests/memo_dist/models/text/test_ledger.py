@@ -9,8 +9,18 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from memo_dist.errors import CountOverflowError, NotMemorizedError
+from memo_dist.kernels.runs import count_runs
 from memo_dist.models.text.associations import Associations
-from memo_dist.models.text.ledger import _MAX_COUNT, Change, Entries, Ledger, _counted, _merged, _merged_in_one_pass
+from memo_dist.models.text.ledger import (
+    _MAX_COUNT,
+    Change,
+    Entries,
+    Ledger,
+    _grouped,
+    _merged,
+    _merged_in_one_pass,
+    counted,
+)
 
 TOP = 2**64
 pair = st.tuples(st.sampled_from([0, 1, 2**32, 2**63, 2**63 + 5, TOP - 1]), st.integers(0, 3))
@@ -100,14 +110,18 @@ def test_one_pass_merges_like_sorts_and_sums(old: dict[tuple[int, int], int], ne
 @settings(deadline=None)
 @given(st.lists(pair, max_size=40), st.sampled_from([1, -1, 3]))
 def test_one_pass_counts_like_sorts_and_sums(pairs: list[tuple[int, int]], weight: int) -> None:
+    """Also where two share a name: the kernel says so, and sorts and sums are asked instead."""
     given_ = associations(pairs)
-    found = _counted(given_, weight)
     shared = len({name for name, _ in pairs}) < len(set(pairs))
-    assert (found is None) == shared
-    if found is not None:
-        counts = Counter(pairs)
-        rows = zip(found.names.tolist(), found.tokens.tolist(), found.counts.tolist(), strict=True)
+    room = np.empty(len(pairs), np.uint64), np.empty(len(pairs), np.uint32), np.empty(len(pairs), np.int64)
+    assert (count_runs(given_.names, given_.tokens, weight, *room) < 0) == shared
+    found, counts = counted(given_, weight), Counter(pairs)
+    plain = _grouped(given_.names, given_.tokens, np.full(len(pairs), weight, np.int64), presorted=False)
+    for one in (found, plain):
+        rows = zip(one.names.tolist(), one.tokens.tolist(), one.counts.tolist(), strict=True)
         assert list(rows) == [(*key, weight * counts[key]) for key in sorted(counts)]
+    dtypes = (found.names.dtype, found.tokens.dtype, found.counts.dtype)
+    assert dtypes == (np.uint64, np.uint32, np.int64)
 
 
 def test_many_names_are_counted_in_order() -> None:
@@ -117,8 +131,7 @@ def test_many_names_are_counted_in_order() -> None:
     close = (spread[0] >> np.uint64(32) << np.uint64(32)) + rng.integers(0, 2**32, 2000, dtype=np.uint64)
     names = np.concatenate([spread, spread[:1000], close, np.full(500, spread[7])])
     rng.shuffle(names)
-    found = _counted(Associations(names, (names % np.uint64(100)).astype(np.uint32)), 2)
-    assert found is not None
+    found = counted(Associations(names, (names % np.uint64(100)).astype(np.uint32)), 2)
     distinct, counts = np.unique(names, return_counts=True)
     assert np.array_equal(found.names, distinct)
     assert np.array_equal(found.tokens, distinct % np.uint64(100))

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from memo_dist import TextConfig
 from memo_dist.models.candidates import Candidates
-from memo_dist.models.text.cleanup import HashedCleanup, in_steps
+from memo_dist.models.text.cleanup import HashedCleanup
 from memo_dist.models.text.codes import signs, value_words
+from memo_dist.models.text.encoder import HashedEncoder
 from memo_dist.models.text.search import best_codes
 
 KINDS = ("noise", "signal", "spike", "few values", "equal codes", "zero", "ramp")
@@ -72,16 +73,73 @@ def ranked_by_product(cleanup: HashedCleanup, reads: np.ndarray, filled: np.ndar
         return cleanup.rank(reads, filled, top_k=4)
 
 
+PRIORS = ("uniform", "steep", "held or not")
+
+
 @cache
-def cleanup_of(vocab_size: int) -> HashedCleanup:
-    return HashedCleanup(TextConfig(num_banks=1, vocab_size=vocab_size, inner_dim=256))
+def cleanup_of(vocab_size: int, prior: str = "uniform") -> HashedCleanup:
+    config = TextConfig(num_banks=1, vocab_size=vocab_size, inner_dim=256)
+    return HashedCleanup(config, HashedEncoder(config), prior=counts(prior, vocab_size))
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.sampled_from([50, 1000, 20_000]), st.floats(0, 4), st.integers(5, 300), st.integers(0, 99))
-def test_many_queries_are_ranked_as_by_the_product(vocab_size: int, load: float, count: int, seed: int) -> None:
+def counts(prior: str, vocab_size: int) -> np.ndarray | None:
+    """Of next tokens: by Zipf's law, with tokens that are never held; or as many of each as of any other held one."""
+    rng = np.random.default_rng(vocab_size)
+    if prior == "uniform":
+        return None
+    if prior == "held or not":
+        return 1000 * rng.integers(0, 2, vocab_size + 1)
+    return np.asarray(rng.permutation(1_000_000 // np.arange(1, vocab_size + 2) ** 2))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from(KINDS),
+    st.sampled_from(PRIORS[1:]),
+    st.integers(1, 200),
+    st.sampled_from([50, 1000]),
+    st.integers(1, 20),
+    st.sampled_from([1e-9, 1.0, 1e3, 1e6]),
+)
+def test_whatever_is_among_the_best_with_a_prior_is_returned(
+    kind: str, prior: str, count: int, vocab_size: int, keep: int, scale: float
+) -> None:
+    """The terms of classes stand for the terms of codes, which alone count in the end."""
+    cleanup = cleanup_of(vocab_size, prior)
+    codes = cleanup.codebook.astype(np.float64)
+    asked = vectors(kind, count, 256, codes, np.random.default_rng(keep))
+    steps = np.full((count, 1), scale)
+    found, sure = best_codes(asked, cleanup._packed, keep=keep, width=keep + 16, terms=cleanup.prior.terms(steps))
+    exact = asked.astype(np.float64) @ codes.T + cleanup.prior.steps(steps)
+    least = np.sort(exact, axis=1)[:, vocab_size + 1 - keep]
+    for row in np.flatnonzero(sure).tolist():
+        assert set(np.flatnonzero(exact[row] >= least[row]).tolist()) <= set(found[row].tolist())
+
+
+def test_it_is_nearly_always_sure_with_a_prior() -> None:
+    cleanup, rng = cleanup_of(20_000, "steep"), np.random.default_rng(0)
+    for load in (2, 8, 40):
+        reads = 256 * (cleanup.codebook[rng.integers(0, 20_000, 400)] + load * rng.standard_normal((400, 256)))
+        pooled = reads / (reads**2).sum(axis=1, keepdims=True) * 256.0**4
+        sought, scale = cleanup.in_steps(pooled)
+        terms = cleanup.prior.terms(scale)
+        _, sure = best_codes(sought, cleanup._packed, keep=16, width=32, terms=terms)
+        assert sure.mean() > 0.97
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.sampled_from([50, 1000, 20_000]),
+    st.sampled_from(PRIORS),
+    st.floats(0, 4),
+    st.integers(5, 300),
+    st.integers(0, 99),
+)
+def test_many_queries_are_ranked_as_by_the_product(
+    vocab_size: int, prior: str, load: float, count: int, seed: int
+) -> None:
     """Any load, from reads without noise, of which many scores are equal, to noise alone; empty banks read zeros."""
-    cleanup, rng = cleanup_of(vocab_size), np.random.default_rng(seed)
+    cleanup, rng = cleanup_of(vocab_size, prior), np.random.default_rng(seed)
     held = cleanup.codebook[rng.integers(0, vocab_size, (count, 3))] * (256 * rng.integers(0, 2, (count, 3, 1)))
     reads = (held + rng.standard_normal((count, 3, 256)) * load * 256).astype(np.int32)
     filled = np.arange(3)[None, :] < rng.integers(1, 4, (count, 1))
@@ -92,8 +150,18 @@ def test_many_queries_are_ranked_as_by_the_product(vocab_size: int, load: float,
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.sampled_from(KINDS), st.sampled_from([45, 1000]), st.integers(5, 200), st.integers(1, 40), st.integers(0, 99))
-def test_the_shortlist_is_that_of_the_product(kind: str, vocab_size: int, count: int, keep: int, seed: int) -> None:
-    cleanup = cleanup_of(vocab_size)
-    sought = in_steps(vectors(kind, count, 256, cleanup.codebook, np.random.default_rng(seed)).astype(np.float64))
-    assert np.array_equal(cleanup._by_tables(sought, keep), cleanup._by_product(sought, keep))
+@given(
+    st.sampled_from(KINDS),
+    st.sampled_from(PRIORS),
+    st.sampled_from([45, 1000]),
+    st.integers(5, 200),
+    st.integers(1, 40),
+    st.floats(-6, 6),
+)
+def test_the_shortlist_is_that_of_the_product(
+    kind: str, prior: str, vocab_size: int, count: int, keep: int, size: float
+) -> None:
+    cleanup = cleanup_of(vocab_size, prior)
+    pooled = 10.0**size * vectors(kind, count, 256, cleanup.codebook, np.random.default_rng(keep)).astype(np.float64)
+    steps = cleanup.in_steps(pooled)
+    assert np.array_equal(cleanup._by_tables(*steps, keep), cleanup._by_product(*steps, keep))

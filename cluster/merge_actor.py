@@ -1,0 +1,91 @@
+"""MergeActor: merges sorted runs and ledgers into shard files, one range of banks after the other.
+
+Covers: what an actor is told, opening its sources. Does not cover: merging itself (memo_dist/runs/merging.py),
+which ranges there are (merge_phase.py).
+"""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from cluster.actor import peak_resident_bytes
+from memo_dist.device.backend import array_module
+from memo_dist.files.manifest import ShardRecord
+from memo_dist.files.opened import open_memory
+from memo_dist.models.text.config import TextConfig
+from memo_dist.runs.merging import HeldSource, MergeOrder, merge_into
+from memo_dist.runs.run_folder import RunFolder, run_folders
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """What is merged.
+
+    Attributes:
+        runs: folder of sorted runs; None: there are none.
+        memories: directories whose ledgers are added.
+    """
+
+    runs: str | None = None
+    memories: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergeSpec:
+    """What all files of a memory have in common.
+
+    Attributes:
+        sources: what is merged. applied: ids of all batches in them.
+        config, tokenizer_hash: of the memory.
+        rows: of all sources, about. slice_rows: of them that are added up at a time.
+        device: "cpu" or "gpu"; see placement.device_for. threads: of numerical libraries.
+    """
+
+    sources: Sources
+    applied: frozenset[str]
+    config: TextConfig
+    tokenizer_hash: str
+    rows: int
+    slice_rows: int
+    device: str = "cpu"
+    threads: int = 1
+
+
+class MergeActor:
+    """Writes shard files. Methods run one at a time.
+
+    Args:
+        spec: what they have in common.
+    """
+
+    def __init__(self, spec: MergeSpec) -> None:
+        threadpool_limits(spec.threads)
+        self._spec = spec
+
+    @cached_property
+    def _runs(self) -> list[RunFolder]:
+        runs = self._spec.sources.runs
+        return [] if runs is None else run_folders(Path(runs))
+
+    def merge(self, path: str, banks: range) -> tuple[ShardRecord, np.ndarray]:
+        """Write the file of some banks; see merge_into."""
+        spec = self._spec
+        order = MergeOrder(
+            config=spec.config,
+            tokenizer_hash=spec.tokenizer_hash,
+            banks=banks,
+            rows=spec.rows * len(banks) // spec.config.num_banks,
+            slice_rows=spec.slice_rows,
+            xp=array_module(spec.device),
+        )
+        with ExitStack() as opened:  # no file is open between two merges, or after one that failed
+            held = [HeldSource(opened.enter_context(open_memory(memory))) for memory in spec.sources.memories]
+            return merge_into(Path(path), [*held, *self._runs], order, applied=set(spec.applied))
+
+    def peak_bytes(self) -> int:
+        """The process's largest resident set so far."""
+        return peak_resident_bytes()

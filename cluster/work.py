@@ -1,0 +1,138 @@
+"""Work: the splits of a run and the tasks that make their batches.
+
+Covers: splits of a corpus; kept batches out of which documents are taken; the list of a memory's kept batches as a run
+changes it. Does not cover: feeding batches to shards (feed.py), attempts and checkpoints (stream_run.py).
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from cluster.executor import Executor
+from memo_dist.batches import KeptChange
+from memo_dist.files.manifest import BatchRecord
+from memo_dist.memory_config import MemoryConfig
+from memo_dist.tokenizer import Tokenizer
+from pipelines.batching import delayed_batches
+from pipelines.keeping import Keeping, KeptSplit, delayed_taken
+from pipelines.plan import CorpusPlan
+from pipelines.selection import EVERYTHING, Selection
+
+_TOKEN_BYTES = 4  # of a batch
+
+
+class Work(Protocol):
+    """What a run makes batches of.
+
+    Attributes:
+        splits: their number. files: how many files of a corpus they are parts of; 0 if there is no corpus.
+    """
+
+    @property
+    def splits(self) -> int: ...
+    @property
+    def files(self) -> int: ...
+
+    def batch_bytes(self, tokens: int) -> int:
+        """About what the largest batch takes; `tokens` are those of all splits, as planned."""
+        ...
+
+    def graphs(self, applied: set[str], executor: Executor) -> Iterator[object]:
+        """A Dask graph for each split's batch, but for those whose batch is applied."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusWork:
+    """Splits of a corpus.
+
+    Attributes:
+        selection: the documents taken. keeping: where batches are kept; None: nowhere.
+    """
+
+    corpus: CorpusPlan
+    tokenizer: Tokenizer | None
+    config: MemoryConfig
+    selection: Selection = EVERYTHING
+    keeping: Keeping | None = None
+
+    @property
+    def splits(self) -> int:
+        return len(self.corpus.splits)
+
+    @property
+    def files(self) -> int:
+        return self.corpus.files
+
+    def batch_bytes(self, tokens: int) -> int:
+        return _TOKEN_BYTES * max(1, self.corpus.largest_split * tokens // max(self.corpus.text_bytes, 1))
+
+    def graphs(self, applied: set[str], executor: Executor) -> Iterator[object]:
+        return delayed_batches(
+            [split for split in self.corpus.splits if split.batch_id not in applied],
+            self.corpus.options,
+            tokenizer=executor.put(self.tokenizer),
+            context_length=self.config.context_length,
+            selection=executor.put(self.selection),
+            keeping=self.keeping,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptWork:
+    """Kept batches out of which documents are taken.
+
+    Attributes:
+        kept: the batches that hold any of them.
+        selection: the documents.
+        before, after: where the batches are, and where what is left of them is written.
+    """
+
+    kept: list[KeptSplit]
+    selection: Selection
+    before: Keeping
+    after: Keeping
+    files: int = 0
+
+    @property
+    def splits(self) -> int:
+        return len(self.kept)
+
+    def batch_bytes(self, tokens: int) -> int:
+        del tokens
+        return _TOKEN_BYTES * max((split.record.tokens for split in self.kept), default=1)
+
+    def graphs(self, applied: set[str], executor: Executor) -> Iterator[object]:
+        missing = [split for split in self.kept if split.batch_id not in applied]
+        return delayed_taken(missing, selection=executor.put(self.selection), before=self.before, after=self.after)
+
+
+def keeping_in(folder: Path, config: MemoryConfig) -> Keeping:
+    """Keeping in a memory's folder of batches."""
+    return Keeping(str(folder.absolute()), config.vocab_size)
+
+
+class KeptList:
+    """The kept batches of a memory, as a run has changed them so far.
+
+    Args:
+        records: before.
+    """
+
+    def __init__(self, records: Iterable[BatchRecord]) -> None:
+        self._records = {record.file: record for record in records}
+
+    def count(self, answers: list[Any]) -> None:
+        """Take what the shards say of a split (memo_dist.shard.Applied); all say the same of its file."""
+        change: KeptChange | None = answers[0].kept
+        if change is None:
+            return
+        self._records.pop(change.replaces, None)
+        if change.file:
+            self._records[change.file] = BatchRecord(change.file, change.bytes, change.blake2b, change.tokens)
+
+    @property
+    def records(self) -> list[BatchRecord]:
+        """All of them."""
+        return list(self._records.values())

@@ -1,0 +1,106 @@
+"""Cells in a shard file: int16 ones packed in a byte each at most, others as they are; bank by bank.
+
+Covers: datasets of cells. Does not cover: the packed form of a bank (packing/cells.py, packing/frames.py), digests
+(shard_reader.py).
+"""
+
+import math
+from pathlib import Path
+from typing import Self
+
+import h5py
+import numpy as np
+
+from memo_dist.errors import DamagedMemoryError
+from memo_dist.files.extents import Extents
+from memo_dist.files.packing.cells import pack_cells, unpack_cells
+from memo_dist.files.packing.frames import compress, decompress
+from memo_dist.files.spool import BankSpool
+from memo_dist.memory_config import MemoryConfig
+
+_PACKED = np.dtype(np.int16)
+
+
+class CellsWriter:
+    """The cells of a shard file while it is written.
+
+    Args:
+        file: open for writing. config: of the memory. banks: how many the file has.
+        scratch: a directory for packed cells until their number of bytes is known: it takes as many as the file.
+    """
+
+    def __init__(self, file: h5py.File, config: MemoryConfig, banks: int, *, scratch: Path) -> None:
+        self._file, self._packed = file, np.dtype(config.cell_type) == _PACKED
+        if not self._packed:
+            self._cells = file.create_dataset("cells", (banks, *config.bank_shape), config.cell_type)
+        self._forms = np.empty(banks, np.uint8)
+        self._frames, self._rest = BankSpool(scratch, banks), BankSpool(scratch, banks)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._frames.__exit__()
+        self._rest.__exit__()
+
+    def put(self, first: int, cells: np.ndarray) -> None:
+        """The cells of banks from the file's `first`-th on, (k, *config.bank_shape); banks rise.
+
+        Raises:
+            StorageError, OSError: the file or `scratch` cannot be written.
+        """
+        if not self._packed:
+            self._cells[first : first + len(cells)] = cells
+            return
+        for bank, one in enumerate(cells, first):
+            low, self._forms[bank], left = pack_cells(one)
+            self._frames.put(bank, compress(low))
+            self._rest.put(bank, left)
+
+    def close(self) -> None:
+        """Write what waits; errors as for `put`."""
+        if not self._packed:
+            return
+        group = self._file.create_group("cells")
+        group["forms"], group["low_bounds"], group["rest_bounds"] = self._forms, self._frames.bounds, self._rest.bounds
+        self._frames.into(group, "low")
+        self._rest.into(group, "rest")
+
+
+class CellsReader:
+    """The cells of an open shard file. Safe to share between threads.
+
+    Args:
+        extents: of the file. config: of the memory. banks: how many the file has.
+
+    Raises:
+        DamagedMemoryError: datasets are missing, others, or do not go together.
+    """
+
+    def __init__(self, extents: Extents, config: MemoryConfig, banks: int) -> None:
+        self._path, self._shape = extents.path, config.bank_shape
+        self._packed = np.dtype(config.cell_type) == _PACKED
+        if not self._packed:
+            self._cells = extents.find("cells", (banks, *config.bank_shape), config.cell_type)
+            return
+        self._forms = extents.find("cells/forms", (banks,), "|u1").all()
+        self._low, self._rest = (
+            extents.items(f"cells/{name}", f"cells/{name}_bounds", banks) for name in ("low", "rest")
+        )
+
+    def read(self, row: int) -> np.ndarray:
+        """The row-th bank, config.bank_shape of config.cell_type.
+
+        Raises:
+            DamagedMemoryError: its parts do not go together.
+        """
+        if not self._packed:
+            cells: np.ndarray = self._cells.read(row, row + 1)[0]
+            return cells
+        try:
+            low = decompress(self._low.read(row, row + 1), math.prod(self._shape)).view(np.int8).reshape(self._shape)
+            return unpack_cells(low, int(self._forms[row]), self._rest.read(row, row + 1))
+        except DamagedMemoryError as error:
+            raise DamagedMemoryError(
+                f"{self._path}: the cells of the file's bank {row} cannot be unpacked ({error}); restore the file"
+            ) from error

@@ -1,0 +1,90 @@
+"""Questions: prompts as they are asked, or why they cannot be.
+
+Covers: texts and token ids given in any form, refusals. Does not cover: answers (session.py).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from memo_dist.errors import PromptError
+from memo_dist.memory_config import MemoryConfig
+from memo_dist.models.cues import Encoder, Reader
+
+Prompt = str | list[int] | np.ndarray
+_ONE = {"tokens": "token", "words and other characters": "word or other character"}
+SHOWN = 30  # characters of a prompt that a refusal repeats
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """A prompt as it is asked.
+
+    Attributes:
+        ids: (n,) int64.
+        text: what the ids spell; None for a prompt of token ids.
+        error: why it cannot be asked; None if it can.
+    """
+
+    ids: np.ndarray
+    text: str | None = None
+    error: str | None = None
+
+    @property
+    def prompt(self) -> str | list[int]:
+        """As Continuation repeats it."""
+        if self.text is not None:
+            return self.text
+        ids: list[int] = self.ids.tolist()
+        return ids
+
+
+def require_askable(ids: np.ndarray, config: MemoryConfig, *, name: str) -> None:
+    """Raise PromptError, naming the prompt, if a token id is outside the vocabulary."""
+    for token in (int(np.max(ids)), int(np.min(ids))) if len(ids) else ():
+        if not 0 <= token < config.vocab_size:
+            raise PromptError(f"{name} has token id {token}; the vocabulary has {config.vocab_size}")
+
+
+def require_ledger(reader: Reader, *, name: str) -> None:
+    """Raise PromptError, naming the prompt, if the memory has no ledger to read it by."""
+    if not reader.has_ledger:
+        raise PromptError(
+            f"{name} cannot be read exactly: this memory keeps no ledger; expected 'auto' or 'matrices' (read)"
+        )
+
+
+def require_long_enough(ids: np.ndarray, encoder: Encoder, *, name: str) -> None:
+    """Raise PromptError, naming the prompt, if it does not fill the shortest window."""
+    if encoder.query([ids]).filled[0, 0]:
+        return
+    shortest, (count, what) = encoder.config.windows[0], encoder.length(ids)
+    counted = _ONE.get(what, what) if count == 1 else what
+    raise PromptError(
+        f"{name} has {count} {counted}; the shortest window is {shortest}: give at least {shortest} {what}, or say "
+        "that it begins a document (from_start)"
+    )
+
+
+def is_unicode(text: str) -> bool:
+    """False for lone surrogates, which JSON and the shell can spell."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def ids_of(prompt: Prompt) -> np.ndarray:
+    """Token ids given as numbers, or written in a text."""
+    words = prompt.replace(",", " ").split() if isinstance(prompt, str) else prompt
+    try:
+        if isinstance(words, np.ndarray) and words.dtype.kind == "u":
+            words = words.tolist()  # a cast of what int64 cannot hold would wrap
+        ids = np.array(words, np.int64)
+        if ids.ndim != 1:
+            raise ValueError(f"{ids.ndim} dimensions")
+        return ids
+    except (ValueError, OverflowError, TypeError) as error:
+        why = "; this memory has no tokenizer to read text with" if isinstance(prompt, str) else f" ({error})"
+        raise PromptError(f"{str(prompt)[:40]!r} is no list of token ids, such as '3 1 4 1'{why}") from error

@@ -1,0 +1,221 @@
+"""RunFolder: what one batch gives a memory, whatever its number of banks and shards, in a folder of its own.
+
+Covers: making one of a batch, committing it, reading it. Does not cover: one file of it (run_file.py), merging
+(merging.py), which batches there are (cluster).
+
+    record.json            the record: what the batch was, and its sign: memorized (1) or forgotten (-1)
+    next-00000.arrow, ...  its (window, next token) pairs, one file for each chunk of 2^18 positions
+    anchors.arrow          its (window, document) pairs
+    documents.arrow        the records of its documents (documents.SCHEMA)
+A folder is written under another name and renamed, so that it is there whole or not at all: the folders that are there
+are what a build has done. Making one again changes nothing.
+"""
+
+import hashlib
+import json
+import secrets
+import shutil
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import ipc
+
+from memo_dist.batches import BatchInfo, KeptChange, read_batch
+from memo_dist.document_parts import document_key, parts_of
+from memo_dist.documents import SCHEMA, table_of
+from memo_dist.durable import file_digest, sync_directory, sync_file, write_text, writing
+from memo_dist.errors import DamagedMemoryError, TokenizerError
+from memo_dist.models.text.associations import Associations
+from memo_dist.models.text.encoder import HashedEncoder
+from memo_dist.models.text.ledger import NO_ENTRIES, Entries, counted
+from memo_dist.runs.run_file import read_run_file, write_run_file
+from memo_dist.shard import owned
+
+_RECORD, _ANCHORS, _DOCUMENTS = "record.json", "anchors.arrow", "documents.arrow"
+_DIGEST = "digest"  # of a record, among its values
+_EVERY_BANK = range(1)  # of a config of one bank: names do not depend on the number of banks
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """What a run is of.
+
+    Attributes:
+        sign: 1: memorized, -1: forgotten.
+        tokens, documents: of the batch; documents counts those that begin in it.
+        skipped, replaced, empty: see BatchInfo.
+        parts: files of next tokens. rows, anchors: in all of its files. blake2b: of the file of its documents.
+        kept: the batch's file, if it is kept.
+    """
+
+    batch_id: str
+    sign: int
+    tokens: int
+    documents: int
+    skipped: int
+    replaced: int
+    empty: int
+    parts: int
+    rows: int
+    anchors: int
+    blake2b: str
+    kept: KeptChange | None = None
+
+    def to_json(self) -> str:
+        """For the run's folder, with a digest of itself."""
+        values = asdict(self)
+        return json.dumps({**values, _DIGEST: _digest(values)})
+
+    @classmethod
+    def from_json(cls, text: str) -> "RunRecord":
+        """What `to_json` gave.
+
+        Raises:
+            ValueError, TypeError, LookupError, AttributeError: something else.
+        """
+        values = json.loads(text)
+        if values.pop(_DIGEST) != _digest(values):
+            raise ValueError("its digest does not match")
+        kept = values.pop("kept")
+        return cls(**values, kept=None if kept is None else KeptChange(**kept))
+
+
+def make_run(batch: pa.Table, folder: Path, *, encoder: HashedEncoder, sign: int, tokenizer_hash: str) -> RunRecord:
+    """Make the run of a batch in `folder`.
+
+    Args:
+        encoder: of the memory. tokenizer_hash: what batches must carry; "" for any.
+
+    Raises:
+        TokenizerError: the batch was made with another tokenizer. InputError: it breaks the contract.
+        StorageError: the run cannot be written; nothing is left behind.
+    """
+    info = BatchInfo.of(batch)
+    if tokenizer_hash and info.tokenizer_hash != tokenizer_hash:
+        raise TokenizerError(
+            f"batch {info.source} was tokenized with {info.tokenizer_hash}; this memory has {tokenizer_hash}"
+        )
+    place, temporary = folder / info.batch_id, folder / f"{info.batch_id}.{secrets.token_hex(4)}.tmp"
+    try:
+        with writing(place):
+            temporary.mkdir(parents=True)
+            record = _write(batch, info, temporary, encoder=encoder, sign=sign)
+            write_text(temporary / _RECORD, record.to_json())
+            sync_directory(temporary)
+            if not place.exists():
+                temporary.rename(place)
+    except OSError:
+        if not place.exists():
+            raise
+        record = RunFolder(place).record  # another attempt made it meanwhile
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return record
+
+
+def _write(batch: pa.Table, info: BatchInfo, folder: Path, *, encoder: HashedEncoder, sign: int) -> RunRecord:
+    documents = list(read_batch(batch, encoder.config))
+    rows = parts = 0
+    anchored: list[Associations] = []
+    for following, anchors in encoder.kinds(owned(documents), _EVERY_BANK):
+        entries = counted(following)
+        write_run_file(folder / _next(parts), entries)
+        rows, parts = rows + len(entries), parts + 1
+        anchored.append(anchors)
+    few = counted(_joined(anchored))
+    write_run_file(folder / _ANCHORS, few)
+    keys = [document_key(name) for name, _ in documents]
+    records = [part._replace(times=sign) for part in parts_of(documents, keys)]
+    _write_documents(folder / _DOCUMENTS, table_of(zip(keys, records, strict=True)))
+    return RunRecord(
+        batch_id=info.batch_id,
+        sign=sign,
+        tokens=sum(part.tokens for part in records),
+        documents=sum(part.start == 0 for part in records),
+        skipped=info.skipped,
+        replaced=info.replaced,
+        empty=info.empty,
+        parts=parts,
+        rows=rows,
+        anchors=len(few),
+        blake2b=file_digest(folder / _DOCUMENTS),
+        kept=KeptChange.of(batch),
+    )
+
+
+class RunFolder:
+    """A run that is there; a Source of merging.py.
+
+    Args:
+        path: its folder.
+
+    Raises:
+        DamagedMemoryError: it is not whole.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self.record = RunRecord.from_json((path / _RECORD).read_text(encoding="utf-8"))
+        except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            raise DamagedMemoryError(
+                f"{path} is no whole run of a build ({_RECORD}: {error}); remove it and run it again"
+            ) from error
+
+    def next(self, low: int, high: int) -> list[Entries]:
+        """The (window, next token) pairs whose names lie in [low, high), sorted, file by file, with signed counts."""
+        return [self._signed(_next(part), low, high) for part in range(self.record.parts)]
+
+    def anchors(self, low: int, high: int) -> list[Entries]:
+        """The (window, document) pairs."""
+        return [self._signed(_ANCHORS, low, high)] if self.record.anchors else []
+
+    def documents(self) -> Iterable[pa.Table]:
+        """The records of its documents.
+
+        Raises:
+            DamagedMemoryError: they cannot be read, or were altered.
+        """
+        path = self.path / _DOCUMENTS
+        try:
+            if file_digest(path) != self.record.blake2b:
+                raise ValueError("its digest does not match")
+            with pa.OSFile(str(path)) as source:
+                return [ipc.open_file(source).read_all()]
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise DamagedMemoryError(
+                f"{path} is no whole run of a build ({error}); remove its folder and run it again"
+            ) from error
+
+    def _signed(self, name: str, low: int, high: int) -> Entries:
+        entries = read_run_file(self.path / name, low, high)
+        return Entries(entries.names, entries.tokens, entries.counts * self.record.sign)
+
+
+def run_folders(folder: Path) -> list[RunFolder]:
+    """The runs that are there, by the ids of their batches."""
+    if not folder.is_dir():
+        return []
+    return [RunFolder(path) for path in sorted(folder.iterdir()) if not path.name.endswith(".tmp")]
+
+
+def _digest(values: dict[str, object]) -> str:
+    return hashlib.blake2b(json.dumps(values).encode(), digest_size=16).hexdigest()
+
+
+def _next(part: int) -> str:
+    return f"next-{part:05d}.arrow"
+
+
+def _joined(associations: list[Associations]) -> Associations:
+    names = np.concatenate([NO_ENTRIES.names, *(one.names for one in associations)])
+    return Associations(names, np.concatenate([NO_ENTRIES.tokens, *(one.tokens for one in associations)]))
+
+
+def _write_documents(path: Path, table: pa.Table) -> None:
+    with pa.OSFile(str(path), "wb") as sink, ipc.new_file(sink, SCHEMA) as writer:
+        writer.write_table(table)
+    sync_file(path)
