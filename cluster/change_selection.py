@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from cluster.executor import Executor
 from cluster.prepare import PreparedCorpus
+from memo_dist.arrow_arrays import numbers_of
 from memo_dist.document_identities import are_held
 from memo_dist.documents import numbers
 from memo_dist.errors import InputError
@@ -115,7 +116,7 @@ def _under_keys(tables: Iterable[pa.Table], keys: np.ndarray) -> np.ndarray:
     for table in tables:
         theirs = numbers(table, "key")
         nearest = np.minimum(np.searchsorted(keys, theirs), max(len(keys) - 1, 0))
-        found.append(records_in(table.filter(pa.array(keys[nearest] == theirs))) if len(keys) else found[0])
+        found.append(records_in(table.filter(numbers_of(keys[nearest] == theirs))) if len(keys) else found[0])
     return np.concatenate(found)
 
 

@@ -27,6 +27,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pyarrow as pa
 
+from memo_dist.arrow_arrays import array_of, numbers_of
 from memo_dist.errors import InputError
 from memo_dist.memory_config import MemoryConfig
 from memo_dist.segments import Origin, Segment
@@ -114,15 +115,15 @@ def make_batch(segments: list[tuple[str, Segment]], info: BatchInfo) -> pa.Table
     """Pack (document id, segment) pairs, in order, into one batch. A `Table`, because Ray copies a sliced
     RecordBatch together with its whole parent."""
     columns = [
-        pa.array([document for document, _ in segments], pa.string()),
-        pa.array([segment.origin.source for _, segment in segments], pa.string()),
-        pa.array([segment.origin.position for _, segment in segments], pa.uint64()),
-        pa.array([segment.origin.position_in for _, segment in segments], pa.string()),
-        pa.array([segment.start for _, segment in segments], pa.uint64()),
-        pa.array([segment.next_start for _, segment in segments], pa.uint64()),
+        array_of([document for document, _ in segments], pa.string()),
+        array_of([segment.origin.source for _, segment in segments], pa.string()),
+        array_of([segment.origin.position for _, segment in segments], pa.uint64()),
+        array_of([segment.origin.position_in for _, segment in segments], pa.string()),
+        array_of([segment.start for _, segment in segments], pa.uint64()),
+        array_of([segment.next_start for _, segment in segments], pa.uint64()),
         _lists([segment.context for _, segment in segments]),
         _lists([segment.tokens for _, segment in segments]),
-        pa.array([segment.ends for _, segment in segments], pa.bool_()),
+        array_of([segment.ends for _, segment in segments], pa.bool_()),
     ]
     return pa.Table.from_arrays(columns, schema=SCHEMA.with_metadata(info.to_metadata()))
 
@@ -131,7 +132,7 @@ def _lists(arrays: list[np.ndarray]) -> pa.ListArray:
     offsets = np.zeros(len(arrays) + 1, np.int32)
     np.cumsum([len(a) for a in arrays], out=offsets[1:])
     values = np.concatenate([np.zeros(0, np.uint32), *arrays]).astype(np.uint32)
-    return pa.ListArray.from_arrays(offsets, pa.array(values), type=SCHEMA.field("tokens").type)
+    return pa.ListArray.from_arrays(numbers_of(offsets), numbers_of(values), type=SCHEMA.field("tokens").type)
 
 
 def read_batch(table: pa.Table, config: MemoryConfig) -> Iterator[tuple[str, Segment]]:

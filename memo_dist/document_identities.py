@@ -26,7 +26,7 @@ def identities_of(tables: Iterable[pa.Table]) -> np.ndarray:
     found = [np.zeros(0, IDENTITIES)]
     for table in tables:
         count = numbers(table, "times")
-        whole = (numbers(table, "start") == 0) & table.column("ends").to_numpy()
+        whole = (numbers(table, "start") == 0) & numbers(table, "ends")
         if not np.all(whole & (count > 0)):
             row = int(np.flatnonzero(~(whole & (count > 0)))[0])
             _, part = next(rows_of(table.slice(row, 1)))

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pyarrow as pa
 
+from memo_dist.arrow_arrays import array_of, numbers_of
 from memo_dist.document_parts import DocumentPart, folded
 
 SCHEMA = pa.schema(
@@ -112,7 +113,7 @@ def table_of(records: Iterable[tuple[int, DocumentPart]]) -> pa.Table:
     """(key, part) pairs as a table of SCHEMA."""
     rows = [(key & LOW, key, *part) for key, part in records]
     columns = list(zip(*rows, strict=True)) or [()] * len(SCHEMA)
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
+    arrays = [array_of(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
     return pa.Table.from_arrays(arrays, schema=SCHEMA)
 
 
@@ -132,11 +133,11 @@ def folded_table(table: pa.Table) -> pa.Table:
     new = np.concatenate([[True], line[1:] != line[:-1]])[: len(line)]
     alone = new & np.concatenate([new[1:], [True]])[: len(line)]
     together = defaultdict(list)
-    for key, part in rows_of(table.take(pa.array(order[~alone]))):
+    for key, part in rows_of(table.take(numbers_of(order[~alone]))):
         together[key].append(part)
     left = table_of((key, part) for key, parts in together.items() for part in folded(parts, key))
-    both = pa.concat_tables([table.take(pa.array(order[alone])), left])
-    return both.take(pa.array(np.argsort(_turned(numbers(both, "key")), kind="stable"))).combine_chunks()
+    both = pa.concat_tables([table.take(numbers_of(order[alone])), left])
+    return both.take(numbers_of(np.argsort(_turned(numbers(both, "key")), kind="stable"))).combine_chunks()
 
 
 def listing(tables: Iterable[pa.Table], first: int | None = None) -> pa.Table:
@@ -157,11 +158,13 @@ def _in_order(table: pa.Table) -> pa.Table:
 
 
 def numbers(table: pa.Table | pa.RecordBatch, name: str) -> np.ndarray:
-    """A column of numbers."""
+    """A column of numbers, or of truths."""
     column = table.column(name)
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
     kind = SCHEMA.field(name).type.to_pandas_dtype()
-    return np.concatenate([np.zeros(0, kind), *[np.from_dlpack(chunk) for chunk in chunks]])
+    if kind == np.bool_:  # bits, which are nothing to NumPy; to_numpy() would load pandas
+        chunks = [chunk.cast(pa.uint8()) for chunk in chunks]
+    return np.concatenate([np.zeros(0, kind), *[np.from_dlpack(chunk).astype(kind, copy=False) for chunk in chunks]])
 
 
 def _turned(keys: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
+from memo_dist.arrow_arrays import numbers_of
 from memo_dist.batches import BatchInfo, KeptChange, read_batch
 from memo_dist.document_parts import DocumentPart, document_key, parts_of
 from memo_dist.documents import LOW, DocumentRegistry, numbers
@@ -176,7 +177,7 @@ class Shard:
         """Record what this shard keeps of a table of records (documents.SCHEMA)."""
         keys = numbers(table, "key")
         mine = (keys >= np.uint64(self.low)) & (keys <= np.uint64(self.high - 1))
-        self.registry.add_table(table.filter(pa.array(mine)))
+        self.registry.add_table(table.filter(numbers_of(mine)))
 
     def flush(self) -> None:
         """Do what was deferred."""

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from dask.delayed import delayed
 
+from memo_dist.arrow_arrays import numbers_of
 from memo_dist.batches import BatchInfo, KeptChange
 from memo_dist.files.kept_batches import read_kept, read_places, write_batch
 from memo_dist.files.manifest import BatchRecord
@@ -83,10 +84,10 @@ def taken_batch(selection: Selection, *, split: KeptSplit, before: Keeping, afte
     """
     whole = read_kept(Path(before.folder), split.record, before.vocab_size)
     rows = selection.rows(whole)
-    rest = whole.filter(pa.array(~rows))
+    rest = whole.filter(numbers_of(~rows))
     change = write_batch(rest, Path(after.folder), after.vocab_size) if len(rest) else KeptChange()
     info = replace(BatchInfo.of(whole), batch_id=split.batch_id, skipped=0, replaced=0, empty=0)
-    taken = whole.filter(pa.array(rows)).replace_schema_metadata(info.to_metadata())
+    taken = whole.filter(numbers_of(rows)).replace_schema_metadata(info.to_metadata())
     batch = replace(change, replaces=split.record.file).on(taken)
     return_freed_memory()
     return batch

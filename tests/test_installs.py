@@ -208,6 +208,16 @@ def test_the_help_loads_nothing_heavy() -> None:
     assert not (HEAVY | {"psutil", "yaml"}) & set(done.stderr.split())
 
 
+def test_a_build_in_this_process_loads_no_pandas(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text(TEXT)
+    done = python(
+        f"import sys\ntry:\n    {COMMAND}\nfinally:\n    print(*sys.modules, file=sys.stderr)",
+        *("build", str(tmp_path / "text.txt"), "--out", str(tmp_path / "new.memo"), "--address", "none"),
+    )
+    assert "digest" in done.stdout, done.stderr
+    assert not {"pandas", "ray"} & set(done.stderr.split())
+
+
 def test_only_the_libraries_of_extras_are_excused() -> None:
     with pytest.raises(ModuleNotFoundError, match="rayy"), extra():
         import rayy  # noqa: F401  # a module that nobody has

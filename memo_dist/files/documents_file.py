@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from memo_dist.arrow_arrays import numbers_of
 from memo_dist.document_parts import document_key
 from memo_dist.documents import LOW, SCHEMA, numbers
 from memo_dist.durable import file_digest, sync_directory, writing
@@ -103,7 +104,7 @@ class DocumentsFile:
 
         for table in self.groups(wanted):
             rows = np.flatnonzero(np.isin(numbers(table, "low"), low))
-            names = table.column("id").take(pa.array(rows)).to_pylist()
+            names = table.column("id").take(numbers_of(rows)).to_pylist()
             yield from zip(numbers(table, "low")[rows].tolist(), names, strict=True)
 
     @cached_property

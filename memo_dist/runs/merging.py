@@ -17,6 +17,7 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
+from memo_dist.arrow_arrays import numbers_of
 from memo_dist.device.backend import Array, to_device, to_host
 from memo_dist.documents import SCHEMA, folded_table, numbers
 from memo_dist.files.manifest import ShardRecord
@@ -160,7 +161,7 @@ def _documents(sources: list[Source], edges: tuple[int, int]) -> pa.Table:
     for source in sources:
         for records in source.documents():
             keys = numbers(records, "key")
-            waiting.append(records.filter(pa.array((keys >= np.uint64(low)) & (keys <= np.uint64(high - 1)))))
+            waiting.append(records.filter(numbers_of((keys >= np.uint64(low)) & (keys <= np.uint64(high - 1)))))
             if sum(map(len, waiting)) >= max(_FEW_DOCUMENTS, len(table)):
                 table, waiting = folded_table(pa.concat_tables([table, *waiting])), []
     return folded_table(pa.concat_tables([table, *waiting]))

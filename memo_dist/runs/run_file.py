@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import ipc
 
+from memo_dist.arrow_arrays import numbers_of
 from memo_dist.durable import sync_file
 from memo_dist.errors import DamagedMemoryError
 from memo_dist.models.text.ledger import Entries
@@ -48,7 +49,7 @@ def write_run_file(path: Path, entries: Entries) -> None:
         entries.tokens.astype(np.uint16 if small else np.uint32),
         entries.counts.astype(np.uint32),
     ]
-    whole = pa.record_batch(list(map(pa.array, columns)), names=list(_COLUMNS))
+    whole = pa.record_batch(list(map(numbers_of, columns)), names=list(_COLUMNS))
     with pa.OSFile(str(path), "wb") as sink, ipc.new_file(sink, whole.schema, options=_OPTIONS) as writer:
         for start, stop in itertools.pairwise(bounds):
             said = {"crc": _checksum([column[start:stop] for column in columns])}
