@@ -127,9 +127,10 @@ def plan_memory(
     if not 1 <= shards <= config.num_banks:
         raise ConfigError(f"--shards is {shards}; expected 1 to {config.num_banks}, the number of banks")
     associations = text.tokens * config.num_layers
-    expected, has_ledger = associations, model_of(config).has_ledger
+    held, has_ledger = float(associations), model_of(config).has_ledger
     if text.repetition is not None:
-        expected = min(associations, round(text.repetition.associations(text.tokens)))
+        held = text.repetition.associations(text.tokens)
+    expected = min(associations, round(held))
     actors = min(shards, mergers or workers or shards) if has_ledger else shards
     driver_bytes = DRIVER_BYTES + tokenizer_bytes + records_bytes
     worker_base, shard_base = (0, 0) if in_process else (WORKER_BYTES + tokenizer_bytes, SHARD_BYTES)
@@ -152,7 +153,7 @@ def plan_memory(
         associations=associations,
         expected_associations=expected,
         load=expected / config.num_banks,
-        recall=predicted_recall(config, text, expected),
+        recall=predicted_recall(config, text, held),  # as the banks were chosen: it is known already
         shards=shards,
         mergers=actors,
         workers=workers,

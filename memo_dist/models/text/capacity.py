@@ -8,19 +8,22 @@ relative to the best that any context of that length allows: a prompt that fills
 `text_lengths` says, which is why a memory with a ledger is read exactly unless asked otherwise.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from memo_dist.errors import ConfigError
-from memo_dist.extras import extra
 from memo_dist.memory_config import MAX_BANKS
 from memo_dist.models.repetition import Answered, TextSize, unrepeated
 from memo_dist.models.text.config import TextConfig
 from memo_dist.models.text.law import Likelihoods, first_probabilities
 
 _LEAST_LOAD = 8  # associations a bank of the largest memory that is tried
+# Where the search for a number of banks begins: about so many associations a cell, a lack that falls by so much.
+_USUAL_LOAD, _USUAL_SLOPE = 0.1, -5.0
+_SECANTS, _FARTHEST = 16, 3.0  # steps; logarithm of the longest
 
 
 def text_recall(config: TextConfig, text: TextSize, associations: float, *, noise: float = 1.0) -> float:
@@ -81,24 +84,27 @@ def with_banks_for(
         return float(np.log(max(lack, 1e-12) / (ceiling * (1 - target_recall))))
 
     most = max(1, min(MAX_BANKS, int(held // _LEAST_LOAD)))
-    enough = max(1, most // 64)  # most memories are far smaller than the largest
-    while enough < most and lacking(enough) > 0:
-        enough *= 2
-    return replace(config, num_banks=_least(lacking, min(enough, most)))
+    guess = max(1, round(held / (_USUAL_LOAD * config.inner_dim**2)))
+    return replace(config, num_banks=_least(lacking, guess, most))
 
 
-def _least(lacking: Callable[[int], float], enough: int) -> int:
-    """The least number from 1 on at which `lacking`, which falls, is not above 0; `enough` at most."""
-    with extra():
-        from scipy.optimize import brentq
-    if enough == 1 or lacking(1) <= 0 or lacking(enough) > 0:
-        return 1 if lacking(1) <= 0 else enough
-    found = round(brentq(lambda banks: lacking(round(banks)), 1, enough, xtol=0.5))
-    while lacking(found) > 0:
-        found += 1
-    while lacking(found - 1) <= 0:
-        found -= 1
-    return found
+def _least(lacking: Callable[[int], float], guess: int, most: int) -> int:
+    """The least of the numbers 1 .. `most` at which `lacking`, which falls, is not above 0; `most` if there is none.
+
+    Over the logarithm of the number it is nearly straight: a secant finds the place in a few steps, from wherever it
+    begins; should it not, halves do.
+    """
+    low, high = 0, most  # not enough, and enough or the most there are
+    slope, before, steps = _USUAL_SLOPE, None, 0
+    while high - low > 1:
+        at = min(max(guess, low + 1), high - 1)
+        value, steps = lacking(at), steps + 1
+        low, high = (at, high) if value > 0 else (low, at)
+        if before is not None and (found := (value - before[1]) / math.log(at / before[0])) < 0:
+            slope = found
+        before = at, value
+        guess = math.ceil(at * math.exp(min(-value / slope, _FARTHEST))) if steps < _SECANTS else (low + high) // 2
+    return high
 
 
 def _first(config: TextConfig, text: TextSize, associations: float, *, rungs: int, noise: float) -> np.ndarray:

@@ -4,6 +4,7 @@ Covers: models/text/law.py and planning/capacity.py. Does not cover: what a text
 """
 
 import argparse
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from memo_dist.models.repetition import Answered, Repetition, TextSize, unrepeat
 from memo_dist.models.text.associations import Associations, associate
 from memo_dist.models.text.banks import BankRange
 from memo_dist.models.text.bit_planes import noise_factor, quantize
-from memo_dist.models.text.capacity import with_banks_for
+from memo_dist.models.text.capacity import _least, with_banks_for
 from memo_dist.models.text.cleanup import HashedCleanup
 from memo_dist.models.text.codes import value_words
 from memo_dist.models.text.encoder import HashedEncoder
@@ -256,3 +257,14 @@ def test_banks_are_the_fewest_that_reach_the_target() -> None:
             return predicted_recall(replace(config, num_banks=banks), TextSize(50_000, 10, text), held, noise=f)
 
         assert recall(found.num_banks) >= 0.98 * most > recall(found.num_banks - 1)
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 10, 1000])
+@pytest.mark.parametrize("guess", [1, 7, 44, 10**6])
+def test_the_search_finds_what_looking_at_each_finds(guess: int, most: int) -> None:
+    """Whatever the shape of what falls, and wherever the search begins."""
+    falling = [lambda n, k=k: math.log(k / n) for k in (0.5, 1, 1.5, 44, 45.1, 999, 5000)]
+    falling += [lambda n: 40 - 0.9 * n, lambda n: 1.0, lambda n: -1.0, lambda n: 27.0 if n < 700 else -1e-9 * n]
+    for lacking in falling:
+        plain = next((n for n in range(1, most) if lacking(n) <= 0), most)
+        assert _least(lacking, guess, most) == plain
