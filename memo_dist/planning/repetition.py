@@ -9,6 +9,7 @@ guess: exponents fall as text grows, so the predicted number of distinct associa
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -18,11 +19,13 @@ from memo_dist.models.repetition import Repetition, unrepeated
 from memo_dist.models.text.associations import associate
 from memo_dist.models.text.prior import Prior
 from memo_dist.segments import NO_TOKENS, Segment
+from memo_dist.threads import in_threads
 
 SAMPLE_TOKENS = 3_000_000  # that a build looks at: about three seconds; of half as much, code seems too repetitive
 _CONTEXTS = 3000  # positions whose windows are looked at
 _NAMES = 1_500_000  # distinct associations a layer that are counted; of more, a part
 _PART = 4
+_AT_ONCE = 8  # pieces hashed by a thread
 _STEP = 2.0  # contexts whose counts differ by less than this factor are one class
 _RARE, _COMMON = 0.003, 0.02  # shares of the positions
 _NONE = 1e-6  # share of positions that counts as none
@@ -43,11 +46,13 @@ def measure_repetition(pieces: list[np.ndarray], encoder: Encoder, limit: int | 
     if limit is not None:
         pieces = pieces[:: 1 + sum(map(len, pieces)) // limit]
     segments = [Segment(0, NO_TOKENS, piece.astype(np.uint32), True) for piece in pieces if len(piece)]
-    part, layers = segments[::_PART], encoder.config.num_layers
-    tokens, less = (sum(len(s.tokens) for s in some) for some in (segments, part))
+    layers = encoder.config.num_layers
+    tokens, less = (sum(len(s.tokens) for s in some) for some in (segments, segments[::_PART]))
     if not tokens:
         return unrepeated(layers)
-    targets, part_targets = _targets(segments, encoder), _targets(part, encoder)
+    shares = [segments[first : first + _AT_ONCE] for first in range(0, len(segments), _AT_ONCE)]
+    targets = [one for some in in_threads(partial(_targets, encoder=encoder), shares) for one in some]
+    part_targets = _part(targets, segments)
     held = _distinct(targets, encoder.config, tokens)
     distinct, likely = held.sum(axis=1) / tokens, _likelihoods(held.sum(axis=0))
     growth, spread, missing = np.ones(layers), np.zeros(layers), np.zeros(layers)
@@ -119,17 +124,19 @@ def _distinct(targets: _Targets, config: MemoryConfig, tokens: int) -> np.ndarra
     """(L, V + 1) distinct associations of each next token, counted among a part of all that names' low bits choose."""
     step, size = max(1, tokens // _NAMES), config.vocab_size + 1
     low = np.uint64((1 << size.bit_length()) - 1)
-    found: list[list[np.ndarray]] = [[] for _ in config.windows]
-    for values, filled, following in targets:
-        for layer, pairs in enumerate(found):
+
+    def counted(layer: int) -> np.ndarray:
+        pairs = []
+        for values, filled, following in targets:
             here = filled[:, layer]
             window, token = values[here, layer], following[here]
             if step > 1:
                 name = associate(window, token.astype(np.uint32)).names
                 window, token = window[name % np.uint64(step) == 0], token[name % np.uint64(step) == 0]
             pairs.append((window & ~low) | token.astype(np.uint64))  # what is cut off leaves enough to tell windows by
-    counts = [np.bincount((_distinct_of(np.concatenate(p)) & low).astype(np.int64), minlength=size) for p in found]
-    return np.array(counts) * step
+        return np.bincount((_distinct_of(np.concatenate(pairs)) & low).astype(np.int64), minlength=size)
+
+    return np.array(in_threads(counted, range(config.num_layers))) * step
 
 
 def _distinct_of(pairs: np.ndarray) -> np.ndarray:
@@ -139,6 +146,13 @@ def _distinct_of(pairs: np.ndarray) -> np.ndarray:
 
 def _targets(segments: list[Segment], encoder: Encoder) -> _Targets:
     return [(cues.values, cues.filled, following) for cues, following in encoder.targets(segments)]
+
+
+def _part(targets: _Targets, segments: list[Segment]) -> _Targets:
+    """The targets of every _PART-th segment; each has one for every token, and its end."""
+    chosen = np.repeat(np.arange(len(segments)) % _PART == 0, [len(segment.tokens) + 1 for segment in segments])
+    rows = np.split(chosen, np.cumsum([len(following) for *_, following in targets])[:-1])
+    return [(a[row], b[row], c[row]) for (a, b, c), row in zip(targets, rows, strict=True)]
 
 
 @dataclass(frozen=True)

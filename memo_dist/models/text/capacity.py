@@ -19,6 +19,7 @@ from memo_dist.memory_config import MAX_BANKS
 from memo_dist.models.repetition import Answered, TextSize, unrepeated
 from memo_dist.models.text.config import TextConfig
 from memo_dist.models.text.law import Likelihoods, first_probabilities
+from memo_dist.threads import in_threads
 
 _LEAST_LOAD = 8  # associations a bank of the largest memory that is tried
 # Where the search for a number of banks begins: about so many associations a cell, a lack that falls by so much.
@@ -118,11 +119,14 @@ def _first(config: TextConfig, text: TextSize, associations: float, *, rungs: in
     if load <= 0:
         return first
     rows, index = np.unique(following, axis=0, return_inverse=True)
-    for number, row in enumerate(rows.tolist()):
+
+    def answer(number: int) -> None:
+        """The classes of one row of `following`."""
         here = np.flatnonzero(index.ravel() == number)
         values, place = np.unique(own[here], return_inverse=True)
-        each = first_probabilities(
-            load, tuple(row), inner_dim=config.inner_dim, tokens=tokens, own=tuple(values.tolist()), noise=noise
-        )
+        row, asked = tuple(rows[number].tolist()), tuple(values.tolist())
+        each = first_probabilities(load, row, inner_dim=config.inner_dim, tokens=tokens, own=asked, noise=noise)
         first[here] = np.array(each)[place.ravel()]
+
+    in_threads(answer, range(len(rows)))
     return first

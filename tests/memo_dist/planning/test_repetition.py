@@ -12,8 +12,9 @@ import pytest
 from memo_dist import Memory, TextConfig
 from memo_dist.models.repetition import Repetition, unrepeated
 from memo_dist.models.text.encoder import HashedEncoder
-from memo_dist.planning.repetition import _distinct_of, measure_repetition
+from memo_dist.planning.repetition import _distinct_of, _part, _targets, measure_repetition
 from memo_dist.planning.typical import TYPICAL
+from memo_dist.segments import NO_TOKENS, Segment
 
 CONFIG = TextConfig(num_banks=1, vocab_size=200, windows=(2, 4, 8))
 ENCODER = HashedEncoder(CONFIG)
@@ -141,3 +142,12 @@ def test_what_is_typical_lies_between_bounds() -> None:
     for tokens in (10**6, 10**9, 10**12):
         assert tokens < TYPICAL.associations(tokens) < unrepeated(5).associations(tokens) == 5 * tokens
         assert np.all(np.diff(TYPICAL.following(tokens), axis=1) <= 0)
+
+
+def test_a_part_of_the_targets_is_those_of_a_part_of_the_pieces() -> None:
+    rng = np.random.default_rng(3)
+    segments = [Segment(0, NO_TOKENS, rng.integers(0, 200, n).astype(np.uint32), True) for n in (1, 70, 3, 9, 40, 2, 8)]
+    shares = _targets(segments[:3], ENCODER) + _targets(segments[3:], ENCODER)
+    part, plain = _part(shares, segments), _targets(segments[::4], ENCODER)
+    for found, expected in zip(zip(*part, strict=True), zip(*plain, strict=True), strict=True):
+        assert np.array_equal(np.concatenate(found), np.concatenate(expected))
