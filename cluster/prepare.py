@@ -4,9 +4,12 @@ Covers: everything that is fixed before a build starts, anew or from the stateme
 running it (build.py).
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from cluster.machine import Machines, machines_for
 from cluster.resources import NO_CLUSTER, Resources
@@ -22,6 +25,7 @@ from memo_dist.models.repetition import Repetition, TextSize
 from memo_dist.planning.fit import fit_plan
 from memo_dist.planning.memory_plan import MemoryPlan
 from memo_dist.planning.repetition import SAMPLE_TOKENS, measure_repetition
+from memo_dist.segments import NO_TOKENS, Segment
 from memo_dist.tokenizer import Tokenizer
 from pipelines.plan import CorpusOptions, CorpusPlan, plan_corpus, plan_token_ids
 from pipelines.tokenizing import TokenizerChoice, choose_tokenizer
@@ -99,7 +103,9 @@ def prepare(
     place = None if stopped is None else workspace_path(out)
     if stopped is not None:
         _require_part({"inputs": inputs, "settings": settings}, stopped, out)
-    corpus, choice = _measure(inputs, options, place)
+    with ThreadPoolExecutor(1) as beside:
+        beside.submit(_load_kernels, options)  # whatever is wrong with the options is said below
+        corpus, choice = _measure(inputs, options, place)
     stamp = CorpusStamp.of(corpus)
     if stopped is not None:
         _require_part(stamp.to_dict(), stopped, out)
@@ -157,6 +163,14 @@ def _settings(options: BuildOptions) -> dict[str, Any]:
 def _require_part(ours: dict[str, Any], stopped: dict[str, Any], out: Path) -> None:
     """Refuse a difference between a part of this build's statement and the same part of a stopped one's."""
     require_same(ours, {name: stopped.get(name) for name in ours}, out, place=workspace_path(out))
+
+
+def _load_kernels(options: BuildOptions) -> None:
+    """Hash a token: what hashes takes half a second to load, for which training a tokenizer leaves a processor."""
+    model = model_named(options.preset)
+    if model.uses_repetition:
+        encoder = encoder_for(model.asked_config(1, _shape(options)), None)
+        list(encoder.targets([Segment(0, NO_TOKENS, np.zeros(1, np.uint32), True)]))
 
 
 def _repetition(choice: TokenizerChoice, options: BuildOptions) -> Repetition | None:
