@@ -40,6 +40,7 @@ from memo_dist.files.opened import OpenMemory, open_memory
 from memo_dist.models import encoder_for
 from memo_dist.models.text.associations import DOCUMENT_SALT, TOKEN_SALT
 from memo_dist.models.text.config import TextConfig
+from memo_dist.models.text.keys import ANCHOR_EVERY
 from memo_dist.shard import memory_digest
 from memo_dist.solved.ladder import DEFAULT_LADDER
 from memo_dist.solved.steps import (
@@ -68,13 +69,13 @@ class PublishOptions:
 
     Attributes:
         windows: the ladder's rungs, in units; None: DEFAULT_LADDER, as far as the memory's own windows reach.
-        check_bits: of a value. anchors: whether documents are named.
+        check_bits: of a value. anchors: of so many windows of the anchor rung one names its document; 0: none does.
     """
 
     resources: Resources = field(default_factory=Resources)
     windows: tuple[int, ...] | None = None
     check_bits: int = 8
-    anchors: bool = True
+    anchors: int = ANCHOR_EVERY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,21 +86,19 @@ class PublishStatement:
     digest: str
     windows: list[int]
     check_bits: int
-    anchors: bool
+    anchors: int
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {"action": "publish", **asdict(self)}
 
 
-@dataclass
+@dataclass(frozen=True)
 class PublishProgress:
-    """Of a rung: `step` is "reading" or "solving", of `rung` in units, 0 for anchors; `done` of `all` steps."""
+    """How far it is: `share` in [0, 1], and `steps` done, batches read and pieces solved."""
 
-    rung: int
-    step: str
-    done: int
-    all: int
+    share: float
+    steps: int
 
 
 OnProgress = Callable[[PublishProgress], None]
@@ -148,6 +147,8 @@ def _config(opened: OpenMemory, options: PublishOptions) -> TextConfig:
             f"{opened.path} keeps no tokens (--no-keep-tokens), and a solved memory is made of these: build it again "
             "with them, or publish its sums: --form sums"
         )
+    if options.anchors and (options.anchors < 0 or options.anchors % ANCHOR_EVERY):
+        raise ConfigError(f"anchors is {options.anchors}; expected 0, or a multiple of {ANCHOR_EVERY}")
     if not 1 <= options.check_bits <= MOST_CHECK_BITS:
         raise ConfigError(f"--check-bits is {options.check_bits}; expected 1 to {MOST_CHECK_BITS}, such as 8")
     windows = options.windows
@@ -188,7 +189,7 @@ class _Publishing:
         """Make what is missing."""
         if self._workspace.has_checkpoint:  # all was done but to name it
             return Manifest.read(self._workspace.path)
-        self._on_progress = on_progress
+        self._on_progress, self._phases, self._steps = on_progress, 0, 0
         rungs: list[SolvedRung] = []
         for index in range(len(self._config.windows)):
             layout = ValueLayout.of(self._config.vocab_size, self._options.check_bits)
@@ -233,6 +234,7 @@ class _Publishing:
             folder=str(place),
             rung=rung,
             ambiguous=before,
+            anchors=self._options.anchors,
         )
         missing = [record for record in kept.records if not run_path(place, record).exists()]
         graphs = (delayed(partial(_emit, what=what), pure=False)(self._encoder, record) for record in missing)
@@ -248,13 +250,15 @@ class _Publishing:
 
     def _run(self, graphs: Iterator[object], rung: int | None, step: str, done: tuple[int, int]) -> None:
         at, total = done
-        windows = 0 if rung is None else self._config.windows[rung]
+        phases = 2 * (len(self._config.windows) + (self._options.anchors > 0))
         maker = RunMaker(graphs, executor=self._executor, most=total + 1, stop=self._stop)
         for _ in maker:
-            at += 1
-            self._on_progress(PublishProgress(windows, step, at, total))
+            at, self._steps = at + 1, self._steps + 1
+            self._on_progress(PublishProgress((self._phases + at / total) / phases, self._steps))
+        self._phases += 1
         if self._stop.requested and maker.unfinished:
-            raise StoppedError(f"stopped as asked, at rung {windows}, {step} {at} of {total}")
+            what = "anchors" if rung is None else f"windows of {self._config.windows[rung]}"
+            raise StoppedError(f"stopped as asked, {step} {at} of {total} for {what}")
 
     def _each(self, graphs: list[object]) -> list[Any]:
         return self._executor.gather(graphs)
@@ -300,6 +304,7 @@ class _Publishing:
             cuts=[rung.cut for rung in rungs[:ladder]],
             anchors=rungs[-1].windows if has_anchors else 0,
             anchors_cut=rungs[-1].cut if has_anchors else 0,
+            anchor_every=options.anchors if has_anchors else 0,
             numbers=len(lows),
             num_files=files,
             files=records,

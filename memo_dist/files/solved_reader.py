@@ -72,7 +72,7 @@ class SolvedShards:
         if self._anchors is None or not len(hashes):
             return Followers.none(len(hashes))
         numbers, several = self._anchors.read(hashes)
-        held = (numbers >= 0) & ~several
+        held = (numbers >= 0) & ~several & (hashes % np.uint64(self._record.anchor_every) == 0)
         bounds = np.concatenate([[0], np.cumsum(held)])
         return Followers(bounds, numbers[held], np.ones(int(held.sum()), np.int64))
 
@@ -225,5 +225,6 @@ def _require_sense(record: SolvedRecord, path: Path, *, rungs: int) -> None:
     fits = fits and len(record.files) == record.num_files >= 1 and 1 <= record.check_bits <= MOST_CHECK_BITS
     fits = fits and max([*record.cuts, record.anchors_cut]) <= _MOST_CUT
     fits = fits and [file.file for file in record.files] == [solved_file(i) for i in range(record.num_files)]
+    fits = fits and isinstance(record.anchor_every, int) and (record.anchor_every > 0) == (record.numbers > 0)
     if not fits or (record.numbers > 0) != (record.documents is not None):
         raise DamagedMemoryError(f"{path} describes a solved memory that cannot be; restore it or publish again")

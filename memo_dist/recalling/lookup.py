@@ -180,4 +180,9 @@ class Lookup:
         """
         if not model_of(self.config).tells_length:
             raise ConfigError(_NO_LENGTH)
+        if self.reader.is_solved:
+            raise ConfigError(
+                "scores of given tokens need matrices, and this memory is published with its values solved for: ask "
+                "the memory that it was made from"
+            )
         return cast("TellingCleanup", self.cleanup)

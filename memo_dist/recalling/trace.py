@@ -18,10 +18,13 @@ from typing import Any
 import numpy as np
 
 from memo_dist.errors import ConfigError, PromptError
-from memo_dist.recalling.lookup import Lookup
+from memo_dist.models.cues import Cues
+from memo_dist.recalling.lookup import Lookup, SolvedLookup
 from memo_dist.recalling.options import DEFAULTS
 from memo_dist.recalling.placing import NOWHERE, Place, placed_spans
+from memo_dist.recalling.walking import AGREES
 from memo_dist.segments import NO_TOKENS, Segment
+from memo_dist.solved.walk import State
 from memo_dist.tokenizer import Tokenizer
 
 DEFAULT_LEAST = 16  # units
@@ -116,7 +119,9 @@ def trace_text(
         raise PromptError(f"the text has {len(tokens):,} tokens; expected {most_tokens:,} at most: send it in parts")
     found = trace(lookup, tokens, least=least, min_confidence=min_confidence)
     ids, stands = tokens.astype(np.int64), [NOWHERE] * len(found.spans)
-    if lookup.reader.has_ledger:
+    if lookup.reader.is_solved:
+        stands = placed_spans(lookup.solved, ids, found.spans)
+    elif lookup.reader.has_ledger:
         stands = placed_spans(lookup.exact, ids, found.spans)
     return TracedText(
         text=text, tokens=tokens, places=places, found=found, stands=stands, memory_windows=lookup.config.windows
@@ -177,7 +182,9 @@ def _evidence(lookup: Lookup, tokens: np.ndarray, begun: np.ndarray, *, exactly:
             # padding would say that a document begins here
             whole[:, 0] &= before[at : at + len(asked)] >= lookup.config.windows[0]
             at += len(asked)
-            if exactly:
+            if lookup.reader.is_solved:
+                parts.append(_walked(lookup.solved, Cues(asked.values, whole), following))
+            elif exactly:
                 parts.append(_told(lookup, asked.values, whole, following=following))
             else:
                 reads = lookup.encoder.retrieve(lookup.reader, asked)
@@ -194,6 +201,18 @@ def _told(lookup: Lookup, hashes: np.ndarray, whole: np.ndarray, *, following: n
     evidence = np.zeros(whole.shape)
     evidence[whole] = np.where(held, SURE, -SURE)
     return evidence
+
+
+def _walked(lookup: SolvedLookup, asked: Cues, following: np.ndarray) -> np.ndarray:
+    """(n, L) what a solved memory says of each window with the token after it: for sure, that it is not held, or, up to
+    the rung that says that token, that it is, but for the check bits; nothing of longer windows."""
+    walked = lookup.walk([asked])
+    rung, rungs = walked.rungs[:, None], np.arange(asked.filled.shape[1])
+    right = (walked.tokens == following)[:, None]
+    sure, left = ((walked.states == state)[:, None] for state in (State.SURE, State.LEFT))
+    evidence = np.where(right & (rungs <= rung), np.log(2) * (lookup.check_bits + AGREES), 0.0)
+    evidence[(sure & ~right & (rungs >= rung)) | (left & (rungs > rung)) | (rung < 0)] = -SURE
+    return np.asarray(np.where(asked.filled, evidence, 0.0))
 
 
 def _posterior(evidence: np.ndarray, windows: np.ndarray, begun: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ from memo_dist.recalling.support import Support
 from memo_dist.solved.walk import State, Walked
 
 _PLACES = 16  # last ones of a prompt that are asked
-_AGREES = 6.0  # bits that the prompt's own next token adds, of the 8 to 10 that tokens have
+AGREES = 6.0  # bits that the prompt's own next token adds, of the 8 to 10 that tokens have
 _MISSED = 1.0  # bits that a place takes which is not held
 _AHEAD = 8  # steps beyond the last token asked for, to confirm it
 _BEFORE = 64  # tokens that spelling looks back to
@@ -90,7 +90,7 @@ def _judged(
     state, windows = State(int(walked.states[-1])), np.array(lookup.config.windows)
     asked = depths > 0
     counted = held | (np.arange(len(held)) == len(held) - 1) & (state != State.NOT_HELD)
-    bits = lookup.check_bits * float(counted.sum()) + _AGREES * float(agrees.sum())
+    bits = lookup.check_bits * float(counted.sum()) + AGREES * float(agrees.sum())
     bits -= _MISSED * float((asked & ~counted).sum())
     units = np.concatenate([[0], np.cumsum(lookup.encoder.units_begun(tokens))])[places]
     support = Support(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memo_dist.models.text.associations import TOKEN_SALT, Associations, associate
+from memo_dist.models.text.associations import DOCUMENT_SALT, TOKEN_SALT, Associations, associate
 from memo_dist.models.text.encoder import HashedEncoder
 from memo_dist.models.text.ledger import Entries
 from memo_dist.segments import Segment
@@ -63,10 +63,15 @@ def is_among(hashes: np.ndarray, among: np.ndarray) -> np.ndarray:
     return np.asarray(among[places] == hashes)
 
 
-def anchored(segments: list[Segment], encoder: HashedEncoder) -> Iterator[Associations]:
-    """(window, document) of each anchor of the segments, chunk by chunk; documents as low halves of their keys."""
+def anchored(segments: list[Segment], encoder: HashedEncoder, *, every: int) -> Iterator[Associations]:
+    """(window, document) of each anchor of the segments, chunk by chunk; documents as low halves of their keys.
+
+    Args:
+        every: a multiple of keys.ANCHOR_EVERY; one window of so many is an anchor.
+    """
     for _, anchors in encoder.kinds(segments, range(encoder.config.num_banks)):
-        yield anchors
+        kept = anchors.hashes_with(DOCUMENT_SALT) % np.uint64(every) == 0
+        yield Associations(anchors.names[kept], anchors.tokens[kept])
 
 
 def settle(entries: Entries, *, salt: int = TOKEN_SALT) -> Settled:

@@ -24,6 +24,7 @@ from memo_dist.files.kept_batches import read_kept
 from memo_dist.files.manifest import BatchRecord
 from memo_dist.models.text.associations import DOCUMENT_SALT, TOKEN_SALT, Associations
 from memo_dist.models.text.encoder import HashedEncoder
+from memo_dist.models.text.keys import ANCHOR_EVERY
 from memo_dist.models.text.ledger import NO_ENTRIES, counted, summed
 from memo_dist.runs.run_file import read_run_file, write_run_file
 from memo_dist.shard import owned
@@ -59,6 +60,7 @@ class Emission:
         memory, vocab_size: whose kept batches they are.
         folder: for the runs. rung: of the ladder; None: anchors.
         ambiguous: file of the rung before; "" for the first.
+        anchors: one window of so many is one.
     """
 
     memory: str
@@ -66,6 +68,7 @@ class Emission:
     folder: str
     rung: int | None
     ambiguous: str = ""
+    anchors: int = ANCHOR_EVERY
 
 
 def emit(record: BatchRecord, encoder: HashedEncoder, what: Emission) -> int:
@@ -77,7 +80,7 @@ def emit(record: BatchRecord, encoder: HashedEncoder, what: Emission) -> int:
     batch = read_kept(Path(what.memory) / "batches", record, what.vocab_size)
     segments = owned(list(read_batch(batch, encoder.config)))
     if what.rung is None:
-        found = list(anchored(segments, encoder))
+        found = list(anchored(segments, encoder, every=what.anchors))
     else:
         ambiguous = np.load(what.ambiguous, mmap_mode="r") if what.ambiguous else None
         reaching = encoder.with_windows(encoder.config.windows[: what.rung + 1])  # longer ones change no key
