@@ -12,15 +12,12 @@ it, or how often: the memory's digest depends on the documents and the settings 
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from dask.delayed import delayed
 
 from cluster.executor import Executor
@@ -29,20 +26,18 @@ from cluster.resources import Resources
 from cluster.run_maker import RunMaker
 from cluster.session import WorkPlan, connected, runs_in_process, session
 from cluster.signals import StopRequest, stop_on_sigterm
+from cluster.statement import PublishStatement
 from cluster.workspace import Workspace, kept_or_removed
-from memo_dist.documents import numbers
-from memo_dist.durable import file_digest, sync_file, writing
+from memo_dist.durable import writing
 from memo_dist.errors import ConfigError, StoppedError
-from memo_dist.files.format import SOLVED_DOCUMENTS, solved_attributes, solved_file
-from memo_dist.files.journal import PublishEntry, now
-from memo_dist.files.manifest import FileRecord, Manifest, SolvedRecord
+from memo_dist.files.manifest import Manifest
 from memo_dist.files.opened import OpenMemory, open_memory
 from memo_dist.models import encoder_for
 from memo_dist.models.text.associations import DOCUMENT_SALT, TOKEN_SALT
 from memo_dist.models.text.config import TextConfig
 from memo_dist.models.text.keys import ANCHOR_EVERY
-from memo_dist.shard import memory_digest
 from memo_dist.solved.ladder import DEFAULT_LADDER
+from memo_dist.solved.memory import SolvedSettings, write_document_names, write_solved_memory
 from memo_dist.solved.steps import (
     Emission,
     PieceRecord,
@@ -56,7 +51,7 @@ from memo_dist.solved.steps import (
     solve_piece,
 )
 from memo_dist.solved.values import MOST_CHECK_BITS, ValueLayout
-from memo_dist.solved.writer import SolvedRung, write_solved
+from memo_dist.solved.writer import SolvedRung
 
 _WORKER_BYTES = 400_000_000  # of a task: a batch with its keys, or the rows of a piece
 _WINDOWS_OF_A_FILE = 1 << 28  # about 800 MB
@@ -76,21 +71,6 @@ class PublishOptions:
     windows: tuple[int, ...] | None = None
     check_bits: int = 8
     anchors: int = ANCHOR_EVERY
-
-
-@dataclass(frozen=True, kw_only=True)
-class PublishStatement:
-    """What is published: only the same goes on from what a stopped command has done."""
-
-    memory: str
-    digest: str
-    windows: list[int]
-    check_bits: int
-    anchors: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {"action": "publish", **asdict(self)}
 
 
 @dataclass(frozen=True)
@@ -194,11 +174,15 @@ class _Publishing:
         for index in range(len(self._config.windows)):
             layout = ValueLayout.of(self._config.vocab_size, self._options.check_bits)
             rungs.append(self._rung(index, layout))
-        lows = self._documents() if self._options.anchors else np.zeros(0, np.uint32)
+        place = self._workspace.path
+        lows = write_document_names(self._opened, place) if self._options.anchors else np.zeros(0, np.uint32)
         if len(lows):
             layout = ValueLayout.of(len(lows) - 1, self._options.check_bits)
             rungs.append(self._rung(None, layout, numbers=lows))
-        return self._finished(rungs, lows)
+        settings = SolvedSettings(check_bits=self._options.check_bits, anchors=self._options.anchors, numbers=len(lows))
+        manifest = write_solved_memory(place, self._opened, self._config, rungs=rungs, settings=settings)
+        self._workspace.seal(manifest)
+        return manifest
 
     def _folder(self, rung: int | None) -> Path:
         folder = self._workspace.runs.absolute() / ("anchors" if rung is None else f"rung-{rung:02d}")
@@ -262,71 +246,6 @@ class _Publishing:
 
     def _each(self, graphs: list[object]) -> list[Any]:
         return self._executor.gather(graphs)
-
-    def _documents(self) -> np.ndarray:
-        """Write the file that names documents; (n,) uint32 rising, the low half of the key of each number."""
-        tables = [pa.table({"low": table.column("low"), "id": table.column("id")}) for table in self._records()]
-        if not tables:
-            return np.zeros(0, np.uint32)
-        both = pa.concat_tables(tables).combine_chunks()
-        pairs = both.group_by(["low", "id"]).aggregate([]).sort_by([("low", "ascending"), ("id", "ascending")])
-        lows, number = np.unique(numbers(pairs, "low").astype(np.uint32), return_inverse=True)
-        path = self._workspace.path / SOLVED_DOCUMENTS
-        table = pa.table({"number": pa.array(number.astype(np.uint32)), "id": pairs.column("id")})
-        with writing(path):
-            pq.write_table(table, path, compression="zstd", row_group_size=1 << 14)
-            sync_file(path)
-        return np.asarray(lows)
-
-    def _records(self) -> Iterator[pa.Table]:
-        for table in self._opened.require_working().documents():
-            yield table.filter(pc.equal(table.column("start"), 0))
-
-    def _finished(self, rungs: list[SolvedRung], lows: np.ndarray) -> Manifest:
-        opened, base, options = self._opened, self._opened.manifest, self._options
-        ladder, has_anchors = len(self._config.windows), len(lows) > 0
-        held = sum(rung.windows for rung in rungs)
-        files = max(1, 1 << max(0, (held // _WINDOWS_OF_A_FILE).bit_length()))
-        records: list[FileRecord] = []
-        digests: list[list[np.ndarray]] = []
-        for index in range(files):
-            attributes = solved_attributes(
-                self._config, base.tokenizer_hash, index=index, files=files, check_bits=options.check_bits
-            )
-            path = self._workspace.path / solved_file(index)
-            record, found = write_solved(path, rungs, attributes, rungs_of_ladder=ladder)
-            records.append(record)
-            digests.append(found)
-        documents = self._workspace.path / SOLVED_DOCUMENTS
-        solved = SolvedRecord(
-            check_bits=options.check_bits,
-            windows=[rung.windows for rung in rungs[:ladder]],
-            cuts=[rung.cut for rung in rungs[:ladder]],
-            anchors=rungs[-1].windows if has_anchors else 0,
-            anchors_cut=rungs[-1].cut if has_anchors else 0,
-            anchor_every=options.anchors if has_anchors else 0,
-            numbers=len(lows),
-            num_files=files,
-            files=records,
-            documents=FileRecord(documents.name, documents.stat().st_size, file_digest(documents))
-            if has_anchors
-            else None,
-        )
-        whole = np.concatenate([found[rung] for rung in range(len(rungs)) for found in digests])
-        entry = PublishEntry(when=now(), memory=str(opened.path), bits=0, digest=base.digest)
-        manifest = Manifest(
-            config=self._config,
-            tokenizer_hash=base.tokenizer_hash,
-            digest=memory_digest(self._config, base.tokenizer_hash, whole),
-            tokens=base.tokens,
-            documents=base.documents,
-            associations=held,
-            shards=[],
-            sources=[*base.sources, entry],
-            solved=solved,
-        )
-        self._workspace.seal(manifest)
-        return manifest
 
 
 def _emit(encoder: Any, record: Any, what: Emission) -> int:

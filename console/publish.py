@@ -55,7 +55,11 @@ def publish_command(
     keeps. A stopped command goes on when it is given again. Sums: the correlation matrices, without the ledger."""
     if form not in FORMS:
         raise ConfigError(f"--form is {form!r}; expected one of {', '.join(FORMS)}")
-    others = {"--bits": bits} if form == "solved" else {"--windows": windows, "--check-bits": check_bits, "--anchors": anchors}
+    others = (
+        {"--bits": bits}
+        if form == "solved"
+        else {"--windows": windows, "--check-bits": check_bits, "--anchors": anchors}
+    )
     if wrong := [name for name, value in others.items() if value is not None]:
         raise ConfigError(f"{wrong[0]} does not belong to --form {form}; leave it out, or give the other form")
     if form == "sums":

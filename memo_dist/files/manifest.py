@@ -72,7 +72,8 @@ class SolvedRecord:
     Attributes:
         check_bits: of a value.
         windows: held, of each rung; cuts: high bits of a window's hash that tell its piece, of each rung.
-        anchors: held; anchors_cut: likewise; anchor_every: of so many windows of the anchor rung one is. numbers: documents that they tell apart; 0: no anchors are kept.
+        anchors: held; anchors_cut: likewise. anchor_every: of so many windows of the anchor rung one is an anchor.
+        numbers: documents that anchors tell apart; 0: no anchors are kept.
         num_files: of tables. files: these. documents: the file that names them; None if no anchors are kept.
     """
 

@@ -4,8 +4,8 @@ Covers: NumPy arrays. Does not cover: what the states mean and the plain form th
 tests/reference.py), where tables lie (files/solved_reader.py).
 
 Tables are rows of so many bits in 64-bit words, one table behind the other (solved/table.py); kernels/peeling.py says
-which rows a window adds up. A table that is not at hand, of another file or not checked yet, stops a walk, which goes on from there once it
-is.
+which rows a window adds up. A table that is not at hand, of another file or not checked yet, stops a walk, which goes
+on from there once it is.
 """
 
 from typing import Any
@@ -122,9 +122,7 @@ def _read(
 
 
 @compiled
-def _sum(
-    words: np.ndarray, start: int, seed: int, count: int, length: int, h: np.uint64, cut: int, bits: int
-) -> Any:
+def _sum(words: np.ndarray, start: int, seed: int, count: int, length: int, h: np.uint64, cut: int, bits: int) -> Any:
     """The four rows of a window, XORed."""
     value = np.uint64(0)
     for j in range(4):

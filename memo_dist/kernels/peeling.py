@@ -21,9 +21,7 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 @compiled
-def peel(
-    hashes: np.ndarray, shift: int, seed: int, count: int, length: int, pile: np.ndarray, rows: np.ndarray
-) -> int:
+def peel(hashes: np.ndarray, shift: int, seed: int, count: int, length: int, pile: np.ndarray, rows: np.ndarray) -> int:
     """How many keys were peeled; all of them, where the table can be solved.
 
     Args:

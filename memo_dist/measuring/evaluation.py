@@ -107,7 +107,8 @@ def evaluate(
     whole = cues.filled.all(axis=1)
     told = _told(session.lookup, cues)
     right, exact = (
-        None if tokens is None else judge.right(tokens) for tokens in (None if best is None else best.tokens[:, 0], told)
+        None if tokens is None else judge.right(tokens)
+        for tokens in (None if best is None else best.tokens[:, 0], told)
     )
     counts, verbatim, verbatim_exact = _verbatim(session, memorized, prompts) if prompts else ({}, {}, {})
     auc = new_positions = abstained = None

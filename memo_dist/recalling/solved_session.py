@@ -51,9 +51,7 @@ class SolvedSession:
             return [[replace(said_nothing("length", 1.0), text=None if q.text is None else "")] for q in questions]
         read = self._chosen(questions, options)
         prompts = [(reading.tokens, reading.owed) for reading, _ in read]
-        walks = walked_on(
-            self._lookup, prompts, options.max_tokens, spell=self._spell, at_start=options.from_start
-        )
+        walks = walked_on(self._lookup, prompts, options.max_tokens, spell=self._spell, at_start=options.from_start)
         said = [
             self._said(question, reading, found, walk=walk, options=options)
             for question, (reading, found), walk in zip(questions, read, walks, strict=True)
@@ -154,9 +152,7 @@ class SolvedSession:
         lost = self._tokenizer.loses_last_space(question.text, question.ids.tolist())
         return found[0].lstrip() if lost else found[0]
 
-    def _places(
-        self, read: list[tuple[Reading, Judged]], said: list[Continuation], walks: list[Walk]
-    ) -> list[Place]:
+    def _places(self, read: list[tuple[Reading, Judged]], said: list[Continuation], walks: list[Walk]) -> list[Place]:
         """The documents that each answer stands in, by the anchors on it, or on what follows it."""
         rows = [row for row, (_, found) in enumerate(read) if found.state != State.NOT_HELD and said[row].tokens]
         lines = [np.concatenate([read[row][0].tokens, np.array(said[row].tokens, np.int64)]) for row in rows]

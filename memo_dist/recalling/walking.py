@@ -3,11 +3,12 @@
 Covers: the evidence of a prompt's own places, continuation token by token. Does not cover: one step up a ladder
 (solved/walk.py), which reading of a prompt is asked, what is said (solved_session.py).
 
-A window that is not held passes c check bits with probability 2^-c, and a solved memory gives no other sign. So a prompt
-speaks for itself: each of its places where a unit ends is asked as well. One that is held is c bits of evidence, more
-where it gives the prompt's own next token; one that is not, or gives another, takes a little, because people
-misspell. Against even odds, with b bits in all, the prompt's end is held with probability 1 / (1 + 2^-b). A step of a
-continuation that is held again is c bits more for all before it.
+A window that is not held passes c check bits with probability 2^-c, and a solved memory gives no other sign. So a
+prompt speaks for itself: each of its places where a unit ends is asked as well. The end is c bits of evidence. Of the
+places before, one that gives the prompt's own next token is some more, and one that is held at least a little, as
+unseen text has them, too; the first of those that are not held, or give another token, takes several, the next ones
+little, because one slip spoils all windows over it. With b bits in all, against even odds, the prompt is the memory's
+text with probability 1 / (1 + 2^-b). A step of a continuation that is held again is c bits more for all before it.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,8 +23,9 @@ from memo_dist.recalling.support import Support
 from memo_dist.solved.walk import State, Walked
 
 _PLACES = 16  # last ones of a prompt that are asked
-AGREES = 6.0  # bits that the prompt's own next token adds, of the 8 to 10 that tokens have
-_MISSED = 1.0  # bits that a place takes which is not held
+AGREES = 4.0  # bits of a place that gives the prompt's own next token: about 1 in 16 of unseen text does
+_HELD = 1.5  # bits of another one that is held
+_SLIP, _AFTER = 3.0, 0.5  # bits that the first place takes which is not held, and those that follow it
 _AHEAD = 8  # steps beyond the last token asked for, to confirm it
 _BEFORE = 64  # tokens that spelling looks back to
 SHARE = 1.0
@@ -89,9 +91,7 @@ def _judged(
         held[row] = says is not None and says(tokens, int(places[row]), int(walked.tokens[row]))
     state, windows = State(int(walked.states[-1])), np.array(lookup.config.windows)
     asked = depths > 0
-    counted = held | (np.arange(len(held)) == len(held) - 1) & (state != State.NOT_HELD)
-    bits = lookup.check_bits * float(counted.sum()) + AGREES * float(agrees.sum())
-    bits -= _MISSED * float((asked & ~counted).sum())
+    bits = lookup.check_bits + _bits(held[asked], agrees[asked])
     units = np.concatenate([[0], np.cumsum(lookup.encoder.units_begun(tokens))])[places]
     support = Support(
         ends=places[asked],
@@ -102,6 +102,13 @@ def _judged(
         asked=int(walked.rungs[-1]),
     )
     return Judged(bits, state, support)
+
+
+def _bits(held: np.ndarray, agrees: np.ndarray) -> float:
+    """What the places are worth, the end last, which is worth nothing if it is held."""
+    slips = ~held & np.concatenate([[True], held[:-1]])[: len(held)]
+    said = AGREES * float(agrees.sum()) + _HELD * float((held & ~agrees)[:-1].sum())
+    return said - (_SLIP - _AFTER) * float(slips.sum()) - _AFTER * float((~held).sum())
 
 
 @dataclass(kw_only=True)

@@ -18,7 +18,7 @@ from memo_dist.models.text.encoder import HashedEncoder
 from memo_dist.models.text.ledger import Entries
 from memo_dist.segments import Segment
 
-DEFAULT_LADDER = (4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 32, 48, 64)
+DEFAULT_LADDER = (4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64)
 
 
 @dataclass(frozen=True)

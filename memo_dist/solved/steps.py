@@ -129,9 +129,7 @@ def solve_piece(what: Solving, piece: int) -> PieceRecord:
     salt = TOKEN_SALT if what.numbers is None else DOCUMENT_SALT
     settled = settle(summed([read_run_file(Path(run), *_range(piece, what.cut)) for run in what.runs]), salt=salt)
     numbers = settled.tokens if what.numbers is None else np.searchsorted(what.numbers, settled.tokens)
-    made = make_piece(
-        settled.hashes, numbers.astype(np.int64), settled.ambiguous, layout=what.layout, shift=what.cut
-    )
+    made = make_piece(settled.hashes, numbers.astype(np.int64), settled.ambiguous, layout=what.layout, shift=what.cut)
     record = PieceRecord(len(settled), int(settled.ambiguous.sum()), made.shape.row().tolist())
     base = Path(what.folder)
     _save(words_path(base, piece), made.words)

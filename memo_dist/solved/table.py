@@ -96,7 +96,7 @@ def make_piece(
 
 
 def choose_codes(numbers: np.ndarray, layout: ValueLayout) -> tuple[np.ndarray, int]:
-    """The numbers that have codes, the commonest first, and the bits of a code; none, and 0, where that saves nothing."""
+    """The numbers that have codes, the commonest first, and the bits of a code; none and 0 where that saves nothing."""
     found, counts = np.unique(numbers, return_counts=True)
     order = np.lexsort((found, -counts))
     covered = np.concatenate([[0], np.cumsum(counts[order])])

@@ -46,4 +46,5 @@ class ValueLayout:
     def checks(self, hashes: np.ndarray) -> np.ndarray:
         """(n,) uint64 check bits of windows."""
         salted = hashes ^ np.uint64(_CHECK_SALT)
-        return np.asarray(mix64(salted + np.uint64(GOLDEN))) & np.uint64((1 << self.check_bits) - 1)
+        checks: np.ndarray = mix64(salted + np.uint64(GOLDEN)) & np.uint64((1 << self.check_bits) - 1)
+        return checks

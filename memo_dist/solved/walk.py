@@ -18,7 +18,6 @@ import numpy as np
 from memo_dist.models.cues import Cues
 from memo_dist.solved.values import ValueLayout
 
-
 PLACES = 11
 
 

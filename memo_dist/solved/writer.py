@@ -59,13 +59,14 @@ def write_solved(
         StorageError: it cannot be written; nothing is left behind.
     """
     temporary = path.with_name(path.name + ".tmp")
+    file, files = (int(attributes[name]) for name in ("file", "files"))
     digests: list[np.ndarray] = []
     try:
         with writing(path), Sink(temporary, "w+") as sink:
             with h5py.File(sink, "w", libver="latest", **_ALIGNED) as opened:
                 write_attributes(opened, attributes)
                 for index, rung in enumerate(rungs):
-                    part = pieces_of(attributes["file"], files=attributes["files"], pieces=len(rung.records))
+                    part = pieces_of(file, files=files, pieces=len(rung.records))
                     group = opened.create_group(solved_group(index, rungs_of_ladder))
                     digests.append(_write_rung(group, rung, part))
             if sink.error is not None:
@@ -92,4 +93,3 @@ def _write_rung(group: h5py.Group, rung: SolvedRung, part: range) -> np.ndarray:
         digests[row] = array_digest(table, shapes[row])
     group["pieces"], group["digests"] = shapes, digests
     return digests
-
