@@ -30,6 +30,7 @@ from memo_dist.tokenizer import Tokenizer
 DEFAULT_LEAST = 16  # units
 SURE = 20.0  # natural logarithm of how much likelier what the ledger says is than its contrary
 _GOES_ON = 0.998  # a passage, at the next token
+_GOES_ON_UNSEEN = 0.9999  # where longer windows are not looked at: two passages must meet in the same words
 _ASK = 4096  # positions read at a time
 
 
@@ -158,7 +159,8 @@ def trace(
     ids = np.asarray(tokens, np.uint32)
     begun = reading.units_begun(ids.astype(np.int64))
     evidence = _evidence(lookup, ids, begun, exactly=lookup.reader.has_ledger if exactly is None else exactly)
-    posterior = _posterior(evidence, np.array(config.windows), begun)  # (n, c)
+    goes_on = _GOES_ON_UNSEEN if lookup.reader.is_solved else _GOES_ON
+    posterior = _posterior(evidence, np.array(config.windows), begun, goes_on=goes_on)  # (n, c)
     at_least = np.cumsum(posterior[:, ::-1], axis=1)[:, ::-1]
     windows, confidence = np.zeros(len(tokens), np.int64), 1 - at_least[:, config.windows[0]]
     for window in config.windows:
@@ -215,7 +217,7 @@ def _walked(lookup: SolvedLookup, asked: Cues, following: np.ndarray) -> np.ndar
     return np.asarray(np.where(asked.filled, evidence, 0.0))
 
 
-def _posterior(evidence: np.ndarray, windows: np.ndarray, begun: np.ndarray) -> np.ndarray:
+def _posterior(evidence: np.ndarray, windows: np.ndarray, begun: np.ndarray, *, goes_on: float) -> np.ndarray:
     """(n, c) P(token t follows c units of a passage that is held with it), by forward and backward sums."""
     count, states = len(evidence), int(windows[-1]) + 1
     covers = np.arange(states)[:, None] >= windows[None, :]  # (states, L)
@@ -229,18 +231,18 @@ def _posterior(evidence: np.ndarray, windows: np.ndarray, begun: np.ndarray) -> 
     for t in range(count):
         belief = ahead * likely[t]
         forward[t] = belief / belief.sum()
-        ended = np.cumsum(((1 - _GOES_ON) * forward[t] / sizes)[::-1])[::-1]  # falls to any c' <= c
+        ended = np.cumsum(((1 - goes_on) * forward[t] / sizes)[::-1])[::-1]  # falls to any c' <= c
         ahead, grow = ended, grows[t]
-        ahead[grow:] += _GOES_ON * forward[t][: states - grow]
-        ahead[-1] += _GOES_ON * forward[t][states - grow :].sum()
+        ahead[grow:] += goes_on * forward[t][: states - grow]
+        ahead[-1] += goes_on * forward[t][states - grow :].sum()
     behind = np.ones(states)
     for t in range(count - 1, -1, -1):
         # what comes after t is reached by what t's own units grow to
         backward[t] = behind
         if t:
             seen, grow = behind * likely[t], grows[t - 1]
-            ended = (1 - _GOES_ON) * np.cumsum(seen) / sizes
-            behind = ended + _GOES_ON * np.concatenate([seen[grow:], np.repeat(seen[-1:], grow)])
+            ended = (1 - goes_on) * np.cumsum(seen) / sizes
+            behind = ended + goes_on * np.concatenate([seen[grow:], np.repeat(seen[-1:], grow)])
             behind /= behind.max()
     joint = forward * backward
     return np.asarray(joint / joint.sum(axis=1, keepdims=True))

@@ -23,7 +23,7 @@ from memo_dist.files.solved_reader import pieces_of
 from memo_dist.solved.steps import PieceRecord, words_path
 from memo_dist.solved.table import COLUMNS
 
-_ALIGNED = {"alignment_threshold": 64, "alignment_interval": 8}  # bytes: words are mapped
+_ALIGNED = {"alignment_threshold": 1, "alignment_interval": 8}  # bytes: words are mapped
 
 
 @dataclass(frozen=True)
