@@ -67,6 +67,11 @@ class ClusterReader:
         """Whether shards count associations, so that they can be read without noise."""
         return model_of(self.config).has_ledger
 
+    @property
+    def is_solved(self) -> bool:
+        """No: it can be changed."""
+        return False
+
     def followers(self, hashes: np.ndarray) -> Followers:
         """What follows each of (m,) window hashes; see memo_dist/models/cues.py."""
         return self._counted("followers", hashes)

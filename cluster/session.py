@@ -7,6 +7,7 @@ Ray's start and end (ray_session.py).
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
 
 from threadpoolctl import threadpool_limits
 
@@ -14,9 +15,19 @@ from cluster.driver_log import logged_to
 from cluster.executor import Executor
 from cluster.resources import NO_CLUSTER, Resources
 from cluster.thread_executor import ThreadExecutor
-from memo_dist.planning.memory_plan import MemoryPlan
+
+if TYPE_CHECKING:
+    from memo_dist.planning.memory_plan import MemoryPlan
 
 _FEW_TOKENS = 8_000_000  # about 30 MB of text: done by threads before a cluster has started
+
+
+class WorkPlan(NamedTuple):
+    """What a session is made for: threads of this process or processes of a cluster, how many, their object store."""
+
+    in_process: bool
+    workers: int
+    store_bytes: int
 
 
 def runs_in_process(resources: Resources, tokens: int) -> bool:
@@ -51,7 +62,7 @@ def connected(resources: Resources) -> Iterator[None]:
 
 
 @contextmanager
-def session(resources: Resources, plan: MemoryPlan) -> Iterator[Executor]:
+def session(resources: Resources, plan: "MemoryPlan | WorkPlan") -> Iterator[Executor]:
     """The executor that a plan was made for; its threads or processes end with the block.
 
     Raises:
@@ -68,7 +79,7 @@ def session(resources: Resources, plan: MemoryPlan) -> Iterator[Executor]:
 
 
 @contextmanager
-def _on_ray(resources: Resources, plan: MemoryPlan) -> Iterator[Executor]:
+def _on_ray(resources: Resources, plan: "MemoryPlan | WorkPlan") -> Iterator[Executor]:
     from cluster.ray_executor import RayExecutor
     from cluster.ray_session import ray_session
 

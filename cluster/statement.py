@@ -8,7 +8,7 @@ Resources (resources.py) are no part of a statement: they may change from one at
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +160,22 @@ class CombineStatement:
         return RebankEntry(memories=self.memories, banks=list(self.banks), when=now())
 
 
-Statement = BuildStatement | ChangeStatement | CombineStatement
+@dataclass(frozen=True, kw_only=True)
+class PublishStatement:
+    """What is published: only the same goes on from what a stopped command has done."""
+
+    memory: str
+    digest: str
+    windows: list[int]
+    check_bits: int
+    anchors: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"action": "publish", **asdict(self)}
+
+
+Statement = BuildStatement | ChangeStatement | CombineStatement | PublishStatement
 
 
 def require_same(

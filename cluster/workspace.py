@@ -186,6 +186,15 @@ class Workspace:
             self._sweep(manifest)
         return manifest
 
+    def seal(self, manifest: Manifest) -> None:
+        """Write the manifest of files that are written, durably: what is left is to commit.
+
+        Raises:
+            FencedError: a newer attempt owns the workspace. StorageError: it cannot be written.
+        """
+        with self._owned():
+            manifest.write(self.path)
+
     def commit(self) -> None:
         """Make the last checkpoint the output: by renaming the workspace, or as the output's new generation.
 

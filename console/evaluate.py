@@ -77,26 +77,30 @@ def evaluate_command(
         f"{result.ceiling:.4f}",
         "with full context": f"{_both(result.exact_full_context, result.recall_full_context)}; they allow "
         f"{result.ceiling_full_context:.4f}",
-        "size": f"{result.parameters_per_token:.1f} parameters a token, "
-        f"{result.associations_per_parameter:.4f} associations a parameter",
     }
-    for length, share in result.verbatim.items():
-        rows[f"verbatim, {length}-token prompts"] = (
-            f"{_both(result.verbatim_exact.get(length), share)} of {result.verbatim_prompts[length]} continued by "
-            f"{CONTINUED} tokens"
+    if result.parameters_per_token is not None:
+        rows["size"] = (
+            f"{result.parameters_per_token:.1f} parameters a token, "
+            f"{result.associations_per_parameter:.4f} associations a parameter"
         )
+    for length, count in result.verbatim_prompts.items():
+        shares = _both(result.verbatim_exact.get(length), result.verbatim.get(length))
+        rows[f"verbatim, {length}-token prompts"] = f"{shares} of {count} continued by {CONTINUED} tokens"
     if result.unseen_positions == 0:
         rows["unseen text"] = "holds no whole context that was not memorized; give other text, or more"
     if result.unseen_abstained is not None:
         rows["unseen text"] = f"matrices abstain at {result.unseen_abstained:.4f} of {result.unseen_positions:,} places"
         rows["confidence"] = f"memorized ranks above unseen with probability {result.confidence_auc:.4f}"
     for length, share in result.unseen_answered.items():
-        rows[f"unseen text, {length} units"] = f"{share:.4f} answered by the ledger"
+        rows[f"unseen text, {length} units"] = f"{share:.4f} answered exactly"
     print_table(f"Evaluation of {memory}", rows)
 
 
-def _both(exact: float | None, matrices: float) -> str:
-    return f"{matrices:.4f}" if exact is None else f"{exact:.4f} exactly, {matrices:.4f} from the matrices"
+def _both(exact: float | None, matrices: float | None) -> str:
+    told = [] if exact is None else [f"{exact:.4f} exactly"]
+    if matrices is not None:
+        told.append(f"{matrices:.4f} from the matrices" if told else f"{matrices:.4f}")
+    return ", ".join(told)
 
 
 def _require_fitting(stored: OpenMemory, *, inputs: list[str] | None, token_ids: list[str] | None) -> None:

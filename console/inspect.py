@@ -10,7 +10,7 @@ from console.flags import AsJson, ConfigFile, MemoryPath
 from console.output import print_json, print_rows, print_table, printable, show_fact
 from memo_dist.documents import listing
 from memo_dist.errors import MissingExtraError
-from memo_dist.files.manifest import Manifest
+from memo_dist.files.manifest import Manifest, SolvedRecord
 from memo_dist.files.opened import OpenMemory, open_memory
 from memo_dist.models.repetition import Answered
 from memo_dist.planning.capacity import lengths_of, lengths_told, recall_of
@@ -38,6 +38,9 @@ def inspect_command(
             return
         _ = stored.tokenizer  # refuses one that does not belong to the memory
         manifest, config, size = stored.manifest, stored.config, stored.bytes_on_disk
+    if manifest.solved is not None:
+        _show_solved(memory, manifest, manifest.solved, size=size, as_json=as_json)
+        return
     answered = predicted_lengths(manifest)
     a_bank = manifest.associations / config.num_banks
     facts = {
@@ -75,8 +78,41 @@ def inspect_command(
     if answered:
         shown["answered"] = lengths_told(answered, exactly=not manifest.bits)
     print_table(str(memory), shown)
+    _show_journal(manifest)
+
+
+def _show_journal(manifest: Manifest) -> None:
     journal = enumerate(manifest.sources, start=1)
     print_table("Journal", {f"{number}. {entry.when}": entry.told() for number, entry in journal})
+
+
+def _show_solved(memory: str, manifest: Manifest, solved: SolvedRecord, *, size: int, as_json: bool) -> None:
+    config, tokens = manifest.config, max(manifest.tokens, 1)
+    facts = {
+        "digest": manifest.digest,
+        "published": "solved",
+        "tokens": manifest.tokens,
+        "documents": manifest.documents,
+        "windows": list(config.windows),
+        "windows_held": solved.windows,
+        "windows_per_token": sum(solved.windows) / tokens,
+        "check_bits": solved.check_bits,
+        "anchors": solved.anchors,
+        "vocab_size": config.vocab_size,
+        "seed": config.seed,
+        **config.own_settings,
+        "tokenizer": manifest.tokenizer_hash,
+        "files": solved.num_files,
+        "bytes_on_disk": size,
+        "tables_per_token": sum(file.bytes for file in solved.files) / tokens,
+        "sources": [entry.to_dict() for entry in manifest.sources],
+    }
+    if as_json:
+        print_json(facts)
+        return
+    shown = {name: show_fact(value) for name, value in facts.items() if name != "sources"}
+    print_table(str(memory), {**shown, "bytes_on_disk": show_bytes(size)})
+    _show_journal(manifest)
 
 
 def _list_documents(stored: OpenMemory, as_json: bool) -> None:

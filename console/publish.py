@@ -1,43 +1,115 @@
 """memo-dist publish: a small memory for recall only."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from console.flags import AsJson, ConfigFile, MemoryPath
+from console.flags import AsJson, ConfigFile, MemoryPath, resource_flags, windows_of
 from console.inspect import predicted_recall
 from console.output import ProgressLine, print_json, print_table
+from memo_dist.errors import ConfigError
+from memo_dist.extras import extra
+from memo_dist.files.manifest import Manifest
 from memo_dist.files.opened import open_memory
 from memo_dist.files.published_writer import publish
 from memo_dist.models.text.bit_planes import PUBLISHED_BITS
 from memo_dist.sizes import show_bytes
 
+if TYPE_CHECKING:
+    from cluster.publish import PublishProgress
+    from cluster.resources import Resources
 
+FORMS = ("solved", "sums")
+_ANCHORS = {"8": 8, "16": 16, "none": 0}
+
+
+@resource_flags("address", "memory_budget", "log_file")
 def publish_command(
+    *,
     memory: MemoryPath,
     out: Annotated[Path, typer.Option(help="The new directory.")],
-    bits: Annotated[int, typer.Option(help=f"Of a cell: {', '.join(map(str, PUBLISHED_BITS))}.")] = 1,
+    form: Annotated[
+        str, typer.Option(help="solved: exact, about 3 bytes a token; sums: the matrices in a few bits.")
+    ] = FORMS[0],
+    windows: Annotated[
+        str | None, typer.Option(help="solved: the ladder of windows, in units, such as 4,6,8,12,16,24,32,64.")
+    ] = None,
+    check_bits: Annotated[
+        int | None, typer.Option(help="solved: what is not held passes for held once in 2 to this; 8 unless given.")
+    ] = None,
+    anchors: Annotated[
+        str | None, typer.Option(help="solved: one passage in 8, or in 16, names its document; none: none does.")
+    ] = None,
+    bits: Annotated[
+        int | None,
+        typer.Option(help=f"sums: of a cell: {', '.join(map(str, PUBLISHED_BITS))}; 1 unless given."),
+    ] = None,
+    resources: "Resources",
     as_json: AsJson = False,
     settings: ConfigFile = None,
 ) -> None:
-    """Make a small memory for recall only: no ledger, cells in a few bits, files that are mapped."""
+    """Make a small memory for recall only, in files that are mapped; it cannot be changed.
+
+    Solved (the default): every window that is needed reads its next token exactly; made from the tokens that the memory
+    keeps. A stopped command goes on when it is given again. Sums: the correlation matrices, without the ledger."""
+    if form not in FORMS:
+        raise ConfigError(f"--form is {form!r}; expected one of {', '.join(FORMS)}")
+    others = (
+        {"--bits": bits}
+        if form == "solved"
+        else {"--windows": windows, "--check-bits": check_bits, "--anchors": anchors}
+    )
+    if wrong := [name for name, value in others.items() if value is not None]:
+        raise ConfigError(f"{wrong[0]} does not belong to --form {form}; leave it out, or give the other form")
+    if form == "sums":
+        manifest = _sums(Path(memory), out, 1 if bits is None else bits)
+    else:
+        asked = {"windows": windows_of(windows), "check_bits": check_bits, "anchors": _anchors(anchors)}
+        manifest = _solved(Path(memory), out, resources, {k: v for k, v in asked.items() if v is not None})
+    _report(out, manifest, form, as_json=as_json)
+
+
+def _anchors(text: str | None) -> int | None:
+    if text is not None and text not in _ANCHORS:
+        raise ConfigError(f"--anchors is {text!r}; expected one of {', '.join(_ANCHORS)}")
+    return None if text is None else _ANCHORS[text]
+
+
+def _sums(memory: Path, out: Path, bits: int) -> Manifest:
     with ProgressLine("publishing", "banks") as line:
 
         def on_bank(done: int, banks: int) -> None:
             line.update(done / banks, done)
 
-        manifest = publish(Path(memory), out, bits, on_bank=on_bank)
+        return publish(memory, out, bits, on_bank=on_bank)
+
+
+def _solved(memory: Path, out: Path, resources: "Resources", asked: dict[str, Any]) -> Manifest:
+    with extra():
+        from cluster.publish import PublishOptions, publish_solved
+
+    with ProgressLine("publishing", "steps") as line:
+
+        def on_progress(progress: "PublishProgress") -> None:
+            line.update(progress.share, progress.steps)
+
+        options = PublishOptions(resources=resources, **asked)
+        return publish_solved(memory, out, options, on_progress=on_progress)
+
+
+def _report(out: Path, manifest: Manifest, form: str, *, as_json: bool) -> None:
     with open_memory(out) as published:
         size = published.bytes_on_disk
-    facts = {
-        "memory": str(out),
-        "bits": bits,
-        "digest": manifest.digest,
-        "bytes_on_disk": size,
-        "bytes_per_token": size / max(manifest.tokens, 1),
-        "predicted_recall": predicted_recall(manifest),
-    }
+    facts: dict[str, Any] = {"memory": str(out), "form": form, "digest": manifest.digest}
+    if manifest.solved is None:
+        facts["bits"] = manifest.bits
+    else:
+        facts["windows"] = sum(manifest.solved.windows)
+        facts["tables_per_token"] = sum(file.bytes for file in manifest.solved.files) / max(manifest.tokens, 1)
+    facts["bytes_on_disk"], facts["bytes_per_token"] = size, size / max(manifest.tokens, 1)
+    if manifest.solved is None:
+        facts["predicted_recall"] = predicted_recall(manifest)
     if as_json:
         print_json(facts)
         return

@@ -11,8 +11,10 @@ def verify_command(memory: MemoryPath, as_json: AsJson = False, settings: Config
     with open_memory(memory) as stored:
         stored.verify()
         verify_previous(stored.path)
-        digest, shards = stored.manifest.digest, len(stored.manifest.shards)
+        digest, solved = stored.manifest.digest, stored.manifest.solved
+        what = "shards" if solved is None else "files of tables"
+        shards = len(stored.manifest.shards) if solved is None else solved.num_files
     if as_json:
         print_json({"ok": True, "digest": digest, "shards": shards})
     else:
-        print(f"{memory} is whole: {shards} shards, digest {digest}")
+        print(f"{memory} is whole: {shards} {what}, digest {digest}")

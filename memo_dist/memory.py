@@ -204,6 +204,11 @@ class Memory:
         """Whether associations are counted, so that they can be read without noise."""
         return self.shard.contents.with_ledger is not None
 
+    @property
+    def is_solved(self) -> bool:
+        """No: it can be changed."""
+        return False
+
     def followers(self, hashes: np.ndarray) -> Followers:
         """What follows each of (m,) window hashes; see models/cues.py."""
         return self.shard.followers(hashes)

@@ -17,12 +17,15 @@ from memo_dist.models.text.bit_planes import EXACT
 
 SHARD_TYPE = b"memo-dist shard"
 PUBLISHED_TYPE = b"memo-dist published shard"
+SOLVED_TYPE = b"memo-dist solved tables"
 FORMAT_VERSION = 3
 NEXT = "ledger/next"  # the group of a shard's ledger: windows with the tokens that follow them
 DOCUMENT = "ledger/document"  # and of its anchors: windows with the documents that they stand in
 TOKEN_COUNTS = "token_counts"
 BATCHES_FOLDER = "batches"
 BATCH_FILE = re.compile(r"[0-9a-f]{2,64}-[0-9a-f]{16}\.parquet")  # id of the batch, digest of the content
+SOLVED_FILE = re.compile(r"solved-[0-9]{5}\.h5|documents\.parquet")
+SOLVED_DOCUMENTS = "documents.parquet"
 LARGEST_DOCUMENT = 2**32 - 1  # anchors have the low halves of documents' keys
 
 Attributes = dict[str, bytes | int]
@@ -59,6 +62,31 @@ def digests_of_a_bank(config: MemoryConfig) -> int:
 def published_attributes(config: MemoryConfig, tokenizer_hash: str, banks: range, *, bits: int) -> Attributes:
     """Of a published shard: the same, and the bits of a cell."""
     return {**shard_attributes(config, tokenizer_hash, banks), "type": PUBLISHED_TYPE, "bits": bits}
+
+
+def solved_file(index: int) -> str:
+    """The name of a solved memory's file."""
+    return f"solved-{index:05d}.h5"
+
+
+def solved_group(index: int, rungs: int) -> str:
+    """The group of a rung's tables, or, after all rungs, of the anchors'."""
+    return f"rung-{index:02d}" if index < rungs else "anchors"
+
+
+def solved_attributes(
+    config: MemoryConfig, tokenizer_hash: str, *, index: int, files: int, check_bits: int
+) -> Attributes:
+    """Of one of so many files of a solved memory."""
+    return {
+        "type": SOLVED_TYPE,
+        "version": FORMAT_VERSION,
+        "config": config.fingerprint.encode(),
+        "tokenizer": (tokenizer_hash or "none").encode(),
+        "file": index,
+        "files": files,
+        "check_bits": check_bits,
+    }
 
 
 def write_attributes(file: Any, attributes: Attributes) -> None:

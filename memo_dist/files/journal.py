@@ -138,7 +138,7 @@ class RebankEntry(Entry):
 
 @dataclass(frozen=True, kw_only=True)
 class PublishEntry(Entry):
-    """A memory was published: which, at how many bits a cell, and the digest that it had."""
+    """A memory was published: which, at how many bits a cell, 0 if solved, and the digest that it had."""
 
     action: ClassVar[str] = "publish"
 
@@ -149,7 +149,7 @@ class PublishEntry(Entry):
 
     @property
     def remarks(self) -> list[str]:
-        return [f"at {self.bits} bits from {self.memory}"]
+        return [f"at {self.bits} bits from {self.memory}" if self.bits else f"solved, from {self.memory}"]
 
 
 TEXT_ENTRIES: dict[str, type[TextEntry]] = {"build": BuildEntry, "add": AddEntry, "forget": ForgetEntry}

@@ -12,7 +12,7 @@ from typing import Any
 
 from memo_dist.durable import write_text, writing
 from memo_dist.errors import ConfigError, DamagedMemoryError
-from memo_dist.files.format import BATCH_FILE, documents_file
+from memo_dist.files.format import BATCH_FILE, SOLVED_FILE, documents_file
 from memo_dist.files.journal import Entry, TextEntry, entry_from_dict
 from memo_dist.memory_config import MemoryConfig
 from memo_dist.models import config_from_dict
@@ -66,6 +66,30 @@ class ShardRecord:
 
 
 @dataclass(frozen=True)
+class SolvedRecord:
+    """What the manifest says of a solved memory.
+
+    Attributes:
+        check_bits: of a value.
+        windows: held, of each rung; cuts: high bits of a window's hash that tell its piece, of each rung.
+        anchors: held; anchors_cut: likewise. anchor_every: of so many windows of the anchor rung one is an anchor.
+        numbers: documents that anchors tell apart; 0: no anchors are kept.
+        num_files: of tables. files: these. documents: the file that names them; None if no anchors are kept.
+    """
+
+    check_bits: int
+    windows: list[int]
+    cuts: list[int]
+    anchors: int
+    anchors_cut: int
+    anchor_every: int
+    numbers: int
+    num_files: int
+    files: list[FileRecord]
+    documents: FileRecord | None
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What a memory directory holds.
 
@@ -77,6 +101,7 @@ class Manifest:
         sources: the journal, oldest entry first.
         keeps_tokens: whether the memory keeps the token batches that it was made of.
         batches: these, by file name.
+        solved: what it is made of, if the memory is published with its values solved for; it has no banks then.
     """
 
     config: MemoryConfig
@@ -90,6 +115,7 @@ class Manifest:
     bits: int = 0
     keeps_tokens: bool = False
     batches: list[BatchRecord] = field(default_factory=list)
+    solved: SolvedRecord | None = None
 
     @property
     def repetition(self) -> Repetition | None:
@@ -113,6 +139,8 @@ class Manifest:
             "config": self.config.to_dict(),
             "sources": [entry.to_dict() for entry in self.sources],
         }
+        if self.solved is None:
+            del body["solved"]
         body["checksum"] = _checksum(body)
         return json.dumps(body, indent=1) + "\n"
 
@@ -155,26 +183,35 @@ class Manifest:
             shards = [_shard_record(shard) for shard in body.pop("shards")]
             sources = [entry_from_dict(entry) for entry in body.pop("sources")]
             batches = [BatchRecord(**batch) for batch in body.pop("batches")]
-            manifest = cls(config=config, shards=shards, sources=sources, batches=batches, **body)
-        except (ConfigError, TypeError, KeyError) as error:
+            solved = _solved_record(body.pop("solved", None))
+            manifest = cls(config=config, shards=shards, sources=sources, batches=batches, solved=solved, **body)
+        except (ConfigError, TypeError, KeyError, AttributeError) as error:
             raise DamagedMemoryError(f"{path} cannot be understood: {error}") from error
         manifest._require_names(path)
         if text != manifest.to_json():  # white space, order, a key twice
             raise DamagedMemoryError(altered)
+        if solved is None:
+            manifest._require_banks(path)
+        return manifest
+
+    def _require_banks(self, path: Path) -> None:
         at = 0
-        for shard in shards:
+        for shard in self.shards:
             if shard.first_bank != at:
                 raise DamagedMemoryError(f"{path} lists no shard that begins at bank {at}")
             at = shard.stop_bank
-        if at != config.num_banks:
-            raise DamagedMemoryError(f"{path} lists shards for {at} banks of {config.num_banks}")
-        return manifest
+        if at != self.config.num_banks:
+            raise DamagedMemoryError(f"{path} lists shards for {at} banks of {self.config.num_banks}")
 
     def _require_names(self, path: Path) -> None:
         """Refuse files of documents and batches that have other names than a writer gives them, such as paths."""
         for shard in self.shards:
             if shard.documents is not None and shard.documents.file != documents_file(shard.file):
                 raise DamagedMemoryError(f"{path} names {shard.documents.file!r} for the documents of {shard.file!r}")
+        if self.solved is not None:
+            named = [*self.solved.files, *([self.solved.documents] if self.solved.documents else [])]
+            if names := [record.file for record in named if not SOLVED_FILE.fullmatch(record.file)]:
+                raise DamagedMemoryError(f"{path} names {names[0]!r}, which is no name of a file of a solved memory")
         for batch in self.batches:
             if not BATCH_FILE.fullmatch(batch.file):
                 raise DamagedMemoryError(f"{path} names {batch.file!r}, which is no name of a kept batch")
@@ -183,6 +220,14 @@ class Manifest:
 def _shard_record(values: dict[str, Any]) -> ShardRecord:
     documents = values.pop("documents")
     return ShardRecord(**values, documents=None if documents is None else FileRecord(**documents))
+
+
+def _solved_record(values: dict[str, Any] | None) -> SolvedRecord | None:
+    if values is None:
+        return None
+    files = [FileRecord(**record) for record in values.pop("files")]
+    documents = values.pop("documents")
+    return SolvedRecord(**values, files=files, documents=None if documents is None else FileRecord(**documents))
 
 
 def _other_version(path: Path, kind: object, version: object) -> str:

@@ -15,11 +15,13 @@ from memo_dist.errors import ConfigError, DamagedMemoryError
 from memo_dist.files.kept_batches import KeptBatches
 from memo_dist.files.manifest import MANIFEST_FILE, TOKENIZER_FILE, Manifest
 from memo_dist.files.published_reader import PublishedShards
+from memo_dist.files.solved_reader import SolvedShards
 from memo_dist.files.working import WorkingShards
 from memo_dist.models import encoder_for, model_of
-from memo_dist.models.cues import Encoder
+from memo_dist.models.cues import Cues, Encoder
 from memo_dist.models.text.followers import Followers
 from memo_dist.shard import memory_digest
+from memo_dist.solved.walk import Walked
 from memo_dist.tokenizer import Tokenizer
 
 DEFAULT_CACHE = 1 << 29
@@ -72,7 +74,12 @@ class OpenMemory:
     @property
     def is_published(self) -> bool:
         """Whether it is for recall only."""
-        return self.manifest.bits > 0
+        return self.manifest.bits > 0 or self.is_solved
+
+    @property
+    def is_solved(self) -> bool:
+        """Whether it is published with its values solved for."""
+        return self.manifest.solved is not None
 
     @property
     def tokenizer(self) -> Tokenizer | None:
@@ -130,9 +137,26 @@ class OpenMemory:
         Raises:
             ConfigError: the memory keeps no ledger. DamagedMemoryError: a bank's anchors do not match their digest.
         """
+        if isinstance(self._shards, SolvedShards):
+            return self._shards.documents_at(hashes)
         if not self.has_ledger:
             raise ConfigError(f"{self.path} keeps no ledger, so it does not know where its documents are")
         return self.require_working().documents_at(hashes)
+
+    @property
+    def check_bits(self) -> int:
+        """Of a solved memory's values; 0 of another."""
+        return 0 if self.manifest.solved is None else self.manifest.solved.check_bits
+
+    def walk(self, cues: Cues) -> Walked:
+        """What a solved memory tells of each cue; see models.cues.Reader.
+
+        Raises:
+            ConfigError: it is no solved memory. DamagedMemoryError: a table does not match its digest.
+        """
+        if not isinstance(self._shards, SolvedShards):
+            raise ConfigError(f"{self.path} is not published with its values solved for")
+        return self._shards.walk(cues)
 
     def verify(self) -> None:
         """Check every byte: files against the manifest, kept batches among them, banks and ledgers against digests.
@@ -153,9 +177,14 @@ class OpenMemory:
         """The ids of documents by the lower 32 bits of their keys (document_key); see WorkingShards.
 
         Raises:
-            ConfigError: the memory is published.
+            ConfigError: the memory is published as sums.
         """
+        if isinstance(self._shards, SolvedShards):
+            return self._shards.documents_named(low)
         return self.require_working().documents_named(low)
+
+    def _published_how(self) -> str:
+        return "" if self.is_solved else f" at {self.manifest.bits} bits"
 
     def require_working(self) -> WorkingShards:
         """Its shards, with what it takes to change the memory or to load it into shards in memory.
@@ -165,7 +194,7 @@ class OpenMemory:
         """
         if not isinstance(self._shards, WorkingShards):
             raise ConfigError(
-                f"{self.path} is published at {self.manifest.bits} bits for recall only, without a ledger: nothing can "
+                f"{self.path} is published{self._published_how()} for recall only, without a ledger: nothing can "
                 "be added, forgotten or merged. Change the memory that it was made from, and publish that again"
             )
         return self._shards
@@ -190,6 +219,8 @@ def open_memory(path: str | Path, *, cache_bytes: int = DEFAULT_CACHE) -> OpenMe
 
 def _shards(directory: Path, manifest: Manifest, cache_bytes: int) -> Shards:
     """The form of a memory."""
+    if manifest.solved is not None:
+        return SolvedShards(directory, manifest)
     if manifest.bits:
         return PublishedShards(directory, manifest)
     return WorkingShards(directory, manifest, cache_bytes)

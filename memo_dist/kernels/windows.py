@@ -60,7 +60,7 @@ def window_keys(
     near = np.empty(_LONGEST, np.uint64)  # of the last unit
     blank = np.empty(_LONGEST, np.uint64)  # of the white space since
     padded = np.empty(room, np.uint64)
-    begin_known = True
+    begin_known, stale = True, False
     found = place = units = length = start = gap = np.int64(0)
     unit, space, seed, going = words[_BEGIN], words[_SPACE], words[_BEGIN], _BLANK
     for at in range(len(line)):
@@ -70,9 +70,12 @@ def window_keys(
             place = units = length = start = gap = np.int64(0)
             unit, space, seed, going = words[_BEGIN], words[_SPACE], words[_BEGIN], _BLANK
             _clear(blocks, words)
-            _prefixes(blocks, mask, np.int64(0), windows, sizes, words, prefix)
+            stale = True
             continue
         if asked[at]:
+            if stale:  # only where keys are wanted: of a query that is one place of many
+                _prefixes(blocks, mask, max(units - 1, np.int64(0)), windows, sizes, words, prefix)
+                stale = False
             here = _known_hash(unit, seed, near, length)
             since = _known_hash(space, words[_SPACE], blank, gap)
             edge = place - reach
@@ -121,7 +124,7 @@ def window_keys(
                         ended = _known_hash(unit, seed, near, length)
                         from_there = start - 1 if length < _LONGEST else start + length - _LONGEST
                         _finish(blocks, known, mask, units, ended, from_there, words)
-                        _prefixes(blocks, mask, units, windows, sizes, words, prefix)
+                        stale = True
                     units += 1
                     start, length = place, np.int64(0)
                     seed = words[_WORD] if kind == _IN_WORD else words[_OTHER] if kind == _ALONE else words[_TOKEN]

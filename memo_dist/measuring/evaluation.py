@@ -6,6 +6,7 @@ cover: where batches come from (pipelines) or which reader answers.
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from typing import overload
 
 import numpy as np
 import pyarrow as pa
@@ -40,7 +41,8 @@ class Evaluation:
 
     Attributes:
         positions: how many were sampled.
-        recall: next-token top-1 by the matrices. exact: by the ledger.
+        recall: next-token top-1 by the matrices; None of a solved memory, which has none.
+        exact: by the ledger, or by solved tables.
         ceiling: the best any function of that context does: max_t n(context, t) / n(context).
         recall_full_context, exact_full_context, ceiling_full_context: of the positions with a whole context.
         verbatim, verbatim_exact: prompt length in tokens -> share of prompts continued by 30 true tokens. The prompts
@@ -50,14 +52,15 @@ class Evaluation:
             none, nothing else is said of it.
         unseen_abstained: share of them at which the matrices abstain at the default confidence.
         unseen_answered: length of context in units -> share of the contexts that are nowhere in the corpus and are
-            answered by the ledger at the default confidence.
+            answered exactly at the default confidence.
+        parameters_per_token, associations_per_parameter: of matrices.
     """
 
     positions: int
-    recall: float
+    recall: float | None
     exact: float | None
     ceiling: float
-    recall_full_context: float
+    recall_full_context: float | None
     exact_full_context: float | None
     ceiling_full_context: float
     verbatim_prompts: dict[int, int]
@@ -67,8 +70,8 @@ class Evaluation:
     unseen_positions: int | None
     unseen_abstained: float | None
     unseen_answered: dict[int, float]
-    parameters_per_token: float
-    associations_per_parameter: float
+    parameters_per_token: float | None
+    associations_per_parameter: float | None
 
     def to_dict(self) -> dict[str, object]:
         return asdict(self)
@@ -99,29 +102,32 @@ def evaluate(
     session = Session(reader, tokenizer)
     places = sample_positions(memorized(), config, sample, before=context_tokens(config))
     cues = cues_of(session.lookup, places)
-    best = rank_next(session.lookup, cues)
+    best = None if reader.is_solved else rank_next(session.lookup, cues)
     judge = _Judge(session.lookup, places, cues, memorized=memorized)
     whole = cues.filled.all(axis=1)
-    told = first_exact(session.lookup.exact, cues) if reader.has_ledger else None
-    right, exact = judge.right(best.tokens[:, 0]), None if told is None else judge.right(told)
+    told = _told(session.lookup, cues)
+    right, exact = (
+        None if tokens is None else judge.right(tokens)
+        for tokens in (None if best is None else best.tokens[:, 0], told)
+    )
     counts, verbatim, verbatim_exact = _verbatim(session, memorized, prompts) if prompts else ({}, {}, {})
     auc = new_positions = abstained = None
     answered: dict[int, float] = {}
     if unseen is not None:
         novel = judge.novel(sample_positions(unseen(), config, sample, full=True, before=context_tokens(config)))
         new_positions = len(novel)
-        if new_positions:
+        if new_positions and best is not None:
             answers = rank_next(session.lookup, cues_of(session.lookup, novel))
             auc = area_under_curve(best.log_odds[:, 0], answers.log_odds[:, 0])
             abstained = _mean(confidence(answers.log_odds)[:, 0] < DEFAULTS.min_confidence)
-        answered = _answered(session, memorized, unseen, sample=sample) if reader.has_ledger else {}
+        answered = _answered(session, memorized, unseen, sample=sample) if told is not None else {}
     return Evaluation(
         positions=len(places),
         recall=_mean(right),
-        exact=None if exact is None else _mean(exact),
+        exact=_mean(exact),
         ceiling=_mean(judge.best),
-        recall_full_context=_mean(right[whole]),
-        exact_full_context=None if exact is None else _mean(exact[whole]),
+        recall_full_context=_mean(None if right is None else right[whole]),
+        exact_full_context=_mean(None if exact is None else exact[whole]),
         ceiling_full_context=_mean(judge.best[whole]),
         verbatim_prompts=counts,
         verbatim=verbatim,
@@ -130,9 +136,16 @@ def evaluate(
         unseen_positions=new_positions,
         unseen_abstained=abstained,
         unseen_answered=answered,
-        parameters_per_token=config.num_parameters / tokens,
-        associations_per_parameter=associations / config.num_parameters,
+        parameters_per_token=None if best is None else config.num_parameters / tokens,
+        associations_per_parameter=None if best is None else associations / config.num_parameters,
     )
+
+
+def _told(lookup: Lookup, cues: Cues) -> np.ndarray | None:
+    """(n,) the token that each cue is answered with exactly, -1 for none; None where nothing answers exactly."""
+    if lookup.reader.is_solved:
+        return lookup.solved.walk([cues]).tokens
+    return first_exact(lookup.exact, cues) if lookup.reader.has_ledger else None
 
 
 def context_tokens(config: MemoryConfig) -> int:
@@ -170,7 +183,7 @@ class _Judge:
 
     def __init__(self, lookup: Lookup, places: Positions, cues: Cues, *, memorized: Batches) -> None:
         self._lookup, self._memorized, self._places = lookup, memorized, places
-        self._by_window = lookup.reader.has_ledger or lookup.config.reads_text
+        self._by_window = lookup.reader.has_ledger or lookup.reader.is_solved or lookup.config.reads_text
         if self._by_window:
             self._names = truth.longest(cues)
             self._following = truth.count_following(memorized(), lookup.encoder, self._names)
@@ -197,7 +210,17 @@ class _Judge:
         return Positions(places.lines[[not following[n] for n in names.tolist()]], places.before)
 
 
-def _mean(values: np.ndarray) -> float:
+@overload
+def _mean(values: np.ndarray) -> float: ...
+
+
+@overload
+def _mean(values: None) -> None: ...
+
+
+def _mean(values: np.ndarray | None) -> float | None:
+    if values is None:
+        return None
     return float(np.mean(values)) if len(values) else float("nan")
 
 
@@ -222,10 +245,16 @@ def _verbatim(
         asked = [c for i, c in enumerate(candidates.contexts(length)) if i in set(once)]
         truths = candidates.following[once].tolist()
         counts[length] = len(once)
-        for read in ("matrices", "exact") if session.lookup.reader.has_ledger else ("matrices",):
+        for read in _reads(session.lookup.reader):
             answers = _continued(session, asked, RecallOptions(max_tokens=CONTINUED, read=read))
             shares[read][length] = _mean(np.array([a == t for a, t in zip(answers, truths, strict=True)]))
     return counts, shares["matrices"], shares["exact"]
+
+
+def _reads(reader: Reader) -> list[str]:
+    """How a memory can be read."""
+    exact = reader.has_ledger or reader.is_solved
+    return [*(["matrices"] if not reader.is_solved else []), *(["exact"] if exact else [])]
 
 
 def _continued(session: Session, prompts: list[np.ndarray], options: RecallOptions) -> list[list[int]]:
@@ -253,7 +282,7 @@ def _answered(session: Session, memorized: Batches, unseen: Batches, *, sample: 
 
 def _last_units(tokens: np.ndarray, units: int, session: Session) -> np.ndarray:
     """The last tokens that hold so many units."""
-    begun = session.lookup.exact.encoder.units_begun(tokens)
+    begun = session.lookup.reading.units_begun(tokens)
     behind = np.cumsum(begun[::-1])[::-1]
     first = int(np.searchsorted(-behind, -units, side="right")) - 1
     return np.asarray(tokens[max(first, 0) :])

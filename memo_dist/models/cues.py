@@ -57,6 +57,11 @@ class Reader(Protocol):
         """Whether `followers` answers."""
         ...
 
+    @property
+    def is_solved(self) -> bool:
+        """Whether its values are solved for, and it is walked (solved/walk.py)."""
+        ...
+
     def followers(self, hashes: np.ndarray) -> Followers:
         """What follows each of (m,) uint64 window hashes, by the ledger.
 

@@ -9,16 +9,16 @@ one) is put in its place and looked up. There is no dictionary: the memory is.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 import numpy as np
 
 from memo_dist.models.text.units import unit_spans
-from memo_dist.recalling.lookup import ExactLookup
-from memo_dist.recalling.support import Support, supports
+from memo_dist.recalling.support import Support
 from memo_dist.tokenizer import Tokenizer
 
+Ask = Callable[[list[np.ndarray]], Sequence[Support]]
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _STRETCH = re.compile(r"\S+")
 _LONGEST = 40  # characters of a stretch that is corrected
@@ -28,20 +28,21 @@ _AT_ONCE = 512  # prompts looked up together
 
 
 def corrected(
-    lookup: ExactLookup, tokenizer: Tokenizer, text: str, *, support: Support, at_start: bool
+    ask: Ask, tokenizer: Tokenizer, text: str, *, support: Support, shortest: int
 ) -> tuple[str, np.ndarray] | None:
     """The text with one slip set right, and its tokens, so that all of it is held; None if there is none.
 
     Args:
-        support: of the text as it is.
+        ask: what the memory holds of prompts.
+        support: of the text as it is. shortest: window, in units.
     """
-    if not _one_slip(support, lookup.config.windows[0]):
+    if not _one_slip(support, shortest):
         return None
     suspects = _suspects(text, support)
     for tried in (_near(text, suspects), _far(text, suspects[:_WORDS])):
         while some := list(islice(tried, _AT_ONCE)):
             rows = [tokens.astype(np.int64) for tokens in tokenizer.encode(some)]
-            for spelled, tokens, found in zip(some, rows, supports(lookup, rows, at_start=at_start), strict=True):
+            for spelled, tokens, found in zip(some, rows, ask(rows), strict=True):
                 if found.whole:
                     return spelled, tokens
     return None

@@ -3,7 +3,7 @@
 Covers: one step, whoever answers the reads. Does not cover: continuation (paths.py), prompts (session.py).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, cast
@@ -15,6 +15,7 @@ from memo_dist.memory_config import MemoryConfig
 from memo_dist.models import cleanup_for, model_of
 from memo_dist.models.candidates import Candidates, Cleanup
 from memo_dist.models.cues import Cues, Encoder, Reader
+from memo_dist.solved.walk import Walked
 
 _NO_LENGTH = (
     "scores of given tokens and traces need a memory of the preset 'text': the paper's scores do not tell how long a "
@@ -31,6 +32,19 @@ class TellingCleanup(Cleanup, Protocol):
 
     def evidence(self, reads: np.ndarray, filled: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         """(n, k, L) log-likelihood ratios of each layer alone."""
+        ...
+
+
+class SolvedReader(Reader, Protocol):
+    """A solved memory."""
+
+    @property
+    def check_bits(self) -> int:
+        """Of a value."""
+        ...
+
+    def walk(self, cues: Cues) -> Walked:
+        """What is told of each cue."""
         ...
 
 
@@ -68,6 +82,23 @@ class ExactLookup:
     @property
     def config(self) -> MemoryConfig:
         return self.reader.config
+
+
+@dataclass(frozen=True)
+class SolvedLookup(ExactLookup):
+    """A solved memory, asked up its ladder."""
+
+    reader: SolvedReader
+
+    @property
+    def check_bits(self) -> int:
+        """Of a value."""
+        return self.reader.check_bits
+
+    def walk(self, cues: Sequence[Cues]) -> Walked:
+        """From each of several cues, one behind the other."""
+        values = np.concatenate([one.values for one in cues])
+        return self.reader.walk(Cues(values, np.concatenate([one.filled for one in cues])))
 
 
 class Lookup:
@@ -130,6 +161,17 @@ class Lookup:
         return ExactLookup(self.reader, cast("ExactEncoder", self.encoder))
 
     @property
+    def solved(self) -> SolvedLookup:
+        """The same memory, if its values are solved for.
+
+        Raises:
+            ConfigError: they are not.
+        """
+        if not self.reader.is_solved:
+            raise ConfigError("this memory is not published with its values solved for")
+        return SolvedLookup(cast("SolvedReader", self.reader), cast("ExactEncoder", self.encoder))
+
+    @property
     def telling(self) -> TellingCleanup:
         """The cleanup, if it can tell the evidence for any given token.
 
@@ -138,4 +180,9 @@ class Lookup:
         """
         if not model_of(self.config).tells_length:
             raise ConfigError(_NO_LENGTH)
+        if self.reader.is_solved:
+            raise ConfigError(
+                "scores of given tokens need matrices, and this memory is published with its values solved for: ask "
+                "the memory that it was made from"
+            )
         return cast("TellingCleanup", self.cleanup)

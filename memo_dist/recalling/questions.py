@@ -46,11 +46,16 @@ def require_askable(ids: np.ndarray, config: MemoryConfig, *, name: str) -> None
             raise PromptError(f"{name} has token id {token}; the vocabulary has {config.vocab_size}")
 
 
-def require_ledger(reader: Reader, *, name: str) -> None:
-    """Raise PromptError, naming the prompt, if the memory has no ledger to read it by."""
-    if not reader.has_ledger:
+def require_readable(reader: Reader, read: str, *, name: str) -> None:
+    """Raise PromptError, naming the prompt, if the memory cannot be read as RecallOptions.read says."""
+    if read == "exact" and not reader.has_ledger and not reader.is_solved:
         raise PromptError(
             f"{name} cannot be read exactly: this memory keeps no ledger; expected 'auto' or 'matrices' (read)"
+        )
+    if read == "matrices" and reader.is_solved:
+        raise PromptError(
+            f"{name} cannot be read from matrices: this memory is published with its values solved for, and has none; "
+            "expected 'auto' or 'exact' (read)"
         )
 
 

@@ -6,6 +6,7 @@ a reading (exact.py), answers (exact_session.py), how a slip is found (correctio
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -104,21 +105,10 @@ class Readings:
 
     def _readings(self, text: str | None, tokens: np.ndarray, cuts: range) -> list[Reading]:
         readings = [] if cuts[0] else [Reading(tokens=tokens)]
-        if text is not None:
-            ends = islice(self._ends(tokens), max(cuts[0] - 1, 0), cuts[-1])
+        if text is not None and self._tokenizer is not None:
+            ends = islice(endings(self._tokenizer, tokens), max(cuts[0] - 1, 0), cuts[-1])
             readings += [Reading(tokens=tokens[:-cut], owed=owed, cut=cut) for cut, owed in ends]
         return readings
-
-    def _ends(self, tokens: np.ndarray) -> Iterator[tuple[int, str]]:
-        """Ends that may be taken from a prompt: of how many tokens, and their text. White space is taken whole: that
-        of the memory may be any other, and none of it would have to follow what is left."""
-        assert self._tokenizer is not None
-        line, say = tokens[-_LINE:].tolist(), self._tokenizer.continuation
-        for cut in range(1, min(_LONGEST_END, len(line) - 1) + 1):
-            owed = say(line[:-cut], line[-cut:])
-            left = say(line[: -cut - 1], line[-cut - 1 : len(line) - cut])
-            if owed and not (owed[0].isspace() and left[-1:].isspace()):
-                yield cut, owed
 
     def whole(self, one: Told) -> Reading | None:
         """The reading of a prompt that is held, all of it, as it was asked; None where none is."""
@@ -178,10 +168,12 @@ class Readings:
     def _corrected(self, text: str, told: list[tuple[Reading, Support]], options: RecallOptions) -> Reading | None:
         """The prompt with a slip set right: as it is, else without a last word that may be cut off."""
         assert self._tokenizer is not None
+        ask = partial(supports, self._lookup, at_start=options.from_start)
+        shortest = self._lookup.config.windows[0]
         begun = [pair for pair in told if pair[0].owed[:1].isspace() and pair[0].owed.strip()]
         for reading, support in [told[0], *begun[:1]]:
             kept = text[: len(text) - len(reading.owed)]
-            fixed = corrected(self._lookup, self._tokenizer, kept, support=support, at_start=options.from_start)
+            fixed = corrected(ask, self._tokenizer, kept, support=support, shortest=shortest)
             if fixed is not None:
                 return replace(reading, spelled=fixed[0] + reading.owed, tokens=fixed[1])
         return None
@@ -222,3 +214,14 @@ class Readings:
             return BROKEN in self._tokenizer.decode([int(tokens[at])])
         said = self._tokenizer.continuation(tokens[:at].tolist(), [int(tokens[at])])
         return not said[:1].isspace() or self._tokenizer.decode(tokens[:at].tolist()).isspace()
+
+
+def endings(tokenizer: Tokenizer, tokens: np.ndarray) -> Iterator[tuple[int, str]]:
+    """Ends that may be taken from a prompt: of how many tokens, and their text. White space is taken whole: that of
+    the memory may be any other, and none of it would have to follow what is left."""
+    line, say = tokens[-_LINE:].tolist(), tokenizer.continuation
+    for cut in range(1, min(_LONGEST_END, len(line) - 1) + 1):
+        owed = say(line[:-cut], line[-cut:])
+        left = say(line[: -cut - 1], line[-cut - 1 : len(line) - cut])
+        if owed and not (owed[0].isspace() and left[-1:].isspace()):
+            yield cut, owed

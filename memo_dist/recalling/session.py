@@ -27,10 +27,11 @@ from memo_dist.recalling.questions import (
     ids_of,
     is_unicode,
     require_askable,
-    require_ledger,
     require_long_enough,
+    require_readable,
 )
 from memo_dist.recalling.recall import Continuation, said_nothing
+from memo_dist.recalling.solved_session import SolvedSession
 from memo_dist.tokenizer import Tokenizer
 
 
@@ -108,8 +109,7 @@ class Session:
                         raise PromptError(f"{name} is not text that UTF-8 can spell: it has half a surrogate pair")
                     ids = next(encoded).astype(np.int64)
                 require_askable(ids, self.lookup.config, name=name)
-                if options.read == "exact":
-                    require_ledger(self.lookup.reader, name=name)
+                require_readable(self.lookup.reader, options.read, name=name)
                 if options.max_tokens and not options.from_start:
                     require_long_enough(ids, self.lookup.encoder, name=name)
                 questions.append(Question(ids=ids, text=text))
@@ -128,11 +128,12 @@ class Session:
         asked = [questions[place] for place in places]
         if not asked:
             return answers
-        told = (
-            self._exact.answer(asked, options)
-            if self._reads_exactly(options)
-            else self._matrices.answer(asked, options)
-        )
+        if self.lookup.reader.is_solved:
+            told = self._solved.answer(asked, options)
+        elif self._reads_exactly(options):
+            told = self._exact.answer(asked, options)
+        else:
+            told = self._matrices.answer(asked, options)
         if self.lookup.reader.has_ledger and options.max_tokens:
             told = self._placed(asked, told, options)
         for place, found in zip(places, told, strict=True):
@@ -170,6 +171,10 @@ class Session:
     @cached_property
     def _matrices(self) -> MatrixSession:
         return MatrixSession(self.lookup, self._tokenizer)
+
+    @cached_property
+    def _solved(self) -> SolvedSession:
+        return SolvedSession(self.lookup.solved, self._tokenizer)
 
     @cached_property
     def _exact(self) -> ExactSession:

@@ -18,15 +18,19 @@ from typing import Any
 import numpy as np
 
 from memo_dist.errors import ConfigError, PromptError
-from memo_dist.recalling.lookup import Lookup
+from memo_dist.models.cues import Cues
+from memo_dist.recalling.lookup import Lookup, SolvedLookup
 from memo_dist.recalling.options import DEFAULTS
 from memo_dist.recalling.placing import NOWHERE, Place, placed_spans
+from memo_dist.recalling.walking import AGREES
 from memo_dist.segments import NO_TOKENS, Segment
+from memo_dist.solved.walk import State
 from memo_dist.tokenizer import Tokenizer
 
 DEFAULT_LEAST = 16  # units
 SURE = 20.0  # natural logarithm of how much likelier what the ledger says is than its contrary
 _GOES_ON = 0.998  # a passage, at the next token
+_GOES_ON_UNSEEN = 0.9999  # where longer windows are not looked at: two passages must meet in the same words
 _ASK = 4096  # positions read at a time
 
 
@@ -116,7 +120,9 @@ def trace_text(
         raise PromptError(f"the text has {len(tokens):,} tokens; expected {most_tokens:,} at most: send it in parts")
     found = trace(lookup, tokens, least=least, min_confidence=min_confidence)
     ids, stands = tokens.astype(np.int64), [NOWHERE] * len(found.spans)
-    if lookup.reader.has_ledger:
+    if lookup.reader.is_solved:
+        stands = placed_spans(lookup.solved, ids, found.spans)
+    elif lookup.reader.has_ledger:
         stands = placed_spans(lookup.exact, ids, found.spans)
     return TracedText(
         text=text, tokens=tokens, places=places, found=found, stands=stands, memory_windows=lookup.config.windows
@@ -153,7 +159,8 @@ def trace(
     ids = np.asarray(tokens, np.uint32)
     begun = reading.units_begun(ids.astype(np.int64))
     evidence = _evidence(lookup, ids, begun, exactly=lookup.reader.has_ledger if exactly is None else exactly)
-    posterior = _posterior(evidence, np.array(config.windows), begun)  # (n, c)
+    goes_on = _GOES_ON_UNSEEN if lookup.reader.is_solved else _GOES_ON
+    posterior = _posterior(evidence, np.array(config.windows), begun, goes_on=goes_on)  # (n, c)
     at_least = np.cumsum(posterior[:, ::-1], axis=1)[:, ::-1]
     windows, confidence = np.zeros(len(tokens), np.int64), 1 - at_least[:, config.windows[0]]
     for window in config.windows:
@@ -177,7 +184,9 @@ def _evidence(lookup: Lookup, tokens: np.ndarray, begun: np.ndarray, *, exactly:
             # padding would say that a document begins here
             whole[:, 0] &= before[at : at + len(asked)] >= lookup.config.windows[0]
             at += len(asked)
-            if exactly:
+            if lookup.reader.is_solved:
+                parts.append(_walked(lookup.solved, Cues(asked.values, whole), following))
+            elif exactly:
                 parts.append(_told(lookup, asked.values, whole, following=following))
             else:
                 reads = lookup.encoder.retrieve(lookup.reader, asked)
@@ -196,7 +205,19 @@ def _told(lookup: Lookup, hashes: np.ndarray, whole: np.ndarray, *, following: n
     return evidence
 
 
-def _posterior(evidence: np.ndarray, windows: np.ndarray, begun: np.ndarray) -> np.ndarray:
+def _walked(lookup: SolvedLookup, asked: Cues, following: np.ndarray) -> np.ndarray:
+    """(n, L) what a solved memory says of each window with the token after it: for sure, that it is not held, or, up to
+    the rung that says that token, that it is, but for the check bits; nothing of longer windows."""
+    walked = lookup.walk([asked])
+    rung, rungs = walked.rungs[:, None], np.arange(asked.filled.shape[1])
+    right = (walked.tokens == following)[:, None]
+    sure, left = ((walked.states == state)[:, None] for state in (State.SURE, State.LEFT))
+    evidence = np.where(right & (rungs <= rung), np.log(2) * (lookup.check_bits + AGREES), 0.0)
+    evidence[(sure & ~right & (rungs >= rung)) | (left & (rungs > rung)) | (rung < 0)] = -SURE
+    return np.asarray(np.where(asked.filled, evidence, 0.0))
+
+
+def _posterior(evidence: np.ndarray, windows: np.ndarray, begun: np.ndarray, *, goes_on: float) -> np.ndarray:
     """(n, c) P(token t follows c units of a passage that is held with it), by forward and backward sums."""
     count, states = len(evidence), int(windows[-1]) + 1
     covers = np.arange(states)[:, None] >= windows[None, :]  # (states, L)
@@ -210,18 +231,18 @@ def _posterior(evidence: np.ndarray, windows: np.ndarray, begun: np.ndarray) -> 
     for t in range(count):
         belief = ahead * likely[t]
         forward[t] = belief / belief.sum()
-        ended = np.cumsum(((1 - _GOES_ON) * forward[t] / sizes)[::-1])[::-1]  # falls to any c' <= c
+        ended = np.cumsum(((1 - goes_on) * forward[t] / sizes)[::-1])[::-1]  # falls to any c' <= c
         ahead, grow = ended, grows[t]
-        ahead[grow:] += _GOES_ON * forward[t][: states - grow]
-        ahead[-1] += _GOES_ON * forward[t][states - grow :].sum()
+        ahead[grow:] += goes_on * forward[t][: states - grow]
+        ahead[-1] += goes_on * forward[t][states - grow :].sum()
     behind = np.ones(states)
     for t in range(count - 1, -1, -1):
         # what comes after t is reached by what t's own units grow to
         backward[t] = behind
         if t:
             seen, grow = behind * likely[t], grows[t - 1]
-            ended = (1 - _GOES_ON) * np.cumsum(seen) / sizes
-            behind = ended + _GOES_ON * np.concatenate([seen[grow:], np.repeat(seen[-1:], grow)])
+            ended = (1 - goes_on) * np.cumsum(seen) / sizes
+            behind = ended + goes_on * np.concatenate([seen[grow:], np.repeat(seen[-1:], grow)])
             behind /= behind.max()
     joint = forward * backward
     return np.asarray(joint / joint.sum(axis=1, keepdims=True))

@@ -129,7 +129,7 @@ def test_changing_it_is_refused_with_the_reason(
         ["forget", path, text],
         ["merge", path, str(memory), "--out", out],
         ["rebank", path, "--banks", "3", "--out", out],
-        ["publish", path, "--out", out],
+        ["publish", path, "--form", "sums", "--out", out],
     ):
         assert main(words) == 2, words
         assert "for recall only" in " ".join(capsys.readouterr().err.split())
@@ -144,9 +144,9 @@ def test_the_program_publishes_inspects_verifies_and_recalls(
     memory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = str(tmp_path / "p.memo")
-    assert main(["publish", str(memory), "--bits", "3", "--out", path]) == 2
+    assert main(["publish", str(memory), "--form", "sums", "--bits", "3", "--out", path]) == 2
     assert "--bits is 3; expected one of 1, 2, 4, 8, 16" in capsys.readouterr().err
-    assert main(["publish", str(memory), "--bits", "1", "--out", path, "--json"]) == 0
+    assert main(["publish", str(memory), "--form", "sums", "--bits", "1", "--out", path, "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["bytes_per_token"] == said["bytes_on_disk"] / len(PARAGRAPH)
     assert main(["inspect", path, "--json"]) == 0
@@ -154,7 +154,7 @@ def test_the_program_publishes_inspects_verifies_and_recalls(
     assert main(["verify", path]) == 0
     assert main(["recall", path, "--prompt", PARAGRAPH[200:280], "--json"]) == 0
     assert json.loads(capsys.readouterr().out.split("\n", 1)[1])["results"][0]["text"] == PARAGRAPH[280:330]
-    assert main(["publish", str(memory), "--out", path]) == 2  # it is there
+    assert main(["publish", str(memory), "--form", "sums", "--out", path]) == 2  # it is there
 
 
 def read_all(path: Path) -> None:

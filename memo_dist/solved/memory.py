@@ -1,0 +1,121 @@
+"""The directory of a solved memory: files of tables, the names of documents, what the manifest says of them.
+
+Covers: putting together what steps.py left. Does not cover: one file (writer.py), the manifest's name and place in the
+directory (cluster/workspace.py).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from memo_dist.documents import numbers
+from memo_dist.durable import file_digest, sync_file, writing
+from memo_dist.files.format import SOLVED_DOCUMENTS, solved_attributes, solved_file
+from memo_dist.files.journal import PublishEntry, now
+from memo_dist.files.manifest import FileRecord, Manifest, SolvedRecord
+from memo_dist.files.opened import OpenMemory
+from memo_dist.models.text.config import TextConfig
+from memo_dist.shard import memory_digest
+from memo_dist.solved.writer import SolvedRung, write_solved
+
+_WINDOWS_OF_A_FILE = 1 << 28  # about 800 MB
+_GROUP_ROWS = 1 << 14
+
+
+@dataclass(frozen=True, kw_only=True)
+class SolvedSettings:
+    """How a memory was solved: see SolvedRecord.
+
+    Attributes:
+        numbers: documents that anchors tell apart, 0 if there are none; then the last rung is the anchors'.
+    """
+
+    check_bits: int
+    anchors: int
+    numbers: int
+
+
+def write_document_names(opened: OpenMemory, directory: Path) -> np.ndarray:
+    """Write the file that names documents; (n,) uint32 rising: the low half of the key that each number stands for.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    tables = list(_names(opened))
+    if not tables:
+        return np.zeros(0, np.uint32)
+    both = pa.concat_tables(tables).combine_chunks()
+    pairs = both.group_by(["low", "id"]).aggregate([]).sort_by([("low", "ascending"), ("id", "ascending")])
+    lows, number = np.unique(numbers(pairs, "low").astype(np.uint32), return_inverse=True)
+    path = directory / SOLVED_DOCUMENTS
+    table = pa.table({"number": pa.array(number.astype(np.uint32)), "id": pairs.column("id")})
+    with writing(path):
+        pq.write_table(table, path, compression="zstd", row_group_size=_GROUP_ROWS)
+        sync_file(path)
+    return np.asarray(lows)
+
+
+def _names(opened: OpenMemory) -> Iterator[pa.Table]:
+    for table in opened.require_working().documents():
+        begun = table.filter(pc.equal(table.column("start"), 0))
+        yield pa.table({"low": begun.column("low"), "id": begun.column("id")})
+
+
+def write_solved_memory(
+    directory: Path, opened: OpenMemory, config: TextConfig, *, rungs: Sequence[SolvedRung], settings: SolvedSettings
+) -> Manifest:
+    """Write the files of tables; the manifest, not yet written.
+
+    Args:
+        opened: the memory that is published. config: of the solved one. rungs: of its ladder, then of the anchors.
+
+    Raises:
+        StorageError: a file cannot be written.
+    """
+    base, ladder = opened.manifest, len(config.windows)
+    held = sum(rung.windows for rung in rungs)
+    files = 1 << (held // _WINDOWS_OF_A_FILE).bit_length()
+    records: list[FileRecord] = []
+    digests: list[list[np.ndarray]] = []
+    for index in range(files):
+        attributes = solved_attributes(
+            config, base.tokenizer_hash, index=index, files=files, check_bits=settings.check_bits
+        )
+        record, found = write_solved(directory / solved_file(index), rungs, attributes, rungs_of_ladder=ladder)
+        records.append(record)
+        digests.append(found)
+    anchors = rungs[-1] if settings.numbers else None
+    solved = SolvedRecord(
+        check_bits=settings.check_bits,
+        windows=[rung.windows for rung in rungs[:ladder]],
+        cuts=[rung.cut for rung in rungs[:ladder]],
+        anchors=anchors.windows if anchors else 0,
+        anchors_cut=anchors.cut if anchors else 0,
+        anchor_every=settings.anchors if anchors else 0,
+        numbers=settings.numbers,
+        num_files=files,
+        files=records,
+        documents=_record(directory / SOLVED_DOCUMENTS) if anchors else None,
+    )
+    whole = np.concatenate([found[rung] for rung in range(len(rungs)) for found in digests])
+    entry = PublishEntry(when=now(), memory=str(opened.path), bits=0, digest=base.digest)
+    return Manifest(
+        config=config,
+        tokenizer_hash=base.tokenizer_hash,
+        digest=memory_digest(config, base.tokenizer_hash, whole),
+        tokens=base.tokens,
+        documents=base.documents,
+        associations=held,
+        shards=[],
+        sources=[*base.sources, entry],
+        solved=solved,
+    )
+
+
+def _record(path: Path) -> FileRecord:
+    return FileRecord(path.name, path.stat().st_size, file_digest(path))

@@ -1,0 +1,269 @@
+"""Published, solved: every window held reads its token, whoever solved it, in whatever order and however interrupted.
+
+Covers: publishing on threads and on Ray, stopped and gone on with, refusals, damage, documents. Truth: plain_solved.py
+over windows of the corpus; keys themselves are held against tests/reference.py by the tests of encoders.
+"""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import plain_solved
+import pytest
+
+from cluster.build import build
+from cluster.prepare import BuildOptions
+from cluster.publish import PublishOptions, PublishProgress, publish_solved
+from cluster.resources import Resources
+from cluster.workspace import workspace_path
+from memo_dist import Memory, PaperConfig, TextConfig, Tokenizer
+from memo_dist.batches import read_batch
+from memo_dist.errors import ConfigError, DamagedMemoryError, MemoError, OutputExistsError
+from memo_dist.files.manifest import Manifest
+from memo_dist.files.opened import OpenMemory, open_memory
+from memo_dist.models.cues import Cues
+from memo_dist.models.text.encoder import HashedEncoder
+from memo_dist.recalling.options import RecallOptions
+from memo_dist.recalling.session import Session
+from memo_dist.recalling.trace import trace
+from memo_dist.solved import steps
+from memo_dist.solved.walk import State
+from pipelines.plan import CorpusOptions
+
+pytestmark = pytest.mark.slow
+NONE = Resources(shards=2, address="none")
+BUILD = BuildOptions(
+    tokenizer="bytes", num_banks=8, inner_dim=64, resources=NONE, corpus=CorpusOptions(split_bytes=9000)
+)
+LADDER = (1, 2, 3, 6, 16)
+OPTIONS = PublishOptions(resources=NONE, windows=LADDER)
+
+
+class InterruptionError(Exception):
+    """What ends publishing from within, at a chosen step."""
+
+
+@pytest.fixture(scope="module")
+def memory(text_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("memory") / "m.memo"
+    build([str(text_corpus)], out, BUILD)
+    return out
+
+
+@pytest.fixture(scope="module")
+def published(memory: Path) -> Path:
+    out = memory.with_name("p.memo")
+    publish_solved(memory, out, OPTIONS)
+    return out
+
+
+@pytest.fixture
+def opened(published: Path) -> Iterator[OpenMemory]:
+    with open_memory(published) as found:
+        yield found
+
+
+def places_of(memory: Path, config: TextConfig) -> list[tuple[list[int], int]]:
+    """Filled windows and the token after them, of every place of the corpus."""
+    with open_memory(memory) as stored:
+        encoder = HashedEncoder(config, stored.tokenizer)
+        found = []
+        for record in stored.kept.records:
+            segments = [segment for _, segment in read_batch(stored.kept.read(record), config)]
+            for cues, targets in encoder.targets(segments):
+                for row, token in enumerate(targets.tolist()):
+                    found.append((cues.values[row][cues.filled[row]].tolist(), token))
+        return found
+
+
+def test_every_place_of_the_corpus_is_walked_as_the_plain_ladder_says(memory: Path, opened: OpenMemory) -> None:
+    config = opened.config
+    assert isinstance(config, TextConfig)
+    places = places_of(memory, config)
+    held = plain_solved.ladder_of(places)
+    assert opened.manifest.solved is not None
+    assert opened.manifest.solved.windows == [len(rung) for rung in held]
+    assert min(opened.manifest.solved.windows) > 0
+    values = np.zeros((len(places), len(LADDER)), np.uint64)
+    filled = np.zeros(values.shape, bool)
+    for row, (windows, _) in enumerate(places):
+        values[row, : len(windows)], filled[row, : len(windows)] = windows, True
+    walked = opened.walk(Cues(values, filled))
+    for row, (windows, _) in enumerate(places):
+        state, rung, token = plain_solved.walk(held, windows)
+        assert (State(int(walked.states[row])).name, walked.rungs[row], walked.tokens[row]) == (state, rung, token)
+
+
+def test_what_is_not_held_is_not_walked_but_for_check_bits(opened: OpenMemory) -> None:
+    rng = np.random.default_rng(0)
+    values = rng.integers(0, 2**64, (40_000, len(LADDER)), dtype=np.uint64)
+    walked = opened.walk(Cues(values, np.ones(values.shape, bool)))
+    passed = int((walked.states != State.NOT_HELD).sum())
+    assert passed < 40_000 / 2**8 + 5 * np.sqrt(40_000 / 2**8)
+    assert walked.tokens.max() <= opened.config.vocab_size
+
+
+@pytest.mark.parametrize("split_bytes", [2500, 60_000])
+def test_the_digest_does_not_depend_on_how_the_corpus_was_cut(
+    text_corpus: Path, tmp_path: Path, published: Path, split_bytes: int
+) -> None:
+    cut = replace(BUILD, corpus=CorpusOptions(split_bytes=split_bytes), resources=replace(NONE, shards=3))
+    build([str(text_corpus)], tmp_path / "m.memo", cut)
+    manifest = publish_solved(tmp_path / "m.memo", tmp_path / "p.memo", OPTIONS)
+    assert manifest.digest == Manifest.read(published).digest
+
+
+def test_ray_makes_the_same_memory(memory: Path, tmp_path: Path, published: Path, ray_local: None) -> None:
+    on_ray = replace(OPTIONS, resources=Resources(address="local"))
+    manifest = publish_solved(memory, tmp_path / "p.memo", on_ray)
+    assert manifest.digest == Manifest.read(published).digest
+    files = [(tmp_path / "p.memo" / record.file).read_bytes() for record in manifest.solved.files]  # type: ignore[union-attr]
+    assert files == [(published / record.file).read_bytes() for record in manifest.solved.files]  # type: ignore[union-attr]
+
+
+def test_many_pieces_and_files_hold_the_same(
+    memory: Path, tmp_path: Path, opened: OpenMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "LARGEST_PIECE", 1 << 10)
+    monkeypatch.setattr("memo_dist.solved.memory._WINDOWS_OF_A_FILE", 1 << 13)
+    solved = publish_solved(memory, tmp_path / "p.memo", OPTIONS).solved
+    assert solved is not None
+    assert solved.num_files > 1
+    assert max(solved.cuts) > 2
+    places = places_of(memory, opened.config)[:20_000]  # type: ignore[arg-type]  # it is of text
+    values = np.zeros((len(places), len(LADDER)), np.uint64)
+    filled = np.zeros(values.shape, bool)
+    for row, (windows, _) in enumerate(places):
+        values[row, : len(windows)], filled[row, : len(windows)] = windows, True
+    with open_memory(tmp_path / "p.memo") as cut:
+        cut.verify()
+        one, other = opened.walk(Cues(values, filled)), cut.walk(Cues(values, filled))
+    assert np.array_equal(one.tokens, other.tokens)
+    assert np.array_equal(one.states, other.states)
+
+
+def test_a_stopped_command_goes_on_to_the_same_memory(memory: Path, tmp_path: Path, published: Path) -> None:
+    out, done = tmp_path / "p.memo", 0
+    for stop in (1, 4, 9, 15, 23):
+        steps_done = 0
+
+        def interrupt(progress: PublishProgress) -> None:
+            nonlocal steps_done
+            steps_done = progress.steps
+            if steps_done == stop:  # noqa: B023  # called within this round
+                raise InterruptionError
+
+        with pytest.raises(InterruptionError) as caught:
+            publish_solved(memory, out, OPTIONS, on_progress=interrupt)
+        assert "the same command goes on" in " ".join(caught.value.__notes__)
+        assert workspace_path(out).is_dir()
+        done += steps_done
+    manifest = publish_solved(memory, out, OPTIONS)
+    assert manifest.digest == Manifest.read(published).digest
+    assert not workspace_path(out).exists()
+    assert {p.name for p in out.iterdir()} == {p.name for p in published.iterdir()}
+
+
+def test_another_setting_does_not_go_on_from_it(memory: Path, tmp_path: Path) -> None:
+    out = tmp_path / "p.memo"
+
+    def interrupt(progress: PublishProgress) -> None:
+        raise InterruptionError
+
+    with pytest.raises(InterruptionError):
+        publish_solved(memory, out, OPTIONS, on_progress=interrupt)
+    with pytest.raises(ConfigError, match="check_bits"):
+        publish_solved(memory, out, replace(OPTIONS, check_bits=9))
+
+
+def test_what_cannot_be_published_is_refused(memory: Path, published: Path, tmp_path: Path) -> None:
+    with pytest.raises(OutputExistsError):
+        publish_solved(memory, published, OPTIONS)
+    with pytest.raises(ConfigError, match="is published for recall only"):
+        publish_solved(published, tmp_path / "p.memo", OPTIONS)
+    with pytest.raises(ConfigError, match="--check-bits is 0"):
+        publish_solved(memory, tmp_path / "p.memo", replace(OPTIONS, check_bits=0))
+    Memory(PaperConfig.of(256, 64, num_heads=2, num_layers=1), Tokenizer.bytes()).save(tmp_path / "paper.memo")
+    with pytest.raises(ConfigError, match="only memories of the preset text publish"):
+        publish_solved(tmp_path / "paper.memo", tmp_path / "p.memo", OPTIONS)
+    bare = Memory(TextConfig(num_banks=4, vocab_size=256, inner_dim=64), Tokenizer.bytes())
+    bare.memorize("a", [1, 2, 3] * 40)
+    bare.save(tmp_path / "bare.memo")
+    with pytest.raises(ConfigError, match="keeps no tokens"):
+        publish_solved(tmp_path / "bare.memo", tmp_path / "p.memo", OPTIONS)
+    assert not (tmp_path / "p.memo").exists()
+    assert not workspace_path(tmp_path / "p.memo").exists()
+
+
+def test_passages_are_recalled_with_their_documents(memory: Path, tmp_path: Path, text_corpus: Path) -> None:
+    publish_solved(memory, tmp_path / "p.memo", PublishOptions(resources=NONE))
+    texts = {str(path): path.read_text() for path in sorted(text_corpus.iterdir())}
+    prompts = [text[300:360] for text in texts.values() if len(text) > 600]
+    truths = [(name, text[360:390]) for name, text in texts.items() if len(text) > 600]
+    with open_memory(tmp_path / "p.memo") as opened:
+        session = Session(opened, opened.tokenizer)
+        found = session.recall(prompts, RecallOptions(max_tokens=30))
+        right = [one.text == text for one, (_, text) in zip(found, truths, strict=True)]
+        named = [one.documents == [name] for one, (name, _) in zip(found, truths, strict=True)]
+        assert np.mean(right) > 0.95
+        assert np.mean(named) > 0.8  # some stand in several, which are not told apart
+        text = next(iter(texts.values()))[:400]
+        traced = trace(session.lookup, session.tokenizer.encode([text])[0], least=16)
+        assert traced.held[100:].all()
+        strange = session.tokenizer.encode(["".join(reversed(text))])[0]
+        assert not trace(session.lookup, strange, least=16).held.any()
+        with pytest.raises(ConfigError, match="no matrices"):
+            opened.read(np.zeros(1, np.uint64))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_damage_is_refused_or_changes_nothing(memory: Path, published: Path, tmp_path: Path, seed: int) -> None:
+    """Bytes flipped, zeroed, cut off or exchanged, in any file: named, or the same answers."""
+    rng, copy = np.random.default_rng(seed), tmp_path / "p.memo"
+    shutil.copytree(published, copy)
+    names = sorted(path.name for path in copy.iterdir())
+    path = copy / names[seed % len(names)]
+    content = bytearray(path.read_bytes())
+    at, size = int(rng.integers(0, len(content))), int(rng.integers(1, 40))
+    style = ("flip", "zeros", "noise", "cut", "longer")[seed // len(names) % 5]
+    if style == "flip":
+        content[at] ^= 1 << int(rng.integers(0, 8))
+    elif style == "zeros":
+        content[at : at + size] = bytes(len(content[at : at + size]))
+    elif style == "noise":
+        content[at : at + size] = rng.bytes(len(content[at : at + size]))
+    elif style == "cut":
+        del content[at:]
+    else:
+        content += rng.bytes(size)
+    changed = bytes(content) != path.read_bytes()
+    path.write_bytes(bytes(content))
+    prompts = [b"".join(bytes([int(x)]) for x in rng.integers(97, 123, 30)).decode() for _ in range(5)]
+    with open_memory(published) as whole:
+        truth = Session(whole, whole.tokenizer).recall(prompts)
+    try:
+        with open_memory(copy) as opened:
+            assert Session(opened, opened.tokenizer).recall(prompts) == truth
+    except MemoError as error:
+        assert isinstance(error, DamagedMemoryError)
+        assert path.name in str(error) or str(copy) in str(error)
+    if changed:
+        with pytest.raises(DamagedMemoryError), open_memory(copy) as opened:
+            opened.verify()
+
+
+def test_a_table_of_no_shape_is_refused_before_it_is_read(published: Path, tmp_path: Path) -> None:
+    """Who alters a file can make its checksums anew; that must not make a reader look outside the file."""
+    copy = tmp_path / "p.memo"
+    for column in range(1, 8):
+        shutil.copytree(published, copy)
+        with h5py.File(copy / "solved-00000.h5", "r+") as file:
+            shapes = file["rung-01/pieces"][...]
+            shapes[0, column] = 2**40
+            file["rung-01/pieces"][...] = shapes
+        with pytest.raises(DamagedMemoryError, match=r"solved-00000\.h5"):
+            open_memory(copy)
+        shutil.rmtree(copy)
