@@ -18,11 +18,11 @@ def require_disk(directory: Path, plan: MemoryPlan) -> None:
     Raises:
         StorageError: with the numbers.
     """
-    free, apart = _free_bytes(directory), plan.run_bytes + plan.spooled_bytes
-    if free < plan.disk_bytes + apart:
+    free = _free_bytes(directory)
+    if free < plan.disk_bytes + plan.run_bytes:
         raise StorageError(
             f"{directory.parent} has {show_bytes(free)} free; the memory will take {show_bytes(plan.disk_bytes)}, and "
-            f"{show_bytes(apart)} more until it is written. Make room or choose another --out"
+            f"{show_bytes(plan.run_bytes)} more until it is written. Make room or choose another --out"
         )
 
 

@@ -130,7 +130,7 @@ def plan_command(
             + (f"; more banks do not bring it to {target_recall}" if missed else ""),
             "prompts": lengths_told(answered),
             "disk": f"{show_bytes(plan.expected_disk_bytes)} likely, {show_bytes(plan.disk_bytes)} at most; "
-            f"{show_bytes(plan.run_bytes + plan.spooled_bytes)} more until it is written",
+            f"{show_bytes(plan.run_bytes)} more until it is written",
             "shards": f"{plan.shards:,} on {where}",
             "RAM a machine": f"{show_bytes(told.node_bytes)} likely, {show_bytes(told.most_node_bytes)} at most; "
             f"one worker at a time takes {show_bytes(told.least_node_bytes)}",

@@ -4,6 +4,8 @@ Covers: cells, ledgers and token counts of one file. Does not cover: checks; it 
 memo_dist is used, so that what the program writes and reads is held against a second reader.
 """
 
+from itertools import count, takewhile
+
 import h5py
 import numpy as np
 import pyarrow as pa
@@ -31,17 +33,17 @@ class PlainShard:
         frame = self.frame("cells/low", "cells/low_bounds", row, size=self.dim**2)
         low = np.frombuffer(frame, np.int8).reshape(self.dim, self.dim)
         form, bounds = int(self.arrays["cells/forms"][row]), self.arrays["cells/rest_bounds"].tolist()
-        rest = self.arrays["cells/rest"][bounds[row] : bounds[row + 1]].tobytes()
+        rest = self.joined("cells/rest")[bounds[row] : bounds[row + 1]].tobytes()
         values = low.ravel().tolist()
         if form == 2:
             high = np.frombuffer(rest, np.int8).tolist()
             return np.array([256 * h + value % 256 for h, value in zip(high, values, strict=True)]).reshape(low.shape)
         cells = [2 * value + form for value in values]
         width = 2 if low.size <= 65536 else 4
-        count = len(rest) // (width + 2)
-        for index in range(count):
+        few = len(rest) // (width + 2)
+        for index in range(few):
             place = int.from_bytes(rest[width * index :][:width], "little")
-            cells[place] = int.from_bytes(rest[width * count + 2 * index :][:2], "little", signed=True)
+            cells[place] = int.from_bytes(rest[width * few + 2 * index :][:2], "little", signed=True)
         return np.array(cells).reshape(low.shape)
 
     def ledger(self, group: str, largest: int) -> list[list[Row]]:
@@ -75,15 +77,20 @@ class PlainShard:
     def frame(self, name: str, bounds: str, row: int, *, size: int) -> bytes:
         """What one bank's frame holds."""
         start, stop = self.arrays[bounds][row : row + 2].tolist()
-        return pa.decompress(self.arrays[name][start:stop], size, "zstd", asbytes=True) if stop > start else b""
+        return pa.decompress(self.joined(name)[start:stop], size, "zstd", asbytes=True) if stop > start else b""
 
-    def _names(self, column: dict[str, np.ndarray], count: int) -> list[int]:
-        if not count:
+    def joined(self, name: str) -> np.ndarray:
+        """All pieces of a dataset."""
+        names = (f"{name}.{index}" for index in count(1))
+        return np.concatenate([self.arrays[name], *map(self.arrays.get, takewhile(self.arrays.__contains__, names))])
+
+    def _names(self, column: dict[str, np.ndarray], rows: int) -> list[int]:
+        if not rows:
             return []
         low, high = (-(-bank * 2**32 // self.num_banks) << 32 for bank in (self.banks.start, self.banks.stop))
-        lower = min(63, ((high - low) // count).bit_length() - 1)
-        assert len(column["uppers"]) == -(-(count + (high - low - 1 >> lower) + 1) // 64)
-        assert len(column["lowers"]) == -(-count * lower // 64)
+        lower = min(63, ((high - low) // rows).bit_length() - 1)
+        assert len(column["uppers"]) == -(-(rows + (high - low - 1 >> lower) + 1) // 64)
+        assert len(column["lowers"]) == -(-rows * lower // 64)
         uppers, lowers = stream(column["uppers"]), stream(column["lowers"])
         places = [place for place in range(uppers.bit_length()) if uppers >> place & 1]
         return [

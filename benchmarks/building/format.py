@@ -45,7 +45,7 @@ def sizes(memory: Path) -> Counter[str]:
 
     def add(name: str, item: object) -> None:
         if isinstance(item, h5py.Dataset):
-            last = name.rsplit("/", 1)[-1]
+            last = name.rsplit("/", 1)[-1].split(".")[0]  # of all pieces
             part = "anchors" if name.startswith(DOCUMENT) else _NAMES.get(last, last)
             found[part] += item.id.get_storage_size()
 
@@ -85,18 +85,18 @@ class Packed:
     def write_cells(self) -> None:
         with h5py.File(self._path, "a", libver="latest") as file:
             file.pop("cells", None)
-            with CellsWriter(file, self._config, len(self.banks), scratch=self._path.parent) as writer:
-                for first in range(0, len(self.banks), _BANKS):
-                    writer.put(first, self._values[first : first + _BANKS])
-                writer.close()
+            writer = CellsWriter(file, self._config, len(self.banks))
+            for first in range(0, len(self.banks), _BANKS):
+                writer.put(first, self._values[first : first + _BANKS])
+            writer.close()
 
     def write_ledger(self) -> None:
         with h5py.File(self._path, "a", libver="latest") as file:
             file.pop("ledger", None)
-            with LedgerWriter(file.create_group("ledger"), self._layout, scratch=self._path.parent) as writer:
-                for part in parts(self._held):
-                    writer.append(part)
-                writer.close()
+            writer = LedgerWriter(file.create_group("ledger"), self._layout)
+            for part in parts(self._held):
+                writer.append(part)
+            writer.close()
 
     def readers(self) -> tuple[CellsReader, LedgerReader]:
         with h5py.File(self._path) as file:

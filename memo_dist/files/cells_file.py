@@ -5,8 +5,6 @@ Covers: datasets of cells. Does not cover: the packed form of a bank (packing/ce
 """
 
 import math
-from pathlib import Path
-from typing import Self
 
 import h5py
 import numpy as np
@@ -15,7 +13,7 @@ from memo_dist.errors import DamagedMemoryError
 from memo_dist.files.extents import Extents
 from memo_dist.files.packing.cells import pack_cells, unpack_cells
 from memo_dist.files.packing.frames import compress, decompress
-from memo_dist.files.spool import BankSpool
+from memo_dist.files.pieces import PiecesWriter
 from memo_dist.memory_config import MemoryConfig
 
 _PACKED = np.dtype(np.int16)
@@ -26,45 +24,38 @@ class CellsWriter:
 
     Args:
         file: open for writing. config: of the memory. banks: how many the file has.
-        scratch: a directory for packed cells until their number of bytes is known: it takes as many as the file.
     """
 
-    def __init__(self, file: h5py.File, config: MemoryConfig, banks: int, *, scratch: Path) -> None:
-        self._file, self._packed = file, np.dtype(config.cell_type) == _PACKED
+    def __init__(self, file: h5py.File, config: MemoryConfig, banks: int) -> None:
+        self._packed = np.dtype(config.cell_type) == _PACKED
         if not self._packed:
             self._cells = file.create_dataset("cells", (banks, *config.bank_shape), config.cell_type)
-        self._forms = np.empty(banks, np.uint8)
-        self._frames, self._rest = BankSpool(scratch, banks), BankSpool(scratch, banks)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._frames.__exit__()
-        self._rest.__exit__()
+            return
+        self._group, self._forms = file.create_group("cells"), np.empty(banks, np.uint8)
+        self._low, self._rest = (PiecesWriter(self._group, name, banks) for name in ("low", "rest"))
 
     def put(self, first: int, cells: np.ndarray) -> None:
         """The cells of banks from the file's `first`-th on, (k, *config.bank_shape); banks rise.
 
         Raises:
-            StorageError, OSError: the file or `scratch` cannot be written.
+            OSError: the file cannot be written.
         """
         if not self._packed:
             self._cells[first : first + len(cells)] = cells
             return
         for bank, one in enumerate(cells, first):
             low, self._forms[bank], left = pack_cells(one)
-            self._frames.put(bank, compress(low))
+            self._low.put(bank, compress(low))
             self._rest.put(bank, left)
 
     def close(self) -> None:
         """Write what waits; errors as for `put`."""
         if not self._packed:
             return
-        group = self._file.create_group("cells")
-        group["forms"], group["low_bounds"], group["rest_bounds"] = self._forms, self._frames.bounds, self._rest.bounds
-        self._frames.into(group, "low")
-        self._rest.into(group, "rest")
+        group = self._group
+        group["forms"], group["low_bounds"], group["rest_bounds"] = self._forms, self._low.bounds, self._rest.bounds
+        self._low.close()
+        self._rest.close()
 
 
 class CellsReader:

@@ -9,9 +9,11 @@ bytes; what is compressed in one (packing/frames.py) takes what the manifest's c
 
 import math
 import os
+from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import FileIO
+from itertools import accumulate
 from pathlib import Path
 
 import h5py
@@ -55,14 +57,16 @@ class Extent:
 
 
 class Items:
-    """A dataset of bytes that are items of any length, one behind the other.
+    """Bytes that are items of any length, one behind the other, in one dataset or more.
 
     Args:
-        extent: the bytes. bounds: (count + 1,) int64, where each item begins, and where the last one ends.
+        pieces: the bytes, at least one piece. bounds: (count + 1,) int64, where each item begins, and where the last
+            one ends; of all pieces together.
     """
 
-    def __init__(self, extent: Extent, bounds: np.ndarray) -> None:
-        self._extent, self.bounds = extent, bounds
+    def __init__(self, pieces: list[Extent], bounds: np.ndarray) -> None:
+        self._pieces, self.bounds = pieces, bounds
+        self._firsts = [0, *accumulate(piece.shape[0] for piece in pieces[:-1])]
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """The bytes of items from start to stop.
@@ -70,7 +74,18 @@ class Items:
         Raises:
             DamagedMemoryError: see Extent.
         """
-        return self._extent.read(int(self.bounds[start]), int(self.bounds[stop]))
+        at, end = int(self.bounds[start]), int(self.bounds[stop])
+        index = bisect_right(self._firsts, at) - 1
+        parts = [self._read(index, at, end)]
+        while (at := at + len(parts[-1])) < end:
+            index += 1
+            parts.append(self._read(index, at, end))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _read(self, index: int, at: int, end: int) -> np.ndarray:
+        """The bytes from `at` on that a piece has."""
+        piece, first = self._pieces[index], self._firsts[index]
+        return piece.read(at - first, min(end - first, piece.shape[0]))
 
 
 class Extents:
@@ -122,13 +137,28 @@ class Extents:
         return bounds.astype(np.int64)
 
     def items(self, name: str, bounds: str, count: int) -> Items:
-        """`count` items in a dataset of bytes, as long as another one, `bounds`, says.
+        """`count` items in datasets of bytes, `name`, `name.1` and so on, as long together as `bounds` says.
 
         Raises:
             DamagedMemoryError: see `bounds` and `find`.
         """
         found = self.bounds(bounds, count)
-        return Items(self.find(name, (int(found[-1]),), "|u1"), found)
+        return Items(self._pieces(name, int(found[-1])), found)
+
+    def _pieces(self, name: str, size: int) -> list[Extent]:
+        """Datasets of bytes that are `size` together: none is empty, unless there are no bytes."""
+        if size > self._size:  # so many names for one place would be more to read than the file has
+            raise DamagedMemoryError(f"{self.path}: {name} has {size:,} bytes, more than the file")
+        found: list[Extent] = []
+        while size or not found:
+            piece = f"{name}.{len(found)}" if found else name
+            with naming_damage(self.path):
+                shape: tuple[int, ...] = getattr(self._opened[piece], "shape", None) or ()
+            if len(shape) != 1 or not min(1, size) <= shape[0] <= size:
+                raise DamagedMemoryError(f"{self.path}: {piece} has shape {shape}; expected {size:,} bytes at most")
+            found.append(self.find(piece, shape, "|u1"))
+            size -= shape[0]
+        return found
 
 
 @contextmanager

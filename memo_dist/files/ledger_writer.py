@@ -5,8 +5,6 @@ Covers: one group, of whatever a window is associated with. Does not cover: its 
 """
 
 from itertools import pairwise
-from pathlib import Path
-from typing import Self
 
 import h5py
 import numpy as np
@@ -16,7 +14,7 @@ from memo_dist.files.ledger_layout import LedgerLayout
 from memo_dist.files.packing.counts import pack_counts
 from memo_dist.files.packing.tokens import pack_tokens
 from memo_dist.files.packing.words import BitWriter, Write
-from memo_dist.files.spool import BankSpool
+from memo_dist.files.pieces import PiecesWriter
 from memo_dist.models.text.bank_assignment import bank_of
 from memo_dist.models.text.ledger import Entries
 
@@ -27,28 +25,20 @@ class LedgerWriter:
     Args:
         group: an empty one.
         layout: for as many rows as there will be.
-        scratch: a directory for what has no known size: tokens, and counts above 1, less than a tenth of a byte a row.
     """
 
-    def __init__(self, group: h5py.Group, layout: LedgerLayout, *, scratch: Path) -> None:
+    def __init__(self, group: h5py.Group, layout: LedgerLayout) -> None:
         self._group, self._layout, self._written = group, layout, 0
         columns = {name: group.create_dataset(name, (count,), "<u8") for name, count in layout.words.items()}
-        self._tokens, self._more = BankSpool(scratch, len(layout.banks)), BankSpool(scratch, len(layout.banks))
+        self._tokens, self._more = (PiecesWriter(group, name, len(layout.banks)) for name in ("tokens", "more"))
         self._rows = _Rows(layout, tokens=self._tokens, more=self._more)
         self._writers = {name: BitWriter(_into(column)) for name, column in columns.items()}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._tokens.__exit__()
-        self._more.__exit__()
 
     def append(self, entries: Entries) -> None:
         """Write rows that follow those before in order of (name, token); NumPy or CuPy ones.
 
         Raises:
-            StorageError, OSError: the file or `scratch` cannot be written.
+            OSError: the file cannot be written.
         """
         if not len(entries):
             return
@@ -66,7 +56,7 @@ class LedgerWriter:
         """Write what waits.
 
         Raises:
-            ValueError: there were not as many rows as was said. StorageError, OSError: as for `append`.
+            ValueError: there were not as many rows as was said. OSError: as for `append`.
         """
         if self._written != self._layout.rows:
             raise ValueError(f"the ledger gave {self._written:,} rows; expected {self._layout.rows:,}")
@@ -74,10 +64,9 @@ class LedgerWriter:
             self._writers[name].close(bits)
         self._rows.close()
         self._group["rows"], self._group["more_rows"] = _bounds(self._rows.loads), _bounds(self._rows.above)
-        for name, spool in (("token", self._tokens), ("more", self._more)):
-            self._group[f"{name}_bounds"] = spool.bounds
-        self._tokens.into(self._group, "tokens")
-        self._more.into(self._group, "more")
+        self._group["token_bounds"], self._group["more_bounds"] = self._tokens.bounds, self._more.bounds
+        self._tokens.close()
+        self._more.close()
 
 
 class _Rows:
@@ -87,7 +76,7 @@ class _Rows:
         loads, above: how many rows each bank has, and how many of them have counts above 1.
     """
 
-    def __init__(self, layout: LedgerLayout, *, tokens: BankSpool, more: BankSpool) -> None:
+    def __init__(self, layout: LedgerLayout, *, tokens: PiecesWriter, more: PiecesWriter) -> None:
         self._tokens, self._more, self._planes, self._bank = tokens, more, layout.token_planes, 0
         self._waiting: list[np.ndarray] = []
         self.loads, self.above = (np.zeros(len(layout.banks), np.int64) for _ in range(2))

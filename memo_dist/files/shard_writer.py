@@ -71,8 +71,7 @@ class ShardWriter:
                 self._sink = self._open.enter_context(Sink(self._temporary, "w+"))
                 self._file = self._open.enter_context(h5py.File(self._sink, "w", libver="latest"))
                 write_attributes(self._file, shard_attributes(config, tokenizer_hash, banks))
-                scratch = path.parent
-                self._cells = self._open.enter_context(CellsWriter(self._file, config, len(banks), scratch=scratch))
+                self._cells = CellsWriter(self._file, config, len(banks))
                 if self._has_ledger:
                     self._next = self._ledger(NEXT, rows, config.vocab_size)
                     self._anchors = self._ledger(DOCUMENT, anchors, LARGEST_DOCUMENT)
@@ -82,8 +81,7 @@ class ShardWriter:
 
     def _ledger(self, group: str, rows: int, largest: int) -> LedgerWriter:
         layout = LedgerLayout(self.banks, self.config.num_banks, rows, largest)
-        writer = LedgerWriter(self._file.create_group(group), layout, scratch=self.path.parent)
-        return self._open.enter_context(writer)
+        return LedgerWriter(self._file.create_group(group), layout)
 
     def __enter__(self) -> "ShardWriter":
         return self
@@ -109,6 +107,8 @@ class ShardWriter:
             self._cells.put(first, cells)
             for row, one in enumerate(cells, first):
                 self._digests[row, 0] = array_digest(one)
+            if self._sink.error is not None:  # a merge goes on for hours: it need not be told of a full disk last
+                raise self._sink.error
             if not self._has_ledger:
                 self._digests[first : first + len(cells), 1] = array_digest()
                 return

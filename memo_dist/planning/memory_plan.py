@@ -32,7 +32,7 @@ from memo_dist.planning.processes import (
     WORKER_BYTES,
     WRITE_BYTES,
 )
-from memo_dist.planning.stored import spooled_bytes, stored_bytes
+from memo_dist.planning.stored import stored_bytes
 
 _SLACK = 1.15  # real tokens against the estimate from a sample
 
@@ -58,7 +58,6 @@ class MemoryPlan:
             are merged, so workers and actors are not at work together.
         disk_bytes: the finished memory, at most. run_bytes: sorted runs, until it is finished.
         expected_peak_bytes, expected_disk_bytes: not bounds, but what is likely.
-        spooled_bytes: what waits beside their files while they are written; at most.
         in_process: actors and workers are threads of one process, the driver.
     """
 
@@ -82,7 +81,6 @@ class MemoryPlan:
     expected_peak_bytes: int
     expected_disk_bytes: int
     run_bytes: int
-    spooled_bytes: int
     in_process: bool = False
 
     @property
@@ -167,7 +165,6 @@ def plan_memory(
         expected_peak_bytes=max(preparing, peak - store_bytes),  # the store is seldom full
         expected_disk_bytes=_disk_bytes(config, expected, text, shards=shards, token_share=STORED_TOKEN_SHARE) + MIB,
         run_bytes=associations * STORED_RUN_BYTES if has_ledger and workers else 0,
-        spooled_bytes=spooled_bytes(config, _in_ledger(config, associations)) * actors // shards,
         in_process=in_process,
     )
 

@@ -1,8 +1,7 @@
 """Stored: how many bytes a memory takes on disk, packed as files pack it.
 
-Covers: cells, ledger, indexes, documents' records, what waits on disk while a file is written. Does not cover: memory
-and sorted runs (memory_plan.py), the format itself (docs/reference/format.md); `benchmarks/building/format.py` measures
-what real memories take.
+Covers: cells, ledger, indexes, documents' records. Does not cover: memory and sorted runs (memory_plan.py), the format
+itself (docs/reference/format.md); `benchmarks/building/format.py` measures what real memories take.
 """
 
 import math
@@ -38,20 +37,6 @@ def stored_bytes(
     rows = associations * _row_bytes(associations, token_share * config.vocab_size.bit_length())
     rows += anchors * _row_bytes(anchors, _DOCUMENT_BITS)
     return round(config.num_banks * bank + rows + counts + documents * STORED_DOCUMENT_BYTES)
-
-
-def spooled_bytes(config: MemoryConfig, associations: int) -> int:
-    """Bytes that wait on disk, beside the files, while all shards write theirs; at most.
-
-    What has no known size waits: cells, and the tokens and counts of both kinds of associations, all until the last
-    bank is there.
-    """
-    if not model_of(config).has_ledger:
-        return 0
-    cells = config.num_banks * (_bank_bytes(config, associations / config.num_banks) + STORED_BANK_BYTES)
-    anchors = _anchors(config, associations)
-    following = associations * (config.vocab_size.bit_length() / 8 + STORED_COUNT_BYTES)
-    return round(cells + following + anchors * (_DOCUMENT_BITS / 8 + STORED_COUNT_BYTES))
 
 
 def _anchors(config: MemoryConfig, associations: int) -> int:

@@ -137,12 +137,12 @@ def test_a_failure_because_of_another_attempt_is_told_as_that(out: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("disk", "runs", "enough"), [(900, 0, True), (901, 0, False), (500, 400, True), (500, 401, False)]
+    ("disk", "runs", "enough"), [(1000, 0, True), (1001, 0, False), (500, 500, True), (500, 501, False)]
 )
 def test_room_for_the_memory_and_for_what_waits_until_it_is_written(
     out: Path, monkeypatch: pytest.MonkeyPatch, disk: int, runs: int, enough: bool
 ) -> None:
-    plan: Any = SimpleNamespace(disk_bytes=disk, run_bytes=runs, spooled_bytes=100)
+    plan: Any = SimpleNamespace(disk_bytes=disk, run_bytes=runs)
     monkeypatch.setattr("cluster.room._free_bytes", lambda _: 1000)
     if enough:
         require_disk(workspace_path(out), plan)

@@ -33,10 +33,10 @@ def banks_of_every_form() -> np.ndarray:
 def write(path: Path, config: MemoryConfig, cells: np.ndarray, step: int = 4) -> None:
     with h5py.File(path, "w", libver="latest") as file:
         file.attrs["first_bank"], file.attrs["stop_bank"] = 0, len(cells)
-        with CellsWriter(file, config, len(cells), scratch=path.parent) as writer:
-            for first in range(0, len(cells), step):
-                writer.put(first, cells[first : first + step])
-            writer.close()
+        writer = CellsWriter(file, config, len(cells))
+        for first in range(0, len(cells), step):
+            writer.put(first, cells[first : first + step])
+        writer.close()
 
 
 def opened(path: Path, config: MemoryConfig, banks: int) -> CellsReader:

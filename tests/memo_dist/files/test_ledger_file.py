@@ -42,10 +42,10 @@ def write(path: Path, rows: Rows, *, banks: range, num_banks: int, largest: int,
     with h5py.File(path, "w", libver="latest") as file:
         file.attrs["first_bank"], file.attrs["stop_bank"] = banks.start, banks.stop
         layout = LedgerLayout(banks, num_banks, len(rows), largest)
-        with LedgerWriter(file.create_group(GROUP), layout, scratch=path.parent) as writer:
-            for part in parts:
-                writer.append(part)
-            writer.close()
+        writer = LedgerWriter(file.create_group(GROUP), layout)
+        for part in parts:
+            writer.append(part)
+        writer.close()
 
 
 def in_one_buffer(parts: Iterable[Entries]) -> Iterator[Entries]:
@@ -117,7 +117,8 @@ def test_bank_names_are_the_edges() -> None:
 
 def test_a_ledger_of_another_length_than_was_said_is_a_fault_of_the_caller(tmp_path: Path) -> None:
     layout = LedgerLayout(range(1), 1, 2, 9)
-    with h5py.File(tmp_path / "l.h5", "w") as file, LedgerWriter(file, layout, scratch=tmp_path) as writer:
+    with h5py.File(tmp_path / "l.h5", "w") as file:
+        writer = LedgerWriter(file, layout)
         writer.append(entries([(1, 1, 1)]))
         with pytest.raises(ValueError, match="gave 1 rows; expected 2"):
             writer.close()

@@ -156,6 +156,23 @@ def test_a_full_disk_is_told_and_leaves_nothing(small_disk: Path) -> None:
     assert_nothing_is_left(small_disk)
 
 
+def test_a_full_disk_is_told_before_all_banks_were_made(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config, banks = TextConfig(num_banks=400, vocab_size=500, inner_dim=64), 0
+    cells = np.random.default_rng(0).integers(-(2**15), 2**15, (1, 64, 64)).astype(np.int16)  # two bytes a cell
+
+    def write() -> None:
+        nonlocal banks
+        with ShardWriter(small_disk / FILE, config, "", banks=range(400), rows=0, anchors=0) as writer:
+            for banks in range(400):
+                writer.put(range(banks, banks + 1), cells, following=NO_ENTRIES, anchors=NO_ENTRIES)
+
+    monkeypatch.setattr("memo_dist.files.pieces._PIECE", 1 << 16)
+    with pytest.raises(StorageError, match="the disk is full"):
+        write()
+    assert 100 < banks < 200
+    assert_nothing_is_left(small_disk)
+
+
 @pytest.mark.parametrize("more", [-1, 1, -300, 10_000])
 @pytest.mark.parametrize("kind", ["rows", "anchors"])
 def test_other_numbers_of_rows_than_were_said_are_refused(text: Memory, place: Path, kind: str, more: int) -> None:
