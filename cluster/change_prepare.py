@@ -9,10 +9,11 @@ import shutil
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from cluster.corpus_stamp import CorpusStamp
 from cluster.machine import machines_for
-from cluster.prepare import Prepared, PreparedCorpus, plan_for
+from cluster.prepare import FILE_BYTES, Prepared, PreparedCorpus, plan_for
 from cluster.resources import Resources
-from cluster.statement import ChangeStatement, CorpusStamp, require_same
+from cluster.statement import ChangeStatement, require_same
 from cluster.workspace import unfinished_statement, workspace_path
 from memo_dist.errors import ConfigError
 from memo_dist.files.manifest import TOKENIZER_FILE, Manifest
@@ -80,7 +81,7 @@ def prepare_change(
         _largest_split(base, corpus),
         resources=options.resources,
         machines=machines,
-        records_bytes=_COMPARED_BYTES * whole.documents,
+        records_bytes=_COMPARED_BYTES * whole.documents + FILE_BYTES * corpus.files,
     )
     return PreparedCorpus(
         corpus=corpus,
@@ -106,7 +107,7 @@ def prepare_from_kept(memory: Path, *, base: Manifest, tokenizer: Tokenizer | No
         tokens=base.tokens,
         documents=base.documents,
     )
-    stamp = CorpusStamp(sources={}, splits="")
+    stamp = CorpusStamp(sources="", splits="")
     statement = _statement("forget", memory, base=base, inputs=[], options=options, stamp=stamp)
     machines = machines_for(options.resources)
     plan = plan_for(
@@ -140,6 +141,7 @@ def _statement(
     )
     stopped = unfinished_statement(memory)
     if stopped is not None and stopped.get("generation") == statement.generation:
+        stamp.require_sources(workspace_path(memory), memory)
         require_same(statement.to_dict(), stopped, memory, place=workspace_path(memory))
     elif stopped is not None:  # of a generation that is no more
         shutil.rmtree(workspace_path(memory))
@@ -161,14 +163,5 @@ def _measure(
         )
     corpus = plan_corpus(inputs, options.corpus)
     if alias is not None and corpus.is_one_document:
-        corpus = _renamed(corpus, alias)
+        corpus = replace(corpus, splits=corpus.splits.renamed(alias))
     return corpus, choose_tokenizer(corpus, str(memory / TOKENIZER_FILE))
-
-
-def _renamed(corpus: CorpusPlan, name: str) -> CorpusPlan:
-    """The same text as a document of another id."""
-    splits = []
-    for split in corpus.splits:
-        spans = tuple(replace(span, source=replace(span.source, name=name)) for span in split.spans)
-        splits.append(replace(split, spans=spans))
-    return replace(corpus, splits=tuple(splits))

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from cluster.corpus_stamp import CorpusStamp
 from cluster.machine import Machines, machines_for
 from cluster.resources import NO_CLUSTER, Resources
 from cluster.session import runs_in_process
-from cluster.statement import BuildStatement, ChangeStatement, CorpusStamp, require_same
+from cluster.statement import BuildStatement, ChangeStatement, require_same
 from cluster.workspace import workspace_path
 from memo_dist.errors import ConfigError
 from memo_dist.files.manifest import TOKENIZER_FILE
@@ -29,6 +30,8 @@ from memo_dist.segments import NO_TOKENS, Segment
 from memo_dist.tokenizer import Tokenizer
 from pipelines.plan import CorpusOptions, CorpusPlan, plan_corpus, plan_token_ids
 from pipelines.tokenizing import TokenizerChoice, choose_tokenizer
+
+FILE_BYTES = 300  # of a small file in the driver: in columns twice, and its stamp
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +111,7 @@ def prepare(
         corpus, choice = _measure(inputs, options, place)
     stamp = CorpusStamp.of(corpus)
     if stopped is not None:
+        stamp.require_sources(workspace_path(out), out)
         _require_part(stamp.to_dict(), stopped, out)
         before = BuildStatement.from_dict(stopped)
         config, repetition = before.config, before.repetition
@@ -130,6 +134,7 @@ def prepare(
         resources=options.resources,
         machines=machines,
         repetition=repetition,
+        records_bytes=FILE_BYTES * corpus.files,
     )
     statement = BuildStatement(
         inputs=inputs,
@@ -221,7 +226,7 @@ def plan_for(
 
     Args:
         largest_split: in bytes of text.
-        records_bytes: of documents that the driver compares.
+        records_bytes: of files that the driver lists, and documents that it compares.
     """
     return fit_plan(
         config,

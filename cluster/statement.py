@@ -6,43 +6,17 @@ found (prepare.py, change.py).
 Resources (resources.py) are no part of a statement: they may change from one attempt to the next.
 """
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from cluster.corpus_stamp import CorpusStamp
 from memo_dist.errors import ConfigError, DamagedMemoryError
 from memo_dist.files.journal import MergeEntry, RebankEntry, now
 from memo_dist.memory_config import MemoryConfig
 from memo_dist.models import config_from_dict
 from memo_dist.models.repetition import Repetition
-from pipelines.plan import CorpusPlan
-from pipelines.sources import source_stamp
-
-
-@dataclass(frozen=True, kw_only=True)
-class CorpusStamp:
-    """What changes when a source of a corpus does.
-
-    Attributes:
-        sources: name -> size and time, or what else tells a source's versions apart.
-        splits: BLAKE2b-128 over the ids of all batches.
-    """
-
-    sources: dict[str, Any]
-    splits: str
-
-    @classmethod
-    def of(cls, corpus: CorpusPlan) -> "CorpusStamp":
-        """The stamp of a corpus as it is now."""
-        sources = {span.source.url: span.source for split in corpus.splits for span in split.spans}
-        splits = hashlib.blake2b("".join(split.batch_id for split in corpus.splits).encode(), digest_size=16)
-        return cls(sources={s.name: source_stamp(s) for s in sources.values()}, splits=splits.hexdigest())
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {"sources": self.sources, "splits": self.splits}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -70,7 +70,7 @@ class CorpusWork:
 
     def graphs(self, applied: set[str], executor: Executor) -> Iterator[object]:
         return delayed_batches(
-            [split for split in self.corpus.splits if split.batch_id not in applied],
+            (split for split in self.corpus.splits if split.batch_id not in applied),
             self.corpus.options,
             tokenizer=executor.put(self.tokenizer),
             context_length=self.config.context_length,

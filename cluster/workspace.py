@@ -3,7 +3,8 @@
 Covers: what is being built, what is done, fencing of overlapping attempts, what a failure leaves. Does not cover:
 running a build (build.py), room on the disk (room.py).
 
-`.NAME.memo.building/` holds `build.json` (the statement of what is built), `attempt` (the token of the newest attempt),
+`.NAME.memo.building/` holds `build.json` (the statement of what is built), `sources.jsonl` (the files of its corpus, as
+they were), `attempt` (the token of the newest attempt),
 `tokenizer.json`, `batches/` (what this run keeps), `runs/` (sorted runs: what is done), then shard files with `merged/`
 (a record of each that is whole) and, last, `manifest.json`: from then on it is a whole memory; of a change, but for the
 batches that the memory has already. A model without a ledger has no runs: its shard files and manifest are checkpoints
@@ -22,7 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from cluster.statement import Statement, require_same
+from cluster.corpus_stamp import SOURCES_FILE
+from cluster.statement import BuildStatement, ChangeStatement, Statement, require_same
 from memo_dist.durable import sync_directory, write_text, writing
 from memo_dist.errors import DamagedMemoryError, FencedError, MemoError
 from memo_dist.files.format import BATCHES_FOLDER
@@ -99,6 +101,8 @@ class Workspace:
                     require_same(statement.to_dict(), found, out, place=self.path, what_stopped="command")
                 if tokenizer is not None:  # another one that is trained on the same text may differ
                     write_text(self.path / TOKENIZER_FILE, tokenizer.definition)
+                if isinstance(statement, BuildStatement | ChangeStatement):
+                    statement.corpus.write(self.path)
                 write_text(self.path / STATEMENT_FILE, json.dumps(statement.to_dict(), indent=1) + "\n")
                 write_text(self.path / _ATTEMPT_FILE, self._token)
         self.generation = self._last_generation()
@@ -214,7 +218,7 @@ class Workspace:
                 sync_directory(self.path)
                 self.path.rename(self.out)
                 sync_directory(self.out.parent)
-                for name in (_ATTEMPT_FILE, STATEMENT_FILE):
+                for name in (_ATTEMPT_FILE, STATEMENT_FILE, SOURCES_FILE):
                     (self.out / name).unlink(missing_ok=True)
 
     def abandon(self) -> bool:

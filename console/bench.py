@@ -116,11 +116,12 @@ def standard_library(size: int) -> "CorpusPlan":
     """About `size` bytes of the standard library's own sources, from all over it."""
     from pipelines.formats import span_bytes
     from pipelines.plan import CorpusOptions, plan_corpus
+    from pipelines.split_list import SplitList
 
     options = CorpusOptions(include="*.py", exclude="*site-packages*", errors="skip")
     whole = plan_corpus([sysconfig.get_path("stdlib")], options)
     step = max(1, whole.text_bytes // size)
-    splits = whole.splits[::step]
+    splits = SplitList.of(whole.splits[::step])
     return replace(whole, splits=splits, text_bytes=sum(span_bytes(span) for split in splits for span in split.spans))
 
 

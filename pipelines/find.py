@@ -7,15 +7,18 @@ Covers: files, directories, globs and fsspec URLs; --include and --exclude. Does
 import fnmatch
 import glob
 import os
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 
 import fsspec
+import numpy as np
 
 from memo_dist.errors import InputError
 from memo_dist.extras import missing_extra
 from pipelines.formats import describe_endings, format_by_name
+from pipelines.source_list import SourceList
 from pipelines.sources import Source
 
 
@@ -36,7 +39,7 @@ class _Patterns:
         return any(fnmatch.fnmatch(form, pattern) for form in forms)
 
 
-def list_sources(inputs: list[str], include: str | None = None, exclude: str | None = None) -> list[Source]:
+def list_sources(inputs: list[str], include: str | None = None, exclude: str | None = None) -> SourceList:
     """The files that inputs name, inputs in the order given, files of a directory or glob sorted.
 
     Args:
@@ -46,21 +49,38 @@ def list_sources(inputs: list[str], include: str | None = None, exclude: str | N
     Raises:
         InputError: an input does not exist, has an unknown ending, or names nothing readable.
     """
-    sources: dict[str, Source] = {}
+    sources, hashes = SourceList(), array("q")
     for item in inputs:
         patterns = _Patterns(item, include, exclude)
         for source in _from_url(item, patterns) if "://" in item else _from_path(item, patterns):
-            sources.setdefault(source.url, source)
-    if not sources:
+            sources.append(source)
+            hashes.append(hash(source.url))
+    if not len(sources):
         raise InputError("no input was given; name files, directories, globs or URLs")
-    return list(sources.values())
+    return _without_repeats(sources, np.frombuffer(hashes, np.int64))
 
 
-def _from_path(item: str, patterns: _Patterns) -> list[Source]:
+def _without_repeats(sources: SourceList, hashes: np.ndarray) -> SourceList:
+    """Each URL once, where it comes first."""
+    ordered = np.sort(hashes)
+    twice = set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())  # only these can be of equal URLs
+    if not twice:
+        return sources
+    seen = set[str]()
+    kept = SourceList()
+    for source, mark in zip(sources, hashes.tolist(), strict=True):
+        if mark in twice and source.url in seen:
+            continue
+        if mark in twice:
+            seen.add(source.url)
+        kept.append(source)
+    return kept
+
+
+def _from_path(item: str, patterns: _Patterns) -> Iterable[Source]:
     path = Path(item)
     if path.is_dir():
-        names = sorted(name.removeprefix("./") for name in _files_below(str(path)))
-        return _readable(names, patterns)
+        return _readable((name.removeprefix("./") for name in _files_below(str(path))), patterns)
     if path.is_file():
         source = _source(item)
         if source is None:
@@ -73,24 +93,36 @@ def _from_path(item: str, patterns: _Patterns) -> list[Source]:
 
 
 def _files_below(folder: str) -> Iterator[str]:
-    """Files of a directory and those below it; no hidden names, nor what links to directories lead to."""
+    """Files of a directory and those below it, sorted by path; no hidden names, nor what links to directories lead to.
+
+    In memory are the names of one directory and of those above it.
+    """
+    names = list[str]()
     try:
-        entries = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    names.append(f"{entry.name}/")  # as it stands in the paths of its files, so as they are sorted
+                # Path's is_file says no to links that lead nowhere or round in circles
+                elif Path(entry.path).is_file() if entry.is_symlink() else entry.is_file():
+                    names.append(entry.name)
     except PermissionError:
         return
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            yield from _files_below(entry.path)
-        # Path's is_file says no to links that lead nowhere or round in circles
-        elif Path(entry.path).is_file() if entry.is_symlink() else entry.is_file():
-            yield entry.path
+    names.sort()
+    for name in names:
+        if name.endswith("/"):
+            yield from _files_below(os.path.join(folder, name[:-1]))
+        else:
+            yield os.path.join(folder, name)
 
 
 def _hidden(path: PurePath) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
-def _from_url(item: str, patterns: _Patterns) -> list[Source]:
+def _from_url(item: str, patterns: _Patterns) -> Iterable[Source]:
     try:
         system, path = fsspec.core.url_to_fs(item)
         if system.isdir(path):
@@ -104,27 +136,30 @@ def _from_url(item: str, patterns: _Patterns) -> list[Source]:
             return [source]
         else:
             raise InputError(f"{item} does not exist")
-        return _readable([system.unstrip_protocol(name) for name in names], patterns)
+        return list(_readable((system.unstrip_protocol(name) for name in names), patterns))
     except InputError:
         raise
     except Exception as error:  # every remote file system raises its own classes
         raise missing_extra(error) or InputError(f"{item} cannot be listed: {error}") from error
 
 
-def _readable(names: list[str], patterns: _Patterns) -> list[Source]:
+def _readable(names: Iterable[str], patterns: _Patterns) -> Iterator[Source]:
     """The sources among `names` that the patterns take; files of other kinds in a directory are passed over.
 
     Raises:
         InputError: there is none.
     """
-    sources = [source for name in names if patterns.take(name) and (source := _source(name)) is not None]
-    if not sources:
+    files = taken = 0
+    for name in names:
+        files += 1
+        if patterns.take(name) and (source := _source(name)) is not None:
+            taken += 1
+            yield source
+    if not taken:
         chosen = f" that match --include {patterns.include}" if patterns.include else ""
         raise InputError(
-            f"{patterns.base} holds nothing to read: {len(names)} files, none{chosen} with an ending of "
-            f"{describe_endings()}"
+            f"{patterns.base} holds nothing to read: {files} files, none{chosen} with an ending of {describe_endings()}"
         )
-    return sources
 
 
 def _source(name: str, url: str | None = None) -> Source | None:
@@ -137,4 +172,13 @@ def _source(name: str, url: str | None = None) -> Source | None:
     if meant is None:
         return None
     format_, compression = meant
-    return Source(name, url or (name if "://" in name else str(Path(name).absolute())), format_.name, compression)
+    return Source(name, url or (name if "://" in name else _absolute(name)), format_.name, compression)
+
+
+def _absolute(name: str) -> str:
+    """Path.absolute, without its work for most names."""
+    return (
+        str(Path(name).absolute())
+        if "//" in name or "/." in name or name[0] == "."
+        else os.path.join(os.getcwd(), name)
+    )

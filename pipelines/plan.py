@@ -7,9 +7,11 @@ a format is measured and cut (formats/), reading splits (batching.py), the size 
 Splits follow from the sources alone, never from the cluster, so a batch has the same id wherever it is made.
 """
 
+from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 
 from dask.base import compute
 from dask.delayed import delayed
@@ -20,12 +22,14 @@ from pipelines.formats import TOKEN_IDS, format_of, span_bytes
 from pipelines.formats.protocol import Measured
 from pipelines.reading import ERROR_POLICIES, Reading
 from pipelines.sources import Source, source_stamp
-from pipelines.splits import Span, Split
+from pipelines.split_list import SpanList, SplitList
+from pipelines.splits import Marks, Span
 
 SPLIT_BYTES = 12 << 20  # of text: about 3 M tokens of BPE, a batch of 12 MiB
 MIN_SPLIT_BYTES = 128 << 10
 SPLITS_WANTED = 64  # so that a small corpus is read by all workers
 _TASKS = 256  # of one graph: Dask's time grows with their square, to a minute for 28,000
+_AT_ONCE = 1 << 10  # sources measured together
 _LARGE = 1 << 20  # bytes of a file that takes milliseconds to read through, more than a thread costs
 
 
@@ -62,13 +66,13 @@ class CorpusPlan:
     """A corpus in splits.
 
     Attributes:
-        splits: in the order of the corpus.
+        splits: in the order of the corpus, each made when it is asked for.
         text_bytes: bytes of text in all; of parquet, those of the text column before compression.
         files: number of files.
         options: how the splits are read.
     """
 
-    splits: tuple[Split, ...]
+    splits: SplitList
     text_bytes: int
     files: int
     options: CorpusOptions
@@ -76,7 +80,7 @@ class CorpusPlan:
     @property
     def largest_split(self) -> int:
         """Bytes of the largest split."""
-        return max(sum(span_bytes(span) for span in split.spans) for split in self.splits)
+        return self.splits.largest
 
     @property
     def content(self) -> str:
@@ -100,7 +104,7 @@ class TokenCounts:
 
 def for_operation(plan: CorpusPlan, operation: str) -> CorpusPlan:
     """The same splits, under ids of their own."""
-    return replace(plan, splits=tuple(replace(split, operation=operation) for split in plan.splits))
+    return replace(plan, splits=plan.splits.under(operation))
 
 
 def plan_corpus(inputs: list[str], options: CorpusOptions) -> CorpusPlan:
@@ -110,10 +114,12 @@ def plan_corpus(inputs: list[str], options: CorpusOptions) -> CorpusPlan:
         InputError: an input is missing, broken, unreadable, or there is no text at all.
     """
     listed = list_sources(inputs, options.include, options.exclude)
-    spans = [span for _, span in _measured_spans(listed, options)]
-    if not sum(span_bytes(span) for span in spans):
+    found = _Found()
+    for _, span in _measured_spans(listed, options):
+        found.add(span)
+    if not found.bytes:
         raise InputError(f"the corpus is empty: {len(listed)} files ({listed[0].name}, ...) without any text")
-    return cut_into_splits(spans, options)
+    return _cut_into_splits(found, options)
 
 
 def plan_token_ids(inputs: list[str], options: CorpusOptions) -> tuple[CorpusPlan, TokenCounts]:
@@ -122,50 +128,77 @@ def plan_token_ids(inputs: list[str], options: CorpusOptions) -> tuple[CorpusPla
     Raises:
         InputError: a file is missing, no parquet, has no column of token ids, or an id is out of range.
     """
-    listed = (TOKEN_IDS.taking(source) for source in list_sources(inputs, options.include, options.exclude))
-    scanned = list(_measured_spans(listed, options))
-    counts = TokenCounts(
-        tokens=sum(measured.tokens or 0 for measured, _ in scanned),
-        documents=sum(measured.documents or 0 for measured, _ in scanned),
-        vocab_size=max(measured.vocab_size or 0 for measured, _ in scanned),
-    )
-    if not counts.tokens:
+    listed = list_sources(inputs, options.include, options.exclude)
+    found, tokens, documents, vocab_size = _Found(), 0, 0, 0
+    for measured, span in _measured_spans((TOKEN_IDS.taking(source) for source in listed), options):
+        tokens += measured.tokens or 0
+        documents += measured.documents or 0
+        vocab_size = max(vocab_size, measured.vocab_size or 0)
+        if span.stop:
+            found.add(span)
+    if not tokens:
         raise InputError(f"{', '.join(inputs)} hold no token ids at all")
-    return cut_into_splits([span for _, span in scanned if span.stop], options), counts
+    return _cut_into_splits(found, options), TokenCounts(tokens, documents, vocab_size)
 
 
-def cut_into_splits(spans: list[Span], options: CorpusOptions) -> CorpusPlan:
+class _Found:
+    """The spans of measured sources, each as a whole.
+
+    Attributes:
+        bytes: of all of them.
+    """
+
+    def __init__(self) -> None:
+        self._spans, self._marks, self.bytes = SpanList(), dict[int, Marks](), 0
+
+    def add(self, span: Span) -> None:
+        size = span_bytes(span)
+        if span.marks is not None:
+            self._marks[len(self._spans)] = span.marks
+        self._spans.append(span, size)
+        self.bytes += size
+
+    def __len__(self) -> int:
+        return len(self._spans)
+
+    def __iter__(self) -> Iterator[Span]:
+        for place, span in enumerate(self._spans):
+            yield replace(span, marks=marks) if (marks := self._marks.get(place)) else span
+
+
+def _cut_into_splits(found: _Found, options: CorpusOptions) -> CorpusPlan:
     """Pack spans of measured sources, in order, into splits of even size."""
-    total = sum(span_bytes(span) for span in spans)
-    target = options.split_bytes or min(SPLIT_BYTES, max(MIN_SPLIT_BYTES, -(-total // SPLITS_WANTED)))
-    splits: list[Split] = []
-    waiting: list[Span] = []
-    gathered = 0
-    for span in spans:
+    target = options.split_bytes or min(SPLIT_BYTES, max(MIN_SPLIT_BYTES, -(-found.bytes // SPLITS_WANTED)))
+    spans, edges, gathered = SpanList(), array("q", [0]), 0
+    for span in found:
         for part in _parts(span, target, options.errors):
-            waiting.append(part)
-            gathered += span_bytes(part)
+            size = span_bytes(part)
+            spans.append(part, size)
+            gathered += size
             if gathered >= target:
-                splits.append(Split(tuple(waiting)))
-                waiting, gathered = [], 0
-    if waiting:
-        splits.append(Split(tuple(waiting)))
-    return CorpusPlan(splits=tuple(splits), text_bytes=total, files=len(spans), options=options)
+                edges.append(len(spans))
+                gathered = 0
+    if edges[-1] < len(spans):
+        edges.append(len(spans))
+    return CorpusPlan(splits=SplitList(spans, edges), text_bytes=found.bytes, files=len(found), options=options)
 
 
 def _parts(span: Span, target: int, errors: str) -> list[Span]:
     """A span as it is, or cut if it is much larger than a split."""
     if span_bytes(span) <= 2 * target:
-        return [replace(span, bytes=span_bytes(span), marks=None)]  # tasks need no marks
-    return format_of(span.source).parts(span, target=target, errors=errors)
+        return [span]
+    # a part's bytes are to be its own
+    return format_of(span.source).parts(replace(span, bytes=None), target=target, errors=errors)
 
 
 def _measured_spans(sources: Iterable[Source], options: CorpusOptions) -> Iterator[tuple[Measured, Span]]:
     """What measuring finds of each source, and the span of it to read: all of it, or as much of the sources, in order,
     as holds the first `limit` documents."""
     if options.limit is None:
-        for measured in _measured(list(sources), options):
-            yield measured, format_of(measured.source).whole(measured)
+        remaining = iter(sources)
+        while some := list(islice(remaining, _AT_ONCE)):
+            for measured in _measured(some, options):
+                yield measured, format_of(measured.source).whole(measured)
         return
     missing = options.limit
     for source in sources:
@@ -194,7 +227,7 @@ def _measured(sources: list[Source], options: CorpusOptions) -> list[Measured]:
 def _measure(sources: list[Source], options: CorpusOptions) -> list[Measured]:
     found = [format_of(source).measure(source, text_key=options.text_key) for source in sources]
     uncut = 2 * (options.split_bytes or MIN_SPLIT_BYTES)  # of a million small files marks would be gigabytes
-    return [replace(one, marks=None) if one.source.size <= uncut else one for one in found]
+    return [replace(one, marks=None) if one.marks and one.source.size <= uncut else one for one in found]
 
 
 def is_quick(source: Source) -> bool:

@@ -5,6 +5,7 @@ spans are cut (formats/), packing spans into splits (plan.py).
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -75,7 +76,7 @@ class Split:
         operation: tells two uses of the same text apart; "" for a build.
     """
 
-    spans: tuple[Span, ...]
+    spans: Sequence[Span]
     operation: str = ""
 
     @property

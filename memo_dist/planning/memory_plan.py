@@ -117,7 +117,7 @@ def plan_memory(
         slice_rows: the most associations of all sources that are added up at a time.
         in_process: actors and workers are threads of the driver, and take nothing before they hold something.
         tokenizer_bytes: of a large tokenizer, in every process that has one (Tokenizer.memory_bytes).
-        records_bytes: of documents that the driver compares.
+        records_bytes: of files that the driver lists, and documents that it compares.
 
     Raises:
         ConfigError: more shards than banks.
@@ -142,7 +142,7 @@ def plan_memory(
     making, merging = workers * worker_bytes, actors * shard_bytes
     # workers stay while actors merge, and have given back what they took for their work
     working = max(making, workers * worker_base + merging) if has_ledger else making + merging
-    preparing = TRAINING_BYTES + tokenizer_bytes  # also a sample encoded by a tokenizer that is given
+    preparing = TRAINING_BYTES + tokenizer_bytes + records_bytes  # also a sample encoded by a tokenizer that is given
     peak = max(preparing, driver_bytes + working + store_bytes)
     return MemoryPlan(
         config=config,

@@ -41,7 +41,8 @@ class ValueLayout:
         """(n,) uint64 values of windows."""
         shift = np.uint64(self.check_bits)
         marked = (numbers.astype(np.uint64) << np.uint64(1)) | several.astype(np.uint64)
-        return (marked << shift) | self.checks(hashes)
+        found: np.ndarray = (marked << shift) | self.checks(hashes)
+        return found
 
     def checks(self, hashes: np.ndarray) -> np.ndarray:
         """(n,) uint64 check bits of windows."""

@@ -15,7 +15,6 @@ To add a format, say .csv:
 """
 
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
 from pipelines.compression import COMPRESSIONS
 from pipelines.formats.jsonl import JsonlFormat
@@ -52,12 +51,19 @@ def format_by_name(name: str) -> tuple[Format, str | None] | None:
     """The format and compression that the ending of a file's name or URL means; None if it is no file to read."""
     if not name.rstrip("/").endswith(_ENDINGS):
         return None  # before the path is taken apart: most files of a directory may be of other kinds
-    path = PurePosixPath(name)
-    compression = COMPRESSIONS.get(path.suffix)
-    format_ = _BY_SUFFIX.get(PurePosixPath(path.stem).suffix if compression else path.suffix)
+    stem, ending = _parted(name.rstrip("/"))
+    compression = COMPRESSIONS.get(ending)
+    format_ = _BY_SUFFIX.get(_parted(stem)[1] if compression else ending)
     if format_ is None or (compression and not format_.compressible):
         return None
     return format_, compression
+
+
+def _parted(name: str) -> tuple[str, str]:
+    """Stem and suffix as pathlib has them, which would keep every name that it sees."""
+    base = name[name.rfind("/") + 1 :]
+    dot = base.rfind(".")
+    return (base[:dot], base[dot:]) if 0 < dot < len(base) - 1 else (base, "")
 
 
 def describe_endings() -> str:

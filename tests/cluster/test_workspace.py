@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from cluster.corpus_stamp import CorpusStamp
 from cluster.room import require_disk
-from cluster.statement import BuildStatement, CombineStatement, CorpusStamp, require_same
+from cluster.statement import BuildStatement, CombineStatement, require_same
 from cluster.workspace import (
     STATEMENT_FILE,
     Workspace,
@@ -181,7 +182,7 @@ def test_what_is_given_up_is_not_gone_on_from(out: Path) -> None:
 BUILD = BuildStatement(
     inputs=["a.txt"],
     settings={"seed": 0, "limit": None},
-    corpus=CorpusStamp(sources={"a.txt": [1, 2]}, splits="ff"),
+    corpus=CorpusStamp(sources="ee", splits="ff"),
     config=CONFIG,
     tokens=10,
     documents=1,

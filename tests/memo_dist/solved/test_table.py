@@ -4,10 +4,10 @@ Truth: plain_solved.py, which adds up rows by the equations.
 """
 
 import numpy as np
+import plain_solved
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-import plain_solved
 
 from memo_dist.errors import ConfigError
 from memo_dist.solved.shape import shapes_for
