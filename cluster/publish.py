@@ -222,7 +222,7 @@ class _Publishing:
         )
         missing = [record for record in kept.records if not run_path(place, record).exists()]
         graphs = (delayed(partial(_emit, what=what), pure=False)(self._encoder, record) for record in missing)
-        self._run(graphs, rung, "reading", (len(kept.records) - len(missing), len(kept.records)))
+        self._run(graphs, rung, step="reading", done=(len(kept.records) - len(missing), len(kept.records)))
         return [str(run_path(place, record)) for record in kept.records]
 
     def _solved(self, rung: int | None, what: Solving) -> None:
@@ -230,9 +230,9 @@ class _Publishing:
         missing = [piece for piece in range(pieces) if PieceRecord.read(record_path(folder, piece)) is None]
         shared = self._executor.put(what)
         graphs = (delayed(solve_piece, pure=False)(shared, piece) for piece in missing)
-        self._run(graphs, rung, "solving", (pieces - len(missing), pieces))
+        self._run(graphs, rung, step="solving", done=(pieces - len(missing), pieces))
 
-    def _run(self, graphs: Iterator[object], rung: int | None, step: str, done: tuple[int, int]) -> None:
+    def _run(self, graphs: Iterator[object], rung: int | None, *, step: str, done: tuple[int, int]) -> None:
         at, total = done
         phases = 2 * (len(self._config.windows) + (self._options.anchors > 0))
         maker = RunMaker(graphs, executor=self._executor, most=total + 1, stop=self._stop)

@@ -66,7 +66,8 @@ def publish_command(
         manifest = _sums(Path(memory), out, 1 if bits is None else bits)
     else:
         asked = {"windows": windows_of(windows), "check_bits": check_bits, "anchors": _anchors(anchors)}
-        manifest = _solved(Path(memory), out, resources, {k: v for k, v in asked.items() if v is not None})
+        given = {name: value for name, value in asked.items() if value is not None}
+        manifest = _solved(Path(memory), out, resources=resources, asked=given)
     _report(out, manifest, form, as_json=as_json)
 
 
@@ -85,7 +86,7 @@ def _sums(memory: Path, out: Path, bits: int) -> Manifest:
         return publish(memory, out, bits, on_bank=on_bank)
 
 
-def _solved(memory: Path, out: Path, resources: "Resources", asked: dict[str, Any]) -> Manifest:
+def _solved(memory: Path, out: Path, *, resources: "Resources", asked: dict[str, Any]) -> Manifest:
     with extra():
         from cluster.publish import PublishOptions, publish_solved
 

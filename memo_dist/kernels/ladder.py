@@ -22,7 +22,7 @@ DONE = -1
 
 
 @compiled
-def walk(
+def walk_ladder(
     hashes: np.ndarray,
     depths: np.ndarray,
     first: np.ndarray,

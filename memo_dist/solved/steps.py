@@ -1,7 +1,7 @@
 """Steps of publishing: a kept batch -> a sorted run of the windows that a rung needs; runs -> one solved piece.
 
 Covers: each step, with the files that it leaves, whole or not at all. Does not cover: which steps there are, and where
-they run (cluster/publish.py), the published files (files/solved_writer.py).
+they run (cluster/publish.py), the published files (writer.py).
 
     emitted/BATCH.arrow             (window, next token) pairs of one rung in one batch, sorted and counted (runs)
     piece-00000.words.npy           a table: its rows, packed

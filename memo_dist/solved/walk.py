@@ -1,7 +1,7 @@
 """Walk: up the rungs of a ladder, from the shortest window on, to the first that decides what follows.
 
 Covers: what a walk tells of each place, the tables that it asks, wherever they lie. Does not cover: the compiled pass
-(kernels/ladder.py), files (files/solved_reader.py), what is made of it (recalling/solved.py).
+(kernels/ladder.py), files (files/solved_reader.py), what is made of it (recalling/walking.py).
 
     the check fails at the first rung                              NOT_HELD
     a window whose token is the only one                           SURE: that token, at that rung
@@ -92,8 +92,7 @@ class Tables:
         Raises:
             DamagedMemoryError: a table is not what it was.
         """
-        from memo_dist.kernels.ladder import DONE
-        from memo_dist.kernels.ladder import walk as walk_on
+        from memo_dist.kernels.ladder import DONE, walk_ladder
 
         pieces, count, file = self.pieces, len(cues), 0
         hashes, depths = np.ascontiguousarray(cues.values), cues.filled.sum(axis=1)
@@ -103,7 +102,7 @@ class Tables:
         while True:
             ready = self._checked if len(self._words) == 1 else self._checked & (pieces.files == file)
             tables = pieces.first, pieces.cuts, pieces.places, ready, self._words[file]
-            walk_on(hashes, depths, *tables, *sizes, rungs, numbers, states, waiting)
+            walk_ladder(hashes, depths, *tables, *sizes, rungs, numbers, states, waiting)
             left = waiting[waiting != DONE]
             if not len(left):
                 return Walked(states, rungs, numbers, depths > 0)
