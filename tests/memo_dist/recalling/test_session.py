@@ -106,7 +106,7 @@ def test_no_tokens_ask_nothing_of_the_memory(read: str) -> None:
     class Silent:
         config = CONFIG
         encoder = Memory(CONFIG, Tokenizer.bytes()).encoder
-        has_ledger = True
+        has_ledger, is_solved = True, False
 
         def followers(self, hashes: np.ndarray) -> None:
             raise AssertionError("the memory was asked")
