@@ -17,6 +17,7 @@ from cluster.statement import ChangeStatement, require_same
 from cluster.workspace import unfinished_statement, workspace_path
 from memo_dist.errors import ConfigError
 from memo_dist.files.manifest import TOKENIZER_FILE, Manifest
+from memo_dist.models import model_of
 from memo_dist.tokenizer import Tokenizer
 from pipelines.plan import CorpusOptions, CorpusPlan, for_operation, plan_corpus, plan_token_ids
 from pipelines.tokenizing import TokenizerChoice, choose_tokenizer
@@ -59,7 +60,8 @@ def prepare_change(
         ConfigError: a stopped change of the same generation was another change; a token id is out of range.
         InputError: the corpus cannot be read.
     """
-    corpus, choice = _measure(memory, inputs, options=options, alias=alias)
+    streams = model_of(base.config).has_ledger
+    corpus, choice = _measure(memory, inputs, options=options, alias=alias, streams=streams)
     corpus = for_operation(corpus, operation_of(action, base))
     if choice.vocab_size > base.config.vocab_size:
         raise ConfigError(
@@ -149,7 +151,7 @@ def _statement(
 
 
 def _measure(
-    memory: Path, inputs: list[str], *, options: ChangeOptions, alias: str | None
+    memory: Path, inputs: list[str], *, options: ChangeOptions, alias: str | None, streams: bool
 ) -> tuple[CorpusPlan, TokenizerChoice]:
     """The corpus in splits, and how much it holds."""
     if options.token_ids:
@@ -161,7 +163,7 @@ def _measure(
             tokens=found.tokens,
             documents=found.documents,
         )
-    corpus = plan_corpus(inputs, options.corpus)
+    corpus = plan_corpus(inputs, options.corpus, streams=streams)
     if alias is not None and corpus.is_one_document:
         corpus = replace(corpus, splits=corpus.splits.renamed(alias))
     return corpus, choose_tokenizer(corpus, str(memory / TOKENIZER_FILE))

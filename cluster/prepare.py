@@ -203,7 +203,7 @@ def _measure(inputs: list[str], options: BuildOptions, workspace: Path | None) -
         )
     if options.vocab_size is not None:
         raise ConfigError("--vocab-size belongs to --token-ids; text has as many tokens as its tokenizer")
-    corpus = plan_corpus(inputs, options.corpus)
+    corpus = plan_corpus(inputs, options.corpus, streams=model_named(options.preset).has_ledger)
     if workspace is not None:
         tokenizer = Tokenizer.from_file(workspace / TOKENIZER_FILE)
         return corpus, TokenizerChoice(

@@ -12,7 +12,6 @@ import logging
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from cluster.executor import Executor, Reference
 from cluster.signals import StopRequest
@@ -29,6 +28,7 @@ class RunMaker:
 
     Args:
         graphs: of the runs that are missing.
+        streams: how many of the first graphs are those of streams, which take their time.
         most: runs under way at a time, whatever processors there are.
         now: a clock in seconds.
 
@@ -43,10 +43,11 @@ class RunMaker:
         executor: Executor,
         most: int,
         stop: StopRequest,
+        streams: int = 0,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._graphs, self._executor, self._most, self._stop = enumerate(graphs), executor, most, stop
-        self._now, self._exhausted = now, False
+        self._now, self._exhausted, self._streams = now, False, streams
         self._under_way: dict[Reference, tuple[int, object, float]] = {}  # number, graph, when it was begun
         self._twice, self._took = set[int](), list[float]()
 
@@ -54,17 +55,19 @@ class RunMaker:
     def unfinished(self) -> bool:
         return bool(self._under_way) or not self._exhausted
 
-    def __iter__(self) -> Iterator[RunRecord]:
-        """The records, in the order in which they are made; ends early if a stop is asked for."""
+    def __iter__(self) -> Iterator[list[RunRecord]]:
+        """The records of each graph, in the order in which they are made, and nothing every second without; ends early
+        if a stop is asked for."""
         patience = _PATIENCE_SECONDS
         while True:
             self._fill()
             if not self._under_way:
                 return
             reference = self._executor.wait(list(self._under_way), _STEP_SECONDS)
+            yield [] if reference is None else self._done(reference)
             if reference is not None:
-                yield self._done(reference)
-            elif self._stop.requested:
+                continue
+            if self._stop.requested:
                 patience -= _STEP_SECONDS
                 if patience <= 0:  # what is under way is made again by the next attempt
                     return
@@ -83,14 +86,14 @@ class RunMaker:
     def _begin(self, number: int, graph: object) -> None:
         self._under_way[self._executor.submit(graph)] = number, graph, self._now()
 
-    def _done(self, reference: Reference) -> RunRecord:
-        record: Any
-        (record,) = self._executor.get([reference])
+    def _done(self, reference: Reference) -> list[RunRecord]:
+        (records,) = self._executor.get([reference])
         number, _, began = self._under_way.pop(reference)
-        self._took.append(self._now() - began)
+        if number >= self._streams:
+            self._took.append(self._now() - began)
         for other in [one for one, (same, *_) in self._under_way.items() if same == number]:
             del self._under_way[other]  # it makes what is there
-        made: RunRecord = record
+        made: list[RunRecord] = records
         return made
 
     def _begin_slow_ones_again(self) -> None:
@@ -98,7 +101,7 @@ class RunMaker:
             return
         slow = max(_SLOW_SECONDS, _SLOW_TIMES * statistics.median(self._took))
         for number, graph, began in list(self._under_way.values()):
-            if number not in self._twice and self._now() - began > slow:
+            if number >= self._streams and number not in self._twice and self._now() - began > slow:
                 self._twice.add(number)
                 _log.warning("a run takes %.0f s, most took %.0f: begun a second time", self._now() - began, slow)
                 self._begin(number, graph)

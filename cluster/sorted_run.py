@@ -5,6 +5,7 @@ Does not cover: one run (memo_dist/runs), the merge's actors (merge_phase.py), m
 when a run gives up (run_state.py), the directory (workspace.py).
 
     split --Dask--> Arrow token batch (kept) --> run: its associations, sorted and counted      any number of tasks
+    stream --Dask--> batch after batch, and the run of each                                    one task a stream
     runs and, of a change, the memory's own ledger --> shard files                             any number of actors
 What is done is what runs and shard files are there: an attempt makes the others. A run is named by its batch, a shard
 file by its banks, and both follow from their sources, so that it does not matter who made them, or how often.
@@ -25,8 +26,9 @@ from cluster.prepare import Prepared
 from cluster.resources import Resources
 from cluster.run_maker import RunMaker
 from cluster.run_state import Held, Progress, RunState
-from cluster.run_tasks import run_graph
+from cluster.run_tasks import RunTasks
 from cluster.signals import StopRequest
+from cluster.stream_runs import StreamRuns
 from cluster.task import Task
 from cluster.work import KeptList, Work
 from cluster.workspace import Workspace
@@ -113,6 +115,7 @@ class SortedRun:
             progress = self.state.progress
             _log.info("run %s: %d of %d splits", record.batch_id, progress.splits_done, progress.splits)
             self.on_progress(self.state.progress)
+        self.state.progress.splits = len(done)  # of streams it was an estimate
         self.clock.lap("memorize")
         config = self._choose_banks(done)
         _log.info("all splits are done: %d banks, %d planned", config.num_banks, self.prepared.plan.config.num_banks)
@@ -142,25 +145,45 @@ class SortedRun:
         )
 
     def _make_runs(self, done: set[str]) -> Iterator[RunRecord]:
-        """The records of the runs that are missing, as they are made, a bounded number of them under way."""
-        maker = RunMaker(self._graphs(done), executor=self.executor, most=self._most_under_way(), stop=self.stop)
-        yield from maker
-        if self.stop.requested and maker.unfinished:
+        """The records of the runs that are missing, as they are made, a bounded number of tasks under way."""
+        streams = StreamRuns(self._tasks(), self.work)
+        maker = RunMaker(
+            self._graphs(done, streams),
+            executor=self.executor,
+            most=self._most_under_way(),
+            stop=self.stop,
+            streams=len(streams),
+        )
+        with streams.stopped_at_the_end():
+            for records in maker:
+                streams.note(records)
+                if self.stop.requested:
+                    streams.stop()
+                for record in (*records, *streams.made()):
+                    if record.batch_id not in done:
+                        done.add(record.batch_id)
+                        yield record
+        if self.stop.requested and (maker.unfinished or streams.unfinished):
             progress = self.state.progress
             raise StoppedError(f"stopped as asked, with {progress.splits_done} of {progress.splits} splits done")
+        if streams.unfinished:
+            raise ClusterError("a task ended before the end of the file that it reads")
 
-    def _graphs(self, done: set[str]) -> Iterator[object]:
-        prepared, sign = self.prepared, -1 if self.task.forgets else 1
-        tokenizer = prepared.choice.tokenizer
-        encoder = self.executor.put(encoder_for(replace(prepared.plan.config, num_banks=1), tokenizer))
+    def _tasks(self) -> RunTasks:
+        tokenizer = self.prepared.choice.tokenizer
+        return RunTasks(
+            folder=self.workspace.runs.absolute(),
+            stopped=self.workspace.stopped.absolute(),
+            sign=-1 if self.task.forgets else 1,
+            tokenizer_hash="" if tokenizer is None else tokenizer.hash,
+        )
+
+    def _graphs(self, done: set[str], streams: StreamRuns) -> Iterator[object]:
+        config = replace(self.prepared.plan.config, num_banks=1)
+        encoder = self.executor.put(encoder_for(config, self.prepared.choice.tokenizer))
+        yield from streams.graphs(encoder, self.executor)  # first, as they take longest
         for batch in self.work.graphs(done, self.executor):
-            yield run_graph(
-                batch,
-                encoder,
-                folder=self.workspace.runs,
-                sign=sign,
-                tokenizer_hash="" if tokenizer is None else tokenizer.hash,
-            )
+            yield streams.tasks.of_batch(batch, encoder)
 
     def _most_under_way(self) -> int:
         """Splits under way: as many as a quarter of the object store holds; that of a given cluster grows with it."""

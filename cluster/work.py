@@ -18,6 +18,7 @@ from pipelines.batching import delayed_batches
 from pipelines.keeping import Keeping, KeptSplit, delayed_taken
 from pipelines.plan import CorpusPlan
 from pipelines.selection import EVERYTHING, Selection
+from pipelines.streaming import Stream
 
 _TOKEN_BYTES = 4  # of a batch
 
@@ -26,7 +27,8 @@ class Work(Protocol):
     """What a run makes batches of.
 
     Attributes:
-        splits: their number. files: how many files of a corpus they are parts of; 0 if there is no corpus.
+        splits: the number of batches; about, if there are streams.
+        files: how many files of a corpus they are parts of; 0 if there is no corpus.
     """
 
     @property
@@ -39,7 +41,15 @@ class Work(Protocol):
         ...
 
     def graphs(self, applied: set[str], executor: Executor) -> Iterator[object]:
-        """A Dask graph for each split's batch, but for those whose batch is applied."""
+        """A Dask graph for each split's batch, but for those whose batch is applied and for streams."""
+        ...
+
+    def streams(self) -> Iterator[Stream]:
+        """The splits of which many batches are made each."""
+        ...
+
+    def put_tokenizer(self, executor: Executor) -> tuple[object, object]:
+        """Tokenizer and selection, as arguments of a stream's graph."""
         ...
 
 
@@ -59,7 +69,7 @@ class CorpusWork:
 
     @property
     def splits(self) -> int:
-        return len(self.corpus.splits)
+        return self.corpus.splits.batches
 
     @property
     def files(self) -> int:
@@ -69,14 +79,27 @@ class CorpusWork:
         return _TOKEN_BYTES * max(1, self.corpus.largest_split * tokens // max(self.corpus.text_bytes, 1))
 
     def graphs(self, applied: set[str], executor: Executor) -> Iterator[object]:
+        tokenizer, selection = self.put_tokenizer(executor)
         return delayed_batches(
-            (split for split in self.corpus.splits if split.batch_id not in applied),
+            (split for split in self.corpus.splits.others() if split.batch_id not in applied),
             self.corpus.options,
-            tokenizer=executor.put(self.tokenizer),
+            tokenizer=tokenizer,
             context_length=self.config.context_length,
-            selection=executor.put(self.selection),
+            selection=selection,
             keeping=self.keeping,
         )
+
+    def streams(self) -> Iterator[Stream]:
+        for split in self.corpus.splits.streams():
+            yield Stream(
+                split=split,
+                options=self.corpus.options,
+                context_length=self.config.context_length,
+                keeping=self.keeping,
+            )
+
+    def put_tokenizer(self, executor: Executor) -> tuple[object, object]:
+        return executor.put(self.tokenizer), executor.put(self.selection)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +129,12 @@ class KeptWork:
     def graphs(self, applied: set[str], executor: Executor) -> Iterator[object]:
         missing = [split for split in self.kept if split.batch_id not in applied]
         return delayed_taken(missing, selection=executor.put(self.selection), before=self.before, after=self.after)
+
+    def streams(self) -> Iterator[Stream]:
+        return iter(())
+
+    def put_tokenizer(self, executor: Executor) -> tuple[object, object]:
+        return executor.put(None), executor.put(self.selection)
 
 
 def keeping_in(folder: Path, config: MemoryConfig) -> Keeping:

@@ -123,6 +123,11 @@ class Workspace:
         return self.path / _RUNS_FOLDER
 
     @property
+    def stopped(self) -> Path:
+        """A file that says, once it is there, that this attempt makes no more runs."""
+        return self.runs / f"stopped-{self._token}.tmp"
+
+    @property
     def merged(self) -> Path:
         """The folder for the records of shard files that are merged."""
         return self.path / _MERGED_FOLDER

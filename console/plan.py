@@ -167,7 +167,7 @@ def _sampled(sample: list[str], options: "CorpusOptions", tokenizer: str) -> "To
     from pipelines.plan import plan_corpus
     from pipelines.tokenizing import choose_tokenizer
 
-    return choose_tokenizer(plan_corpus(sample, options), tokenizer)
+    return choose_tokenizer(plan_corpus(sample, options, streams=True), tokenizer)
 
 
 def _repetition(choice: "TokenizerChoice", shape: dict[str, Any]) -> Repetition:

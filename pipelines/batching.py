@@ -1,7 +1,7 @@
 """Batching: splits of a corpus -> Arrow token batches.
 
 Covers: one split to one batch, and a stream of batches in one process. Does not cover: segments of documents
-(segmenting.py), the cluster, which runs `split_batch` as Dask tasks on Ray (cluster/feed.py).
+(segmenting.py), streams (streaming.py), the cluster, which runs `split_batch` as Dask tasks on Ray (cluster/feed.py).
 
 A split is read as a stream: of its documents there are a few thousand in memory as Python objects, the others are in
 the batch. A batch is made of as many chunks.
@@ -20,7 +20,7 @@ from memo_dist.tokenizer import Tokenizer
 from pipelines.formats import passages
 from pipelines.keeping import Keeping
 from pipelines.plan import CorpusOptions, CorpusPlan
-from pipelines.reading import Reading
+from pipelines.reading import Passage, Reading
 from pipelines.release_memory import return_freed_memory
 from pipelines.segmenting import segments_of
 from pipelines.selection import EVERYTHING, Selection
@@ -51,7 +51,28 @@ def split_batch(
         InputError: something in the split cannot be read; it is named.
     """
     reading = options.reading()
-    parts = list(batch_parts(split, reading, tokenizer=tokenizer, context_length=context_length, selection=selection))
+    taken = (passage for span in split.spans for passage in passages(span, reading))
+    return packed(split, taken, reading, tokenizer=tokenizer, context_length=context_length, selection=selection)
+
+
+def packed(
+    split: Split,
+    taken: Iterable[Passage],
+    reading: Reading,
+    *,
+    tokenizer: Tokenizer | None,
+    context_length: int,
+    selection: Selection = EVERYTHING,
+) -> pa.Table:
+    """The batch of a split's passages, as they are read.
+
+    Args:
+        reading: by which they are read; what it finds is told in the batch.
+
+    Raises:
+        InputError: something in the split cannot be read; it is named.
+    """
+    parts = list(_parts(taken, reading, tokenizer=tokenizer, context_length=context_length, selection=selection))
     info = BatchInfo(
         batch_id=split.batch_id,
         source=split.describe(),
@@ -79,7 +100,19 @@ def batch_parts(
     Raises:
         InputError: something in the split cannot be read; it is named.
     """
-    taken = (p for span in split.spans for p in passages(span, reading) if selection.takes(p.document_id, p.origin))
+    taken = (passage for span in split.spans for passage in passages(span, reading))
+    return _parts(taken, reading, tokenizer=tokenizer, context_length=context_length, selection=selection)
+
+
+def _parts(
+    passages_: Iterable[Passage],
+    reading: Reading,
+    *,
+    tokenizer: Tokenizer | None,
+    context_length: int,
+    selection: Selection,
+) -> Iterator[pa.Table]:
+    taken = (p for p in passages_ if selection.takes(p.document_id, p.origin))
     waiting: list[tuple[str, Segment]] = []
     tokens = 0
     for document_id, segment in segments_of(taken, tokenizer, context_length):

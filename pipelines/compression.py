@@ -1,7 +1,7 @@
 """Compression: files that are compressed, opened as the bytes that they hold.
 
-Covers: the endings .gz .zst .bz2 .xz, opening local paths and URLs, reading forward where a codec cannot seek. Does not
-cover: what the bytes mean (formats/), errors that name the file (sources.py).
+Covers: the endings .gz .zst .bz2 .xz, opening local paths and URLs, reading forward where a codec cannot seek, how much
+a file holds. Does not cover: what the bytes mean (formats/), errors that name the file (sources.py).
 """
 
 from contextlib import AbstractContextManager
@@ -11,6 +11,7 @@ COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".xz": "xz"}
 """The ending of a compressed file's name -> fsspec's name of its codec."""
 
 _CHUNK = 1 << 20
+_LEAST_STORED, _MOST_READ = 1 << 20, 16 << 20  # codecs read some 100 KB ahead
 
 
 def open_decompressed(url: str, compression: str | None) -> AbstractContextManager[IO[bytes]]:
@@ -42,3 +43,20 @@ def count_bytes(handle: IO[bytes]) -> int:
     while chunk := handle.read(_CHUNK):
         size += len(chunk)
     return size
+
+
+def estimated_bytes(url: str, compression: str, stored: int) -> tuple[int, bool]:
+    """About how many bytes a compressed file of `stored` bytes holds, from its beginning; and whether that is exact,
+    because the beginning is all of it.
+
+    At most 16 MiB come out of the codec, and no more than a stored megabyte gives.
+    """
+    from fsspec.compression import compr
+
+    with open_decompressed(url, None) as raw, compr[compression](raw, mode="rb") as handle:
+        size = 0
+        while size < _MOST_READ and raw.tell() < _LEAST_STORED:
+            if not (chunk := handle.read(_CHUNK >> 2)):
+                return size, True
+            size += len(chunk)
+        return max(size, size * stored // max(raw.tell(), 1)), False

@@ -1,9 +1,10 @@
 """Forward: streams that can only be read forward, kept from one split of a file to the next.
 
 Covers: which stream is nearest to where a split begins, the bytes before that, how many are kept. Does not cover: what
-is streamed (sources.py opens compressed files, formats/parquet_rows.py reads rows).
+is streamed (sources.py opens compressed files, formats/parquet_rows.py reads rows), files that one task reads from
+front to end (streaming.py).
 
-A compressed file that is cut into k splits would be decompressed k/2 times if every split began at its front. A process
+A compressed text that is cut into k splits would be decompressed k/2 times if every split began at its front. A process
 gets the splits of a file in order, so it keeps the stream where the last one stopped and goes on from there: each
 process decompresses the file once. What a split reads never depends on that.
 """

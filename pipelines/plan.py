@@ -23,12 +23,13 @@ from pipelines.formats.protocol import Measured
 from pipelines.reading import ERROR_POLICIES, Reading
 from pipelines.sources import Source, source_stamp
 from pipelines.split_list import SpanList, SplitList
-from pipelines.splits import Marks, Span
+from pipelines.splits import OPEN, Marks, Span
 
 SPLIT_BYTES = 12 << 20  # of text: about 3 M tokens of BPE, a batch of 12 MiB
 MIN_SPLIT_BYTES = 128 << 10
 SPLITS_WANTED = 64  # so that a small corpus is read by all workers
 _TASKS = 256  # of one graph: Dask's time grows with their square, to a minute for 28,000
+_SURE = 4  # times what is expected of a file whose end nobody has seen: so much fits into a split
 _AT_ONCE = 1 << 10  # sources measured together
 _LARGE = 1 << 20  # bytes of a file that takes milliseconds to read through, more than a thread costs
 
@@ -107,15 +108,18 @@ def for_operation(plan: CorpusPlan, operation: str) -> CorpusPlan:
     return replace(plan, splits=plan.splits.under(operation))
 
 
-def plan_corpus(inputs: list[str], options: CorpusOptions) -> CorpusPlan:
+def plan_corpus(inputs: list[str], options: CorpusOptions, *, streams: bool = False) -> CorpusPlan:
     """Find, measure and cut a corpus of text.
+
+    Args:
+        streams: a file that would be read through to be measured may be a stream instead: one split of many batches.
 
     Raises:
         InputError: an input is missing, broken, unreadable, or there is no text at all.
     """
     listed = list_sources(inputs, options.include, options.exclude)
     found = _Found()
-    for _, span in _measured_spans(listed, options):
+    for _, span in _measured_spans(listed, options, streams=streams):
         found.add(span)
     if not found.bytes:
         raise InputError(f"the corpus is empty: {len(listed)} files ({listed[0].name}, ...) without any text")
@@ -171,6 +175,12 @@ def _cut_into_splits(found: _Found, options: CorpusOptions) -> CorpusPlan:
     target = options.split_bytes or min(SPLIT_BYTES, max(MIN_SPLIT_BYTES, -(-found.bytes // SPLITS_WANTED)))
     spans, edges, gathered = SpanList(), array("q", [0]), 0
     for span in found:
+        if span.stop == OPEN and span_bytes(span) > target // _SURE:
+            edges.extend([len(spans)] if gathered else [])
+            spans.append(span, span_bytes(span))
+            edges.append(len(spans))
+            gathered = 0
+            continue
         for part in _parts(span, target, options.errors):
             size = span_bytes(part)
             spans.append(part, size)
@@ -180,7 +190,8 @@ def _cut_into_splits(found: _Found, options: CorpusOptions) -> CorpusPlan:
                 gathered = 0
     if edges[-1] < len(spans):
         edges.append(len(spans))
-    return CorpusPlan(splits=SplitList(spans, edges), text_bytes=found.bytes, files=len(found), options=options)
+    splits = SplitList(spans, edges, step=target)
+    return CorpusPlan(splits=splits, text_bytes=found.bytes, files=len(found), options=options)
 
 
 def _parts(span: Span, target: int, errors: str) -> list[Span]:
@@ -191,14 +202,15 @@ def _parts(span: Span, target: int, errors: str) -> list[Span]:
     return format_of(span.source).parts(replace(span, bytes=None), target=target, errors=errors)
 
 
-def _measured_spans(sources: Iterable[Source], options: CorpusOptions) -> Iterator[tuple[Measured, Span]]:
+def _measured_spans(
+    sources: Iterable[Source], options: CorpusOptions, *, streams: bool = False
+) -> Iterator[tuple[Measured, Span]]:
     """What measuring finds of each source, and the span of it to read: all of it, or as much of the sources, in order,
     as holds the first `limit` documents."""
     if options.limit is None:
         remaining = iter(sources)
         while some := list(islice(remaining, _AT_ONCE)):
-            for measured in _measured(some, options):
-                yield measured, format_of(measured.source).whole(measured)
+            yield from _measured(some, options, streams=streams)
         return
     missing = options.limit
     for source in sources:
@@ -211,23 +223,33 @@ def _measured_spans(sources: Iterable[Source], options: CorpusOptions) -> Iterat
             return
 
 
-def _measured(sources: list[Source], options: CorpusOptions) -> list[Measured]:
+def _measured(sources: list[Source], options: CorpusOptions, *, streams: bool) -> list[tuple[Measured, Span]]:
     """What measuring finds of each source. Threads take the large and remote ones; over small ones they fight for
     Python."""
-    measured = {i: _measure([source], options)[0] for i, source in enumerate(sources) if is_quick(source)}
+    measure = partial(_measure, options=options, streams=streams)
+    measured = {i: measure([source])[0] for i, source in enumerate(sources) if is_quick(source)}
     slow = [i for i in range(len(sources)) if i not in measured]
     length = 1 + len(slow) // _TASKS
     runs = [slow[first : first + length] for first in range(0, len(slow), length)]
-    tasks = [delayed(partial(_measure, [sources[i] for i in run], options), pure=False)() for run in runs]
+    tasks = [delayed(partial(measure, [sources[i] for i in run]), pure=False)() for run in runs]
     for run, results in zip(runs, compute(*tasks, scheduler="threads"), strict=True):
         measured.update(zip(run, results, strict=True))
     return [measured[i] for i in range(len(sources))]
 
 
-def _measure(sources: list[Source], options: CorpusOptions) -> list[Measured]:
-    found = [format_of(source).measure(source, text_key=options.text_key) for source in sources]
+def _measure(sources: list[Source], options: CorpusOptions, streams: bool) -> list[tuple[Measured, Span]]:
     uncut = 2 * (options.split_bytes or MIN_SPLIT_BYTES)  # of a million small files marks would be gigabytes
-    return [replace(one, marks=None) if one.marks and one.source.size <= uncut else one for one in found]
+    found = []
+    for source in sources:
+        format_ = format_of(source)
+        if streams and (span := format_.sampled(source)) is not None:
+            found.append((Measured(span.source), span))
+            continue
+        one = format_.measure(source, text_key=options.text_key)
+        if one.marks and one.source.size <= uncut:
+            one = replace(one, marks=None)
+        found.append((one, format_.whole(one)))
+    return found
 
 
 def is_quick(source: Source) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 
 from pipelines.source_list import SourceList
 from pipelines.sources import Source
-from pipelines.splits import Span, Split
+from pipelines.splits import OPEN, Span, Split
 
 _UNKNOWN = -1  # bytes of a span that are its share of the source
 
@@ -82,6 +82,11 @@ class SpanList(_Spans):
         known = np.maximum(np.frombuffer(self._bytes, np.int64), 0)
         return np.diff(np.concatenate([[0], np.cumsum(known)])[np.asarray(edges)])
 
+    def are_open(self) -> np.ndarray:
+        """(n,) bool: which spans go to the end of their source, wherever that is."""
+        found: np.ndarray = np.frombuffer(self._stop, np.int64) == OPEN
+        return found
+
 
 class SpanPart(_Spans):
     """Some spans of a list; pickled, a list of their own."""
@@ -112,32 +117,34 @@ class SplitList(Sequence[Split]):
     """Splits, in order.
 
     Args:
-        spans: of all splits. edges: where splits begin among them, and the end.
+        spans: of all splits; one that is open has a split of its own, a stream.
+        edges: where splits begin among them, and the end.
+        step: of the streams.
         operation: of every split.
     """
 
-    def __init__(self, spans: SpanList, edges: Sequence[int], operation: str = "") -> None:
-        self._spans, self._edges, self._operation = spans, edges, operation
+    def __init__(self, spans: SpanList, edges: Sequence[int], *, step: int = 0, operation: str = "") -> None:
+        self._spans, self._edges, self._step, self._operation = spans, edges, step, operation
 
     @classmethod
     def of(cls, splits: Iterable[Split]) -> "SplitList":
-        """Splits that are there."""
+        """Splits that are there, none of them a stream."""
         spans, edges, operation = SpanList(), array("q", [0]), ""
         for split in splits:
             operation = split.operation
             for span in split.spans:
                 spans.append(span, span.bytes)
             edges.append(len(spans))
-        return cls(spans, edges, operation)
+        return cls(spans, edges, operation=operation)
 
     def under(self, operation: str) -> "SplitList":
         """The same splits, under ids of their own."""
-        return SplitList(self._spans, self._edges, operation)
+        return SplitList(self._spans, self._edges, step=self._step, operation=operation)
 
     def renamed(self, name: str) -> "SplitList":
         """The same splits, their files under one name."""
         spans = (replace(span, source=replace(span.source, name=name)) for span in self._spans)
-        return SplitList(SpanList(spans), self._edges, self._operation)
+        return SplitList(SpanList(spans), self._edges, step=self._step, operation=self._operation)
 
     @property
     def sources(self) -> SourceList:
@@ -146,8 +153,29 @@ class SplitList(Sequence[Split]):
 
     @property
     def largest(self) -> int:
-        """Bytes of the largest split."""
-        return int(self._spans.bytes_of_parts(self._edges).max())
+        """Bytes that the largest batch is made of, about."""
+        return int(np.minimum(self._bytes(), np.where(self._are_streams(), self._step, OPEN)).max())
+
+    @property
+    def batches(self) -> int:
+        """How many batches there are; of streams, about."""
+        return int(np.where(self._are_streams(), -(-self._bytes() // max(self._step, 1)), 1).sum())
+
+    def streams(self) -> Iterator[Split]:
+        """Those that are streams."""
+        return (self[place] for place in np.flatnonzero(self._are_streams()).tolist())
+
+    def others(self) -> Iterator[Split]:
+        """Those that are none."""
+        return (self[place] for place in np.flatnonzero(~self._are_streams()).tolist())
+
+    def _bytes(self) -> np.ndarray:
+        return self._spans.bytes_of_parts(self._edges)
+
+    def _are_streams(self) -> np.ndarray:
+        edges = np.asarray(self._edges)
+        alone: np.ndarray = self._spans.are_open()[edges[:-1]] & (np.diff(edges) == 1) & (self._step > 0)
+        return alone
 
     def __len__(self) -> int:
         return len(self._edges) - 1
@@ -160,7 +188,9 @@ class SplitList(Sequence[Split]):
         if isinstance(index, slice):
             return tuple(self[place] for place in range(len(self))[index])
         place = range(len(self))[index]
-        return Split(self._spans[self._edges[place] : self._edges[place + 1]], self._operation)
+        first, last = self._edges[place], self._edges[place + 1]
+        is_stream = self._step and last - first == 1 and self._spans[first].stop == OPEN
+        return Split(self._spans[first:last], self._operation, self._step if is_stream else 0)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SplitList) and len(self) == len(other) and all(map(_equal, self, other))

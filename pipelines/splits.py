@@ -6,11 +6,14 @@ spans are cut (formats/), packing spans into splits (plan.py).
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from pipelines.sources import Source
+
+OPEN = 1 << 62
+"""Where a span stops that goes to the end of its source, wherever that is."""
 
 
 @dataclass(frozen=True)
@@ -63,21 +66,31 @@ class Span:
     marks: Marks | None = field(default=None, compare=False, repr=False)
 
     def describe(self) -> str:
+        if self.stop == OPEN:
+            return f"{self.source.name} from byte {self.start} on"
         split = "rows" if self.source.rows else "bytes"
         return f"{self.source.name} {split} {self.start}-{self.stop}"
 
 
 @dataclass(frozen=True)
 class Split:
-    """What one task reads and makes one batch of.
+    """What one task reads, and makes one batch of; or, of a stream, many.
 
     Attributes:
         spans: in the order of the corpus.
         operation: tells two uses of the same text apart; "" for a build.
+        step: 0; of a stream, the bytes of its one span that a batch is made of.
     """
 
     spans: Sequence[Span]
     operation: str = ""
+    step: int = 0
+
+    def part(self, number: int) -> "Split":
+        """What a batch of a stream is made of: batches are numbered from 0, and reading shows how many there are."""
+        start = number * self.step
+        span = replace(self.spans[0], start=start, stop=start + self.step, bytes=None)
+        return Split((span,), self.operation)
 
     @property
     def batch_id(self) -> str:

@@ -16,7 +16,7 @@ import json
 import secrets
 import shutil
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +49,7 @@ class RunRecord:
         skipped, replaced, empty: see BatchInfo.
         parts: files of next tokens. rows, anchors: in all of its files. blake2b: of the file of its documents.
         kept: the batch's file, if it is kept.
+        last: whether it is of the last batch of a stream; who reads a stream knows by this that it has no more.
     """
 
     batch_id: str
@@ -63,6 +64,7 @@ class RunRecord:
     anchors: int
     blake2b: str
     kept: KeptChange | None = None
+    last: bool = False
 
     def to_json(self) -> str:
         """For the run's folder, with a digest of itself."""
@@ -83,11 +85,14 @@ class RunRecord:
         return cls(**values, kept=None if kept is None else KeptChange(**kept))
 
 
-def make_run(batch: pa.Table, folder: Path, *, encoder: HashedEncoder, sign: int, tokenizer_hash: str) -> RunRecord:
+def make_run(
+    batch: pa.Table, folder: Path, *, encoder: HashedEncoder, sign: int, tokenizer_hash: str, last: bool = False
+) -> RunRecord:
     """Make the run of a batch in `folder`.
 
     Args:
         encoder: of the memory. tokenizer_hash: what batches must carry; "" for any.
+        last: whether the batch is the last of a stream.
 
     Raises:
         TokenizerError: the batch was made with another tokenizer. InputError: it breaks the contract.
@@ -102,7 +107,7 @@ def make_run(batch: pa.Table, folder: Path, *, encoder: HashedEncoder, sign: int
     try:
         with writing(place):
             temporary.mkdir(parents=True)
-            record = _write(batch, info, temporary, encoder=encoder, sign=sign)
+            record = replace(_write(batch, info, temporary, encoder=encoder, sign=sign), last=last)
             write_text(temporary / _RECORD, record.to_json())
             sync_directory(temporary)
             if not place.exists():

@@ -7,6 +7,7 @@ Does not cover: the UTF-8 policy (reading.py), JSON that is not in lines, which 
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import IO
@@ -14,10 +15,11 @@ from typing import IO
 import numpy as np
 
 from memo_dist.errors import InputError
-from pipelines.formats.protocol import ByBytes, Measured
+from pipelines.compression import estimated_bytes
+from pipelines.formats.protocol import ByBytes, Forward, Measured
 from pipelines.reading import Passage, Reading, row_id
-from pipelines.sources import Source
-from pipelines.splits import Marks, Span
+from pipelines.sources import Source, source_stamp
+from pipelines.splits import OPEN, Marks, Span
 
 MAX_LINE = 1 << 26  # bytes; longer documents belong in files of their own
 _STEP = 1 << 16  # bytes of a line at a time, and of a run of lines at most
@@ -44,14 +46,28 @@ class JsonlFormat(ByBytes):
             InputError: also where a line is longer than MAX_LINE, of a file that is read through, and where a .json
                 file begins with something that is no object on a line of its own.
         """
-        if PurePosixPath(source.name.removesuffix(_ending(source))).suffix == ".json":
-            _require_lines(source)
+        _require_lines_of_json(source)
         if source.compression is None:
             return super().measure(source, text_key=text_key, limit=limit)
         with source.open() as handle:
             places = list(_line_starts(handle, source))
         measured = super().measured(source, places[-1])
         return replace(measured, marks=Marks(np.array(places), np.diff(places)))
+
+    def sampled(self, source: Source) -> Span | None:
+        """A compressed file of more than some megabytes, the end of which nobody knows yet."""
+        if source.compression is None:
+            return None
+        _require_lines_of_json(source)
+        with source.named():
+            stored = int(source_stamp(source)[0])
+            size, exact = estimated_bytes(source.url, source.compression, stored)
+        return None if exact else Span(replace(source, size=size), 0, OPEN, bytes=size)
+
+    @contextmanager
+    def forward(self, source: Source) -> Iterator[Forward]:
+        with source.open() as handle:
+            yield _Lines(handle, source)
 
     def first_documents(self, span: Span, count: int) -> tuple[Span, int]:
         taken = stop = 0
@@ -76,6 +92,12 @@ class JsonlFormat(ByBytes):
     def passages(self, span: Span, reading: Reading) -> Iterator[Passage]:
         """The documents of the lines that begin in the span."""
         return reading.whole_documents(_rows(span, reading), span.source, position_in="bytes")
+
+
+def _require_lines_of_json(source: Source) -> None:
+    """Look at a file that is called .json."""
+    if PurePosixPath(source.name.removesuffix(_ending(source))).suffix == ".json":
+        _require_lines(source)
 
 
 def _ending(source: Source) -> str:
@@ -156,14 +178,27 @@ def _line_starts(handle: IO[bytes], source: Source) -> Iterator[int]:
         yield place
 
 
-def _rows(span: Span, reading: Reading) -> Iterator[tuple[str, bytes, int]]:
-    source = span.source
-    offset = max(0, span.start - 1)
-    with source.open_at(offset) as handle:
-        if span.start:
-            offset += _rest_of_line(handle, source, offset)  # the line that began before this span
-        while offset < span.stop and (line := _line(handle, source, offset)):
-            start, offset = offset, offset + len(line)
+class _Lines:
+    """The lines of a file from where its handle is, at byte `offset`, read forward."""
+
+    def __init__(self, handle: IO[bytes], source: Source, offset: int = 0) -> None:
+        self._handle, self._source, self._offset, self.ended = handle, source, offset, False
+
+    def passages(self, stop: int, reading: Reading) -> Iterator[Passage]:
+        return reading.whole_documents(self.rows(stop, reading), self._source, position_in="bytes")
+
+    def pass_over(self, stop: int) -> None:
+        while self._offset < stop and self._next():
+            pass
+
+    def pass_rest(self) -> None:
+        """Pass over what is left of the line in which the handle is."""
+        self._offset += _rest_of_line(self._handle, self._source, self._offset)
+
+    def rows(self, stop: int, reading: Reading) -> Iterator[tuple[str, bytes, int]]:
+        """Id, text and place of the lines that begin before `stop`."""
+        source = self._source
+        while (start := self._offset) < stop and (line := self._next()):
             reading.content.update(line)
             reading.consumed += len(line)
             if not line.strip():
@@ -176,6 +211,21 @@ def _rows(span: Span, reading: Reading) -> Iterator[tuple[str, bytes, int]]:
             row = _parsed(text, place, reading=reading)
             del text
             yield *row, start
+
+    def _next(self) -> bytes:
+        line = _line(self._handle, self._source, self._offset)
+        self._offset += len(line)
+        self.ended = not line
+        return line
+
+
+def _rows(span: Span, reading: Reading) -> Iterator[tuple[str, bytes, int]]:
+    offset = max(0, span.start - 1)
+    with span.source.open_at(offset) as handle:
+        lines = _Lines(handle, span.source, offset)
+        if span.start:
+            lines.pass_rest()  # the line that began before this span
+        yield from lines.rows(span.stop, reading)
 
 
 def _parsed(text: str, place: str, *, reading: Reading) -> tuple[str, bytes]:

@@ -7,6 +7,7 @@ cover: the formats themselves (one file for each), how texts are decoded (readin
 import itertools
 import os
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -69,6 +70,13 @@ class Format(Protocol):
             InputError: the file is broken; it is named.
         """
 
+    def sampled(self, source: Source) -> Span | None:
+        """All of a source whose size is not asked for, as it would have to be read through, with about the bytes that
+        its beginning lets expect; None where it is to be measured. Such a span is read forward (`forward`)."""
+
+    def forward(self, source: Source) -> AbstractContextManager["Forward"]:
+        """A source that `sampled` takes, opened to be read once, part by part."""
+
     def whole(self, measured: Measured) -> Span:
         """All of a measured source."""
 
@@ -93,7 +101,37 @@ class Format(Protocol):
         """
 
 
-class ByBytes:
+class Forward(Protocol):
+    """A source that is read forward, a part of its one span after the other.
+
+    Attributes:
+        ended: whether its end was read.
+    """
+
+    @property
+    def ended(self) -> bool: ...
+
+    def passages(self, stop: int, reading: Reading) -> Iterator[Passage]:
+        """The passages of the documents that begin before `stop`, from where the part before ended."""
+        ...
+
+    def pass_over(self, stop: int) -> None:
+        """Go on to the first document that begins at or behind `stop`."""
+        ...
+
+
+class NotForward:
+    """Formats that measure every source."""
+
+    def sampled(self, source: Source) -> Span | None:
+        del source
+        return None
+
+    def forward(self, source: Source) -> AbstractContextManager[Forward]:
+        raise NotImplementedError(f"{source.name} is read by spans")
+
+
+class ByBytes(NotForward):
     """Formats whose spans are ranges of bytes of the decompressed file."""
 
     compressible = True
@@ -129,7 +167,7 @@ class ByBytes:
         return steps(span, multiple_below(target))
 
 
-class ByRows:
+class ByRows(NotForward):
     """Formats whose spans are ranges of rows; without marks, a row's bytes are its even share of the file's size."""
 
     compressible = False

@@ -3,6 +3,7 @@
 Covers: cluster/run_maker.py with an executor that answers in any order, at times that a test sets.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,15 +64,19 @@ class Workers:
         self.clock.now = max(self.clock.now, first.done_at)
         return first
 
-    def get(self, tasks: list[Task]) -> list[int]:
+    def get(self, tasks: list[Task]) -> list[list[int]]:
         for task in tasks:
             self.under_way.remove(task)
-        return [task.split for task in tasks]
+        return [[task.split] for task in tasks]
 
 
-def maker(workers: Any, stop: StopRequest | None = None, most: int = 100) -> RunMaker:
+def maker(workers: Any, stop: StopRequest | None = None, most: int = 100, streams: int = 0) -> RunMaker:
     graphs: Any = iter(range(len(workers.takes)))
-    return RunMaker(graphs, executor=workers, most=most, stop=stop or StopRequest(), now=workers.clock)
+    return RunMaker(graphs, executor=workers, most=most, stop=stop or StopRequest(), streams=streams, now=workers.clock)
+
+
+def one_by_one(runs: RunMaker) -> Iterator[Any]:
+    return (record for records in runs for record in records)
 
 
 @given(seed=st.integers(0, 10**6), count=st.integers(0, 40), places=st.integers(1, 5), most=st.integers(1, 12))
@@ -80,7 +85,7 @@ def test_every_run_is_made_once_and_never_more_under_way_than_may_be(
 ) -> None:
     workers = Workers(np.random.default_rng(seed).uniform(0.1, 20, count).tolist(), Clock(), places)
     runs = maker(workers, most=most)
-    assert sorted(runs) == list(range(count))
+    assert sorted(one_by_one(runs)) == list(range(count))
     assert not runs.unfinished
     assert workers.begun == list(range(count))
     assert workers.most <= min(most, 2 * places)
@@ -88,7 +93,7 @@ def test_every_run_is_made_once_and_never_more_under_way_than_may_be(
 
 def test_places_that_come_and_go_are_used() -> None:
     workers = Workers([1.0] * 60, Clock(), 1)
-    for done, _ in enumerate(maker(workers), 1):
+    for done, _ in enumerate(one_by_one(maker(workers)), 1):
         workers.places = 8 if done == 10 else 1 if done == 30 else workers.places
         if done in (12, 50):
             assert (len(workers.under_way) > 8) == (done == 12)
@@ -97,10 +102,17 @@ def test_places_that_come_and_go_are_used() -> None:
 def test_a_task_that_takes_far_longer_than_others_is_begun_again_once_no_other_is_left() -> None:
     workers = Workers([2.0, 2.0, 500.0, 2.0, 2.0, 2.0], Clock())
     runs = maker(workers)
-    assert sorted(runs) == [0, 1, 2, 3, 4, 5]  # one record, though two made it
+    assert sorted(one_by_one(runs)) == [0, 1, 2, 3, 4, 5]  # one record, though two made it
     assert workers.begun == [0, 1, 2, 3, 4, 5, 2]
     assert not runs.unfinished
     assert workers.clock.now < 60
+
+
+def test_a_stream_is_never_begun_twice_and_does_not_say_how_long_others_take() -> None:
+    workers = Workers([500.0, 2.0, 2.0, 300.0, 2.0], Clock())
+    assert sorted(one_by_one(maker(workers, streams=1))) == [0, 1, 2, 3, 4]
+    assert workers.begun == [0, 1, 2, 3, 4, 3]
+    assert workers.clock.now == 500
 
 
 def test_a_stop_lets_what_is_under_way_end_and_does_not_wait_for_ever() -> None:
@@ -108,7 +120,7 @@ def test_a_stop_lets_what_is_under_way_end_and_does_not_wait_for_ever() -> None:
     workers = Workers([2.0, 3.0, 4.0, 500.0, 2.0, 2.0, 2.0], Clock())
     runs = maker(workers, stop)
     made = []
-    for record in runs:
+    for record in one_by_one(runs):
         made.append(record)
         stop.requested = True
     assert made == [0, 1, 2]
@@ -120,7 +132,7 @@ def test_a_stop_after_the_last_run_leaves_nothing_unfinished() -> None:
     stop = StopRequest()
     runs = maker(Workers([1.0] * 3, Clock()), stop)
     made = []
-    for record in runs:
+    for record in one_by_one(runs):
         made.append(record)
         stop.requested = len(made) == 3
     assert made == [0, 1, 2]
