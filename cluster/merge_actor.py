@@ -18,6 +18,7 @@ from memo_dist.files.manifest import ShardRecord
 from memo_dist.files.opened import open_memory
 from memo_dist.models.text.config import TextConfig
 from memo_dist.runs.merging import HeldSource, MergeOrder, merge_into
+from memo_dist.runs.open_files import OpenFiles
 from memo_dist.runs.run_folder import RunFolder, run_folders
 
 
@@ -43,6 +44,7 @@ class MergeSpec:
         config, tokenizer_hash: of the memory.
         rows: of all sources, about. slice_rows: of them that are added up at a time.
         device: "cpu" or "gpu"; see placement.device_for. threads: of numerical libraries.
+        open_files: of runs, that stay open during a merge.
     """
 
     sources: Sources
@@ -53,6 +55,7 @@ class MergeSpec:
     slice_rows: int
     device: str = "cpu"
     threads: int = 1
+    open_files: int = 0
 
 
 class MergeActor:
@@ -64,12 +67,12 @@ class MergeActor:
 
     def __init__(self, spec: MergeSpec) -> None:
         threadpool_limits(spec.threads)
-        self._spec = spec
+        self._spec, self._files = spec, OpenFiles(spec.open_files)
 
     @cached_property
     def _runs(self) -> list[RunFolder]:
         runs = self._spec.sources.runs
-        return [] if runs is None else run_folders(Path(runs))
+        return [] if runs is None else run_folders(Path(runs), self._files)
 
     def merge(self, path: str, banks: range) -> tuple[ShardRecord, np.ndarray]:
         """Write the file of some banks; see merge_into."""
@@ -83,6 +86,7 @@ class MergeActor:
             xp=array_module(spec.device),
         )
         with ExitStack() as opened:  # no file is open between two merges, or after one that failed
+            opened.callback(self._files.close)
             held = [HeldSource(opened.enter_context(open_memory(memory))) for memory in spec.sources.memories]
             return merge_into(Path(path), [*held, *self._runs], order, applied=set(spec.applied))
 

@@ -9,7 +9,7 @@ only what is missing. Its contents follow from the sources, so it does not matte
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,8 @@ from memo_dist.durable import write_text, writing
 from memo_dist.errors import DamagedMemoryError, StoppedError
 from memo_dist.files.manifest import FileRecord, ShardRecord
 from memo_dist.files.shard_reader import ShardReader
+
+_OPEN_FILES = 256  # of runs, by all actors: they may be threads of one process, which often may open 1,024
 
 
 class MergePhase:
@@ -52,7 +54,7 @@ class MergePhase:
         stop: StopRequest,
         on_file: Callable[[int, int, bool], None],
     ) -> None:
-        self._spec, self._workspace = spec, workspace
+        self._spec, self._workspace = replace(spec, open_files=_OPEN_FILES // actors), workspace
         self._ranges = bank_ranges(spec.config.num_banks, min(files, spec.config.num_banks))
         self._actors, self._memory_bytes = actors, memory_bytes
         self._executor, self._stop, self._on_file = executor, stop, on_file

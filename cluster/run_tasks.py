@@ -11,6 +11,7 @@ import pyarrow as pa
 from dask.delayed import delayed
 
 from memo_dist.models.text.encoder import HashedEncoder
+from memo_dist.runs.open_files import OpenFiles
 from memo_dist.runs.run_folder import RunFolder, RunRecord, make_run
 from memo_dist.tokenizer import Tokenizer
 from pipelines.release_memory import return_freed_memory
@@ -53,7 +54,7 @@ class RunTasks:
     def made(self, split: Split) -> RunRecord | None:
         """The record of the run of a split's batch, if it is there."""
         path = self.folder / split.batch_id
-        return RunFolder(path).record if path.exists() else None
+        return RunFolder(path, OpenFiles()).record if path.exists() else None
 
     def make(self, batch: pa.Table, encoder: HashedEncoder, *, last: bool = False) -> RunRecord:
         """Make the run of a batch."""

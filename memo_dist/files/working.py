@@ -12,12 +12,13 @@ import numpy as np
 import pyarrow as pa
 
 from memo_dist.document_identities import identities_of
+from memo_dist.documents import numbers
 from memo_dist.files.manifest import Manifest
 from memo_dist.files.shard_reader import ShardReader
 from memo_dist.files.token_counts import total_counts
 from memo_dist.models import model_of
 from memo_dist.models.text.associations import DOCUMENT_SALT, TOKEN_SALT
-from memo_dist.models.text.bank_assignment import bank_of
+from memo_dist.models.text.bank_assignment import bank_edge, bank_of
 from memo_dist.models.text.followers import Followers, find_followers, gathered
 from memo_dist.models.text.ledger import Entries
 from memo_dist.shard import Shard
@@ -91,6 +92,14 @@ class WorkingShards:
         """The records of all documents, of documents.SCHEMA, a group of rows at a time."""
         for file in self.files:
             yield from file.documents.groups()
+
+    def documents_between(self, low: int, high: int) -> Iterator[pa.Table]:
+        """The records whose keys lie in [low, high), of the files that these fall to."""
+        for file in self.files:
+            first, stop = (bank_edge(bank, self.config.num_banks) for bank in (file.banks.start, file.banks.stop))
+            for records in file.documents.groups() if first < high and low < stop else ():
+                keys = numbers(records, "key")  # sorted by their lower halves
+                yield records.filter(pa.array((keys >= np.uint64(low)) & (keys <= np.uint64(high - 1))))
 
     def identities(self) -> np.ndarray:
         """(n,) of IDENTITIES, sorted: every whole document, as often as it is held.

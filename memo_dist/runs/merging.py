@@ -17,9 +17,8 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
-from memo_dist.arrow_arrays import numbers_of
 from memo_dist.device.backend import Array, to_device, to_host
-from memo_dist.documents import SCHEMA, folded_table, numbers
+from memo_dist.documents import SCHEMA, folded_table
 from memo_dist.files.manifest import ShardRecord
 from memo_dist.files.opened import OpenMemory
 from memo_dist.files.shard_writer import ShardWriter
@@ -45,8 +44,8 @@ class Source(Protocol):
         """(window, document) pairs, likewise."""
         ...
 
-    def documents(self) -> Iterable[pa.Table]:
-        """Records of documents, of documents.SCHEMA."""
+    def documents(self, low: int, high: int) -> Iterable[pa.Table]:
+        """Records of documents, of documents.SCHEMA, whose keys lie in [low, high)."""
         ...
 
 
@@ -68,9 +67,9 @@ class HeldSource:
         """See Source."""
         return [_signed(anchors) for _, anchors in self._shards.entries_between(low, high)]
 
-    def documents(self) -> Iterable[pa.Table]:
+    def documents(self, low: int, high: int) -> Iterable[pa.Table]:
         """See Source."""
-        return self._shards.documents()
+        return self._shards.documents_between(low, high)
 
 
 def count_rows(sources: list[Source], low: int, high: int) -> int:
@@ -155,13 +154,11 @@ def _cells(following: Entries, banks: range, order: MergeOrder, *, values: Array
 
 def _documents(sources: list[Source], edges: tuple[int, int]) -> pa.Table:
     """The records whose keys lie in a range, folded and sorted."""
-    low, high = edges
     table = pa.Table.from_batches([], schema=SCHEMA)
     waiting: list[pa.Table] = []
     for source in sources:
-        for records in source.documents():
-            keys = numbers(records, "key")
-            waiting.append(records.filter(numbers_of((keys >= np.uint64(low)) & (keys <= np.uint64(high - 1)))))
+        for records in source.documents(*edges):
+            waiting.append(records)
             if sum(map(len, waiting)) >= max(_FEW_DOCUMENTS, len(table)):
                 table, waiting = folded_table(pa.concat_tables([table, *waiting])), []
     return folded_table(pa.concat_tables([table, *waiting]))

@@ -6,7 +6,8 @@ Covers: making one of a batch, committing it, reading it. Does not cover: one fi
     record.json            the record: what the batch was, and its sign: memorized (1) or forgotten (-1)
     next-00000.arrow, ...  its (window, next token) pairs, one file for each chunk of 2^18 positions
     anchors.arrow          its (window, document) pairs
-    documents.arrow        the records of its documents (documents.SCHEMA)
+    documents.arrow        the records of its documents (documents.SCHEMA), sorted by key
+All of them are indexed by the top bits of names or keys, so that a merge reads its range.
 A folder is written under another name and renamed, so that it is there whole or not at all: the folders that are there
 are what a build has done. Making one again changes nothing.
 """
@@ -15,26 +16,28 @@ import hashlib
 import json
 import secrets
 import shutil
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from pyarrow import ipc
 
 from memo_dist.batches import BatchInfo, KeptChange, read_batch
 from memo_dist.document_parts import document_key, parts_of
-from memo_dist.documents import SCHEMA, table_of
-from memo_dist.durable import file_digest, sync_directory, sync_file, write_text, writing
+from memo_dist.documents import SCHEMA, numbers, table_of
+from memo_dist.durable import sync_directory, write_text, writing
 from memo_dist.errors import DamagedMemoryError, TokenizerError
 from memo_dist.models.text.associations import Associations
 from memo_dist.models.text.encoder import HashedEncoder
 from memo_dist.models.text.ledger import NO_ENTRIES, Entries, counted
+from memo_dist.runs.indexed_file import naming_run, part_bounds, read_parts, write_parts
+from memo_dist.runs.open_files import OpenFiles
 from memo_dist.runs.run_file import read_run_file, write_run_file
 from memo_dist.shard import owned
 
 _RECORD, _ANCHORS, _DOCUMENTS = "record.json", "anchors.arrow", "documents.arrow"
+_DOCUMENT_ROWS = 1 << 7  # records of a part, about
 _DIGEST = "digest"  # of a record, among its values
 _EVERY_BANK = range(1)  # of a config of one bank: names do not depend on the number of banks
 
@@ -47,7 +50,7 @@ class RunRecord:
         sign: 1: memorized, -1: forgotten.
         tokens, documents: of the batch; documents counts those that begin in it.
         skipped, replaced, empty: see BatchInfo.
-        parts: files of next tokens. rows, anchors: in all of its files. blake2b: of the file of its documents.
+        parts: files of next tokens. rows, anchors: in all of its files.
         kept: the batch's file, if it is kept.
         last: whether it is of the last batch of a stream; who reads a stream knows by this that it has no more.
     """
@@ -62,7 +65,6 @@ class RunRecord:
     parts: int
     rows: int
     anchors: int
-    blake2b: str
     kept: KeptChange | None = None
     last: bool = False
 
@@ -115,7 +117,7 @@ def make_run(
     except OSError:
         if not place.exists():
             raise
-        record = RunFolder(place).record  # another attempt made it meanwhile
+        record = RunFolder(place, OpenFiles()).record  # another attempt made it meanwhile
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return record
@@ -134,7 +136,7 @@ def _write(batch: pa.Table, info: BatchInfo, folder: Path, *, encoder: HashedEnc
     write_run_file(folder / _ANCHORS, few)
     keys = [document_key(name) for name, _ in documents]
     records = [part._replace(times=sign) for part in parts_of(documents, keys)]
-    _write_documents(folder / _DOCUMENTS, table_of(zip(keys, records, strict=True)))
+    _write_documents(folder / _DOCUMENTS, table_of(sorted(zip(keys, records, strict=True), key=itemgetter(0))))
     return RunRecord(
         batch_id=info.batch_id,
         sign=sign,
@@ -146,7 +148,6 @@ def _write(batch: pa.Table, info: BatchInfo, folder: Path, *, encoder: HashedEnc
         parts=parts,
         rows=rows,
         anchors=len(few),
-        blake2b=file_digest(folder / _DOCUMENTS),
         kept=KeptChange.of(batch),
     )
 
@@ -155,14 +156,14 @@ class RunFolder:
     """A run that is there; a Source of merging.py.
 
     Args:
-        path: its folder.
+        path: its folder. files: what is open of it, and of others.
 
     Raises:
         DamagedMemoryError: it is not whole.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, files: OpenFiles) -> None:
+        self.path, self._files = path, files
         try:
             self.record = RunRecord.from_json((path / _RECORD).read_text(encoding="utf-8"))
         except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
@@ -178,33 +179,34 @@ class RunFolder:
         """The (window, document) pairs."""
         return [self._signed(_ANCHORS, low, high)] if self.record.anchors else []
 
-    def documents(self) -> Iterable[pa.Table]:
-        """The records of its documents.
+    def documents(self, low: int, high: int) -> list[pa.Table]:
+        """The records of its documents whose keys lie in [low, high).
 
         Raises:
             DamagedMemoryError: they cannot be read, or were altered.
         """
         path = self.path / _DOCUMENTS
-        try:
-            if file_digest(path) != self.record.blake2b:
-                raise ValueError("its digest does not match")
-            with pa.OSFile(str(path)) as source:
-                return [ipc.open_file(source).read_all()]
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise DamagedMemoryError(
-                f"{path} is no whole run of a build ({error}); remove its folder and run it again"
-            ) from error
+        with naming_run(path):
+            table = pa.Table.from_batches(read_parts(path, low, high, files=self._files), schema=SCHEMA)
+        keys = numbers(table, "key")
+        start, stop = np.searchsorted(keys, np.uint64(low)), np.searchsorted(keys, np.uint64(high - 1), "right")
+        return [table.slice(start, stop - start)]
 
     def _signed(self, name: str, low: int, high: int) -> Entries:
-        entries = read_run_file(self.path / name, low, high)
+        entries = read_run_file(self.path / name, low, high, files=self._files)
         return Entries(entries.names, entries.tokens, entries.counts * self.record.sign)
 
 
-def run_folders(folder: Path) -> list[RunFolder]:
-    """The runs that are there, by the ids of their batches."""
+def run_folders(folder: Path, files: OpenFiles | None = None) -> list[RunFolder]:
+    """The runs that are there, by the ids of their batches.
+
+    Args:
+        files: what is to be open of them; None: nothing, but while it is read.
+    """
     if not folder.is_dir():
         return []
-    return [RunFolder(path) for path in sorted(folder.iterdir()) if not path.name.endswith(".tmp")]
+    files = files or OpenFiles()
+    return [RunFolder(path, files) for path in sorted(folder.iterdir()) if not path.name.endswith(".tmp")]
 
 
 def _digest(values: dict[str, object]) -> str:
@@ -221,6 +223,5 @@ def _joined(associations: list[Associations]) -> Associations:
 
 
 def _write_documents(path: Path, table: pa.Table) -> None:
-    with pa.OSFile(str(path), "wb") as sink, ipc.new_file(sink, SCHEMA) as writer:
-        writer.write_table(table)
-    sync_file(path)
+    (rows,) = table.combine_chunks().to_batches()
+    write_parts(path, rows, part_bounds(numbers(table, "key"), _DOCUMENT_ROWS))

@@ -26,6 +26,7 @@ from memo_dist.models.text.associations import DOCUMENT_SALT, TOKEN_SALT, Associ
 from memo_dist.models.text.encoder import HashedEncoder
 from memo_dist.models.text.keys import ANCHOR_EVERY
 from memo_dist.models.text.ledger import NO_ENTRIES, counted, summed
+from memo_dist.runs.open_files import OpenFiles
 from memo_dist.runs.run_file import read_run_file, write_run_file
 from memo_dist.shard import owned
 from memo_dist.solved.ladder import anchored, needed, settle
@@ -127,7 +128,9 @@ def solve_piece(what: Solving, piece: int) -> PieceRecord:
         DamagedMemoryError: a run cannot be read. StorageError: the piece cannot be written.
     """
     salt = TOKEN_SALT if what.numbers is None else DOCUMENT_SALT
-    settled = settle(summed([read_run_file(Path(run), *_range(piece, what.cut)) for run in what.runs]), salt=salt)
+    settled = settle(
+        summed([read_run_file(Path(run), *_range(piece, what.cut), files=OpenFiles()) for run in what.runs]), salt=salt
+    )
     numbers = settled.tokens if what.numbers is None else np.searchsorted(what.numbers, settled.tokens)
     made = make_piece(settled.hashes, numbers.astype(np.int64), settled.ambiguous, layout=what.layout, shift=what.cut)
     record = PieceRecord(len(settled), int(settled.ambiguous.sum()), made.shape.row().tolist())
@@ -141,7 +144,7 @@ def solve_piece(what: Solving, piece: int) -> PieceRecord:
 
 def count_windows(runs: Sequence[str], salt: int = TOKEN_SALT) -> int:
     """About how many distinct windows runs have: those of a sixteenth of all hashes, times 16."""
-    settled = settle(summed([read_run_file(Path(run), 0, 1 << 60) for run in runs]), salt=salt)
+    settled = settle(summed([read_run_file(Path(run), 0, 1 << 60, files=OpenFiles()) for run in runs]), salt=salt)
     return 16 * len(settled)
 
 

@@ -216,12 +216,12 @@ class FailsLate:
     def anchors(self, low: int, high: int) -> list[Entries]:
         return self._source.anchors(low, high)
 
-    def documents(self) -> Iterable[pa.Table]:
-        return self._source.documents()
+    def documents(self, low: int, high: int) -> Iterable[pa.Table]:
+        return self._source.documents(low, high)
 
 
 class NoDocuments(FailsLate):
-    def documents(self) -> Iterable[pa.Table]:
+    def documents(self, low: int, high: int) -> Iterable[pa.Table]:
         raise DamagedMemoryError("it was cut meanwhile")
 
 

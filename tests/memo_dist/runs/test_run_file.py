@@ -17,6 +17,7 @@ from memo_dist.errors import DamagedMemoryError
 from memo_dist.models.text.ledger import Entries
 from memo_dist.planning.processes import STORED_RUN_BYTES
 from memo_dist.runs import run_file
+from memo_dist.runs.open_files import OpenFiles
 from memo_dist.runs.run_file import read_run_file, write_run_file
 
 TOP = 1 << 64
@@ -56,13 +57,15 @@ def test_any_rows_come_back_whole_and_in_any_range(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_file, "_ROWS", part)  # so that few rows are many parts
         write_run_file(path, entries(given_rows))
-    found = read_run_file(path, 0, TOP)
+    found = read_run_file(path, 0, TOP, files=OpenFiles())
     assert (found.names.dtype, found.tokens.dtype, found.counts.dtype) == (np.uint64, np.uint32, np.int64)
     assert rows_of(found) == given_rows
     for one, other in edges:
         low, high = sorted((one, other))
         if low < high:
-            assert rows_of(read_run_file(path, low, high)) == [row for row in given_rows if low <= row[0] < high]
+            assert rows_of(read_run_file(path, low, high, files=OpenFiles())) == [
+                row for row in given_rows if low <= row[0] < high
+            ]
 
 
 def test_neighbouring_ranges_are_a_file(tmp_path: Path) -> None:
@@ -75,7 +78,10 @@ def test_neighbouring_ranges_are_a_file(tmp_path: Path) -> None:
         assert file.num_record_batches == 16
     for slices in (1, 3, 7, 100):
         edges = [TOP * index // slices for index in range(slices + 1)]
-        parts = [read_run_file(tmp_path / "run.arrow", low, high) for low, high in itertools.pairwise(edges)]
+        parts = [
+            read_run_file(tmp_path / "run.arrow", low, high, files=OpenFiles())
+            for low, high in itertools.pairwise(edges)
+        ]
         assert np.array_equal(np.concatenate([part.names for part in parts]), names)
         assert np.array_equal(np.concatenate([part.tokens for part in parts]), held.tokens)
 
@@ -99,7 +105,7 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def assert_refused(path: Path, low: int = 0, high: int = TOP) -> None:
     with pytest.raises(DamagedMemoryError, match=rf"{path.name} is no whole run of a build"):
-        read_run_file(path, low, high)
+        read_run_file(path, low, high, files=OpenFiles())
 
 
 def test_a_file_that_was_cut_is_refused(written: Path) -> None:
@@ -136,7 +142,7 @@ def test_any_bit_that_matters_is_noticed(written: Path) -> None:
             data[place : place + 64] = rng.choice([0, 255])
         written.write_bytes(data.tobytes())
         try:
-            found = read_run_file(written, 0, TOP)
+            found = read_run_file(written, 0, TOP, files=OpenFiles())
         except DamagedMemoryError as error:
             refused += written.name in str(error)
         else:

@@ -15,11 +15,13 @@ from pyarrow import ipc
 
 from memo_dist import Memory, TextConfig
 from memo_dist.batches import KeptChange
+from memo_dist.document_parts import document_key
 from memo_dist.documents import SCHEMA
 from memo_dist.errors import DamagedMemoryError, InputError, StorageError, TokenizerError
 from memo_dist.models.text import encoder as encoders
 from memo_dist.models.text.ledger import Entries
 from memo_dist.runs import run_folder
+from memo_dist.runs.open_files import OpenFiles
 from memo_dist.runs.run_folder import RunFolder, make_run, run_folders
 from memo_dist.stores.parts import Columns
 
@@ -66,9 +68,9 @@ def test_a_run_is_what_the_batch_gives_a_memory(
     assert record.rows == sum(map(len, found.next(0, TOP)))
     assert record.anchors == sum(map(len, found.anchors(0, TOP))) > 0
     assert (record.tokens, record.documents) == (sum(map(len, DOCUMENTS.values())), len(DOCUMENTS))
-    (documents,) = found.documents()
+    (documents,) = found.documents(0, TOP)
     assert documents.schema == SCHEMA
-    assert documents["id"].to_pylist() == list(DOCUMENTS)
+    assert documents["id"].to_pylist() == sorted(DOCUMENTS, key=document_key)
     assert documents["times"].to_pylist() == [sign] * len(DOCUMENTS)
 
 
@@ -76,7 +78,7 @@ def test_what_is_said_of_the_batch_is_in_the_record(tmp_path: Path) -> None:
     kept = KeptChange(file="b", bytes=7, blake2b="ab", tokens=3)
     record = run_of(kept.on(whole_batch(DOCUMENTS)), tmp_path)
     assert record.kept == kept
-    assert RunFolder(tmp_path / NAME).record == record
+    assert RunFolder(tmp_path / NAME, OpenFiles()).record == record
     pieces = [("long", segment(CONFIG, PASSAGES[0], 20))]
     record = run_of(batch_of(pieces, 1), tmp_path)
     assert (record.documents, record.tokens, record.kept) == (0, 25, None)  # it began in another batch
@@ -174,10 +176,10 @@ def test_a_record_with_any_other_value_is_refused(run: RunFolder) -> None:
         for other in others:
             path.write_text(json.dumps({**values, name: other}))
             with pytest.raises(DamagedMemoryError, match=NAME):
-                RunFolder(run.path)
+                RunFolder(run.path, OpenFiles())
         path.write_text(json.dumps({key: one for key, one in values.items() if key != name}))
         with pytest.raises(DamagedMemoryError, match=NAME):
-            RunFolder(run.path)
+            RunFolder(run.path, OpenFiles())
 
 
 def test_a_missing_record_is_refused(run: RunFolder) -> None:
@@ -186,26 +188,77 @@ def test_a_missing_record_is_refused(run: RunFolder) -> None:
         run_folders(run.path.parent)
 
 
-def test_damaged_documents_are_refused_by_their_name(run: RunFolder) -> None:
-    path, rng = run.path / "documents.arrow", np.random.default_rng(0)
+@pytest.fixture
+def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
+    """A run of 40 documents in eight parts, with names of other lengths."""
+    monkeypatch.setattr(run_folder, "_DOCUMENT_ROWS", 8)
+    run_of(whole_batch({"x" * (index % 7) + str(index): [index % 40] for index in range(40)}), tmp_path / "runs")
+    (found,) = run_folders(tmp_path / "runs")
+    with ipc.open_file(str(found.path / "documents.arrow")) as file:
+        assert file.num_record_batches == 8
+    return found
+
+
+def test_documents_of_any_range_of_keys_are_read(many: RunFolder) -> None:
+    (whole,) = many.documents(0, TOP)
+    keys, rows = whole["key"].to_pylist(), whole.to_pylist()
+    assert keys == sorted(keys) == sorted(map(document_key, whole["id"].to_pylist()))
+    edges = sorted({0, TOP, *keys[::3], *(key + 1 for key in keys[::5]), *(part << 61 for part in range(8))})
+    for place, low in enumerate(edges):
+        for high in edges[place + 1 :]:
+            (found,) = many.documents(low, high)
+            assert found.to_pylist() == [row for row in rows if low <= row["key"] < high]
+
+
+def test_a_range_of_documents_is_read_without_the_others(many: RunFolder) -> None:
+    """A part that was altered is in nobody's way but its own."""
+    (whole,) = many.documents(0, TOP)
+    path = many.path / "documents.arrow"
+    with ipc.open_file(str(path)) as file:
+        parts = [file.get_batch_with_custom_metadata(index) for index in range(8)]
+    with ipc.new_file(str(path), SCHEMA) as writer:
+        for index, part in enumerate(parts):
+            writer.write_batch(part.batch, custom_metadata=None if index == 5 else part.custom_metadata)
+    for index in range(8):
+        low, high = index << 61, index + 1 << 61
+        if index == 5:
+            with pytest.raises(DamagedMemoryError, match=r"documents\.arrow is no whole run.*a checksum"):
+                many.documents(low, high)
+        else:
+            (found,) = many.documents(low, high)
+            assert found.equals(whole.filter(pa.array([low <= key < high for key in whole["key"].to_pylist()])))
+
+
+def test_damaged_documents_are_refused_by_their_name(many: RunFolder) -> None:
+    """What is read is what was written, or the file is refused."""
+    (truth,), refused = many.documents(0, TOP), 0
+    path, rng = many.path / "documents.arrow", np.random.default_rng(0)
     whole = path.read_bytes()
-    for place in rng.integers(0, len(whole), 60).tolist():
+    for place in rng.integers(0, len(whole), 200).tolist():
         data = bytearray(whole)
         data[place] ^= 1 << int(rng.integers(8))
         path.write_bytes(bytes(data))
-        with pytest.raises(DamagedMemoryError, match=r"documents\.arrow is no whole run"):
-            list(run.documents())
+        try:
+            (found,) = many.documents(0, TOP)
+        except DamagedMemoryError as error:
+            refused += path.name in str(error)
+        else:
+            assert found.equals(truth)
+    assert refused > 100
     for size in (0, 5, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:size])
-        with pytest.raises(DamagedMemoryError, match=r"documents\.arrow"):
-            list(run.documents())
-    with ipc.new_file(str(path), SCHEMA) as writer:
-        writer.write_table(SCHEMA.empty_table())
-    with pytest.raises(DamagedMemoryError, match=r"documents\.arrow"):
-        list(run.documents())
+        assert_no_documents(many)
+    for table in (SCHEMA.empty_table(), pa.table({"key": [1]})):
+        with ipc.new_file(str(path), table.schema) as writer:
+            writer.write_table(table)
+        assert_no_documents(many)
     path.unlink()
+    assert_no_documents(many)
+
+
+def assert_no_documents(run: RunFolder) -> None:
     with pytest.raises(DamagedMemoryError, match=r"documents\.arrow"):
-        list(run.documents())
+        run.documents(0, TOP)
 
 
 @pytest.mark.parametrize("name", ["next-00000.arrow", "anchors.arrow"])
