@@ -1,7 +1,7 @@
 """Losses: lost processes and nodes, and after how many of them the work gives up.
 
 Covers: counting losses without progress between them, for builds and recall jobs alike. Knows nothing of Ray. Does not
-cover: what is lost with a process, and how the work begins again (stream_run.py, recall_job.py).
+cover: what is lost with a process, and how the work begins again (run.py, recall_job.py).
 """
 
 IN_A_ROW = 3  # losses without progress between them, after which the work gives up

@@ -1,8 +1,8 @@
 """SortedRun: the work of a build or a change, from its splits to the files of the memory.
 
-Covers: sorted runs of what is missing, the number of banks, the merge, starting again after a lost process or node.
-Does not cover: one run (memo_dist/runs), the merge's actors (merge_phase.py), models without a ledger (stream_run.py),
-when a run gives up (run_state.py), the directory (workspace.py).
+Covers: sorted runs of what is missing, the number of banks, the merge. Does not cover: one run (memo_dist/runs), the
+merge's actors (merge_phase.py), models without a ledger (stream_run.py), starting again after a lost process or node
+(run.py), the directory (workspace.py).
 
     split --Dask--> Arrow token batch (kept) --> run: its associations, sorted and counted      any number of tasks
     stream --Dask--> batch after batch, and the run of each                                    one task a stream
@@ -11,28 +11,21 @@ What is done is what runs and shard files are there: an attempt makes the others
 file by its banks, and both follow from their sources, so that it does not matter who made them, or how often.
 """
 
-import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
-from cluster.clock import Clock
 from cluster.counting import banks_at_load, banks_for, count_associations
-from cluster.executor import Executor
 from cluster.merge_actor import MergeSpec, Sources
 from cluster.merge_phase import MergePhase
 from cluster.placement import device_for, reserved_bytes
-from cluster.prepare import Prepared
-from cluster.resources import Resources
+from cluster.run import Run, log
 from cluster.run_maker import RunMaker
-from cluster.run_state import Held, Progress, RunState
+from cluster.run_state import Held
 from cluster.run_tasks import RunTasks
-from cluster.signals import StopRequest
 from cluster.stream_runs import StreamRuns
-from cluster.task import Task
-from cluster.work import KeptList, Work
-from cluster.workspace import Workspace
-from memo_dist.errors import ClusterError, InputError, StoppedError
+from cluster.work import KeptList
+from memo_dist.errors import ClusterError, InputError
 from memo_dist.files.manifest import Manifest
 from memo_dist.models import encoder_for
 from memo_dist.models.repetition import TextSize
@@ -40,95 +33,47 @@ from memo_dist.models.text.config import TextConfig
 from memo_dist.runs.run_folder import RunRecord, run_folders
 
 _MOST_UNDER_WAY = 10_000  # runs, on a cluster of any size
-_log = logging.getLogger("memo_dist.cluster")
 
 
-class SortedRun:
-    """Every attempt makes the runs and files that are missing.
-
-    Args:
-        work: the splits, and the tasks that make their batches.
-        executor: where tasks and actors run.
-        on_progress: called after every split and every file.
-        task: what is done with the documents.
-
-    Attributes:
-        state: counters of all attempts.
-        shard_peaks: bytes, of the last attempt's actors.
-    """
-
-    def __init__(
-        self,
-        prepared: Prepared,
-        workspace: Workspace,
-        work: Work,
-        *,
-        executor: Executor,
-        resources: Resources,
-        clock: Clock,
-        stop: StopRequest,
-        on_progress: Callable[[Progress], None],
-        task: Task,
-    ) -> None:
-        self.prepared, self.workspace, self.work, self.task = prepared, workspace, work, task
-        self.executor = executor
-        self.resources, self.clock, self.stop, self.on_progress = resources, clock, stop, on_progress
-        self.state = RunState(work.splits, forgets=task.forgets, checkpoint_every=resources.checkpoint_every)
-        self.shard_peaks: list[int] = []
+class SortedRun(Run):
+    """Every attempt makes the runs and files that are missing."""
 
     def to_the_end(self) -> Manifest:
-        """Run until the memory's files are there, starting again when a process or node is lost.
-
-        Raises:
-            StoppedError: a stop was asked for; what is done is kept.
-            ClusterError: processes or nodes are lost again and again.
-            MemoError: a task or an actor met something that another attempt would meet, too.
-        """
+        """See Run; a corpus that is refused at once leaves nothing behind."""
         began, went_on = time.monotonic(), self.workspace.resumable
-        while True:
-            try:
-                with self.executor.unwrapped():
-                    return self._attempt()
-            except InputError:
-                # the corpus will change, and then nothing goes on from what is done; let that be in nobody's way
-                if not went_on and time.monotonic() - began < self.resources.checkpoint_every:
-                    self.workspace.discard()
-                raise
-            except ClusterError as error:
-                if self.stop.requested:  # batch systems end all processes of a job at once
-                    raise StoppedError("stopped as asked; the processes of the cluster ended as well") from error
-                if not self.state.goes_on_after_loss(no_room=False):
-                    raise
-                _log.warning("loss %d, going on with what is there: %s", self.state.losses, error)
+        try:
+            return super().to_the_end()
+        except InputError:
+            # the corpus will change, and then nothing goes on from what is done; let that be in nobody's way
+            if not went_on and time.monotonic() - began < self.resources.checkpoint_every:
+                self.workspace.discard()
+            raise
 
     def _attempt(self) -> Manifest:
         if self.workspace.has_checkpoint:  # all was done but to publish it
             return self._finished_before()
         done = [folder.record for folder in run_folders(self.workspace.runs)]
-        self.state.begin(self._held(done))
-        what = f"{self.task.action} of {self.workspace.out}, attempt {self.state.attempts}"
-        _log.info("%s: %d of %d splits are done", what, len(done), self.state.progress.splits)
+        self._begin(self._held(done))
         for record in self._make_runs({record.batch_id for record in done}):
             done.append(record)
             self.state.checkpointed()
             self.state.count([record])
             progress = self.state.progress
-            _log.info("run %s: %d of %d splits", record.batch_id, progress.splits_done, progress.splits)
+            log.info("run %s: %d of %d splits", record.batch_id, progress.splits_done, progress.splits)
             self.on_progress(self.state.progress)
         self.state.progress.splits = len(done)  # of streams it was an estimate
         self.clock.lap("memorize")
         config = self._choose_banks(done)
-        _log.info("all splits are done: %d banks, %d planned", config.num_banks, self.prepared.plan.config.num_banks)
+        log.info("all splits are done: %d banks, %d planned", config.num_banks, self.prepared.plan.config.num_banks)
         self.clock.lap("count")
         manifest = self._merge(config, done)
         self.clock.lap("merge")
-        _log.info("end: %d tokens in %d documents, digest %s", manifest.tokens, manifest.documents, manifest.digest)
         return manifest
 
     def _finished_before(self) -> Manifest:
         with self.workspace.stored() as stored:
             manifest = stored.manifest
-        self.state.begin(Held.of(manifest))
+        self._begin(Held.of(manifest))
         return manifest
 
     def _held(self, done: list[RunRecord]) -> Held:
@@ -164,8 +109,7 @@ class SortedRun:
                         done.add(record.batch_id)
                         yield record
         if self.stop.requested and (maker.unfinished or streams.unfinished):
-            progress = self.state.progress
-            raise StoppedError(f"stopped as asked, with {progress.splits_done} of {progress.splits} splits done")
+            raise self._stopped()
         if streams.unfinished:
             raise ClusterError("a task ended before the end of the file that it reads")
 
@@ -242,20 +186,12 @@ class SortedRun:
         kept = KeptList([] if base is None else base.batches)
         for record in done:
             kept.count([record])
-        progress = self.state.progress
-        return self.workspace.checkpoint(
-            config,
-            written,
-            tokens=progress.tokens,
-            documents=progress.documents,
-            journal=self.task.journal(self.prepared, self.work.files, progress),
-            batches=kept.records if self.task.keeps_tokens else None,
-        )
+        return self._checkpoint(config, written, kept)
 
     def _count_file(self, done: int, files: int, fresh: bool) -> None:
         progress = self.state.progress
         progress.files_done, progress.files = done, files
         if fresh:  # what an attempt before has made is no progress of this one
             self.state.checkpointed()
-        _log.info("%d of %d files are written", done, files)
+        log.info("%d of %d files are written", done, files)
         self.on_progress(progress)

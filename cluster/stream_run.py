@@ -1,93 +1,34 @@
 """StreamRun: a build or a change of a model without a ledger, from the last checkpoint to the end.
 
-Covers: shards in memory to which every batch goes, checkpoints, starting again after a lost process or node. Does not
-cover: models with a ledger (sorted_run.py), how far the run is and when it gives up (run_state.py), the directory
-(workspace.py), one split's way to the shards (feed.py).
+Covers: shards in memory to which every batch goes, checkpoints. Does not cover: models with a ledger (sorted_run.py),
+starting again after a lost process or node (run.py), the directory (workspace.py), one split's way to the shards
+(feed.py).
 
 The published memory is one matrix of float sums: each shard holds some of its rows, and needs all tokens.
 """
 
-import logging
-from collections.abc import Callable
 from typing import Any
 
-from cluster.clock import Clock
 from cluster.executor import Executor
 from cluster.feed import Feed
 from cluster.placement import Placed, device_for, place_shards, release, reserved_bytes, wait_until_ready
-from cluster.prepare import Prepared
-from cluster.resources import Resources
-from cluster.run_state import Held, Progress, RunState
-from cluster.signals import StopRequest
-from cluster.task import Task
+from cluster.run import Run, log
+from cluster.run_state import Held
 from cluster.work import KeptList, Work
 from cluster.workspace import Workspace
-from memo_dist.errors import ClusterError, DamagedMemoryError, NoRoomError, StoppedError
+from memo_dist.errors import DamagedMemoryError
 from memo_dist.files.manifest import Manifest
 from memo_dist.planning.memory_plan import MemoryPlan
 
 _MOST_UNDER_WAY = 32  # splits
-_log = logging.getLogger("memo_dist.cluster")
 
 
-class StreamRun:
-    """Every attempt starts shards from the last checkpoint and feeds what that lacks.
-
-    Args:
-        work: the splits, and the tasks that make their batches.
-        executor: where tasks and shards run.
-        on_progress: called after every split.
-        task: what is done with the documents.
-
-    Attributes:
-        state: counters of all attempts.
-        shard_peaks: bytes, of the last attempt's shards.
-    """
-
-    def __init__(
-        self,
-        prepared: Prepared,
-        workspace: Workspace,
-        work: Work,
-        *,
-        executor: Executor,
-        resources: Resources,
-        clock: Clock,
-        stop: StopRequest,
-        on_progress: Callable[[Progress], None],
-        task: Task,
-    ) -> None:
-        self.prepared, self.workspace, self.work, self.task = prepared, workspace, work, task
-        self.executor = executor
-        self.resources, self.clock, self.stop, self.on_progress = resources, clock, stop, on_progress
-        self.state = RunState(work.splits, forgets=task.forgets, checkpoint_every=resources.checkpoint_every)
-        self.kept = KeptList([])
-        self.shard_peaks: list[int] = []
-
-    def to_the_end(self) -> Manifest:
-        """Run until every split is in a checkpoint, starting again when a process or node is lost.
-
-        Raises:
-            StoppedError: a stop was asked for; everything done is in a checkpoint.
-            ClusterError: processes or nodes are lost again and again, or there is no room for the shards.
-            MemoError: a worker or a shard met something that another attempt would meet, too.
-        """
-        while True:
-            try:
-                with self.executor.unwrapped():
-                    return self._attempt()
-            except ClusterError as error:
-                if self.stop.requested:  # batch systems end all processes of a job at once
-                    raise StoppedError("stopped as asked; the processes of the cluster ended as well") from error
-                if not self.state.goes_on_after_loss(no_room=isinstance(error, NoRoomError)):
-                    raise
-                _log.warning("loss %d, starting again from the last checkpoint: %s", self.state.losses, error)
+class StreamRun(Run):
+    """Every attempt starts shards from the last checkpoint and feeds what that lacks."""
 
     def _attempt(self) -> Manifest:
         held, applied = self._checkpoint_before()
-        self.state.begin(held)
-        what = f"{self.task.action} of {self.workspace.out}, attempt {self.state.attempts}"
-        _log.info("%s: %d of %d splits are done", what, held.splits_done, self.state.progress.splits)
+        self._begin(held)
         placed = self._place()
         try:
             splits = self._feed(placed, applied)
@@ -96,7 +37,6 @@ class StreamRun:
             self.clock.lap("start")
             manifest = self._work(splits, placed)
             self.shard_peaks = self.executor.get([self.executor.call(one.actor, "peak_bytes") for one in placed])
-            _log.info("end: %d tokens in %d documents, digest %s", manifest.tokens, manifest.documents, manifest.digest)
             return manifest
         finally:
             release(placed, self.executor)
@@ -116,34 +56,24 @@ class StreamRun:
                 for late in splits.drain():
                     self._count(late)
                 self.clock.lap("memorize")
-                self._checkpoint(placed)
+                self._write(placed)
                 if self.stop.requested:
-                    progress = self.state.progress
-                    raise StoppedError(
-                        f"stopped as asked, with {progress.splits_done} of {progress.splits} splits done"
-                    )
+                    raise self._stopped()
         self.clock.lap("memorize")
-        return self._checkpoint(placed)
+        return self._write(placed)
 
     def _count(self, answers: list[Any]) -> None:
         self.state.count(answers)
         self.kept.count(answers)
         self.on_progress(self.state.progress)
 
-    def _checkpoint(self, placed: list[Placed]) -> Manifest:
+    def _write(self, placed: list[Placed]) -> Manifest:
         """Have every shard write a file, then make the files the checkpoint. No batch is under way."""
-        progress = self.state.progress
-        manifest = self.workspace.checkpoint(
-            self.prepared.plan.config,
-            write_shards(placed, self.workspace, self.executor),
-            tokens=progress.tokens,
-            documents=progress.documents,
-            journal=self.task.journal(self.prepared, self.work.files, progress),
-            batches=self.kept.records if self.task.keeps_tokens else None,
-        )
+        progress, written = self.state.progress, write_shards(placed, self.workspace, self.executor)
+        manifest = self._checkpoint(self.prepared.plan.config, written, self.kept)
         self.state.checkpointed()
         self.clock.lap("write")
-        _log.info("checkpoint %d: %d of %d splits", self.state.checkpoints, progress.splits_done, progress.splits)
+        log.info("checkpoint %d: %d of %d splits", self.state.checkpoints, progress.splits_done, progress.splits)
         return manifest
 
     def _checkpoint_before(self) -> tuple[Held, set[str]]:

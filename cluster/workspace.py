@@ -196,11 +196,7 @@ class Workspace:
         return manifest
 
     def seal(self, manifest: Manifest) -> None:
-        """Write the manifest of files that are written, durably: what is left is to commit.
-
-        Raises:
-            FencedError: a newer attempt owns the workspace. StorageError: it cannot be written.
-        """
+        """Write the manifest of files that are written, durably; errors as for `checkpoint`."""
         with self._owned():
             manifest.write(self.path)
 
@@ -273,9 +269,8 @@ class Workspace:
 
     def _sweep(self, manifest: Manifest) -> None:
         kept = set(shard_files(manifest))
-        for file in self.path.glob("shard-*"):
-            if file.name not in kept:
-                file.unlink(missing_ok=True)
+        for file in (file for file in self.path.glob("shard-*") if file.name not in kept):
+            file.unlink(missing_ok=True)
         sweep_batches(self.path, {record.file for record in manifest.batches})
 
 
