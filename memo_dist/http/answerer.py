@@ -49,6 +49,8 @@ def servable(path: Path, memory: Reader, tokenizer: Tokenizer | None) -> Session
     if tokenizer is None:
         raise ConfigError(f"{path} is a memory of bare token ids: there is no tokenizer to read prompts with")
     session = Session(memory, tokenizer)
+    if memory.is_solved:
+        return session
     try:
         _ = session.lookup.telling
     except ConfigError as error:

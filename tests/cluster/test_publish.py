@@ -26,6 +26,11 @@ from memo_dist.batches import read_batch
 from memo_dist.errors import ConfigError, DamagedMemoryError, OutputExistsError
 from memo_dist.files.manifest import Manifest
 from memo_dist.files.opened import OpenMemory, open_memory
+from memo_dist.http.answerer import Answerer
+from memo_dist.http.asks import Refusal
+from memo_dist.http.endpoints.trace import TraceAsk
+from memo_dist.http.openai.choices import PromptAsk
+from memo_dist.http.openai.completing import CompletionAsk
 from memo_dist.models.cues import Cues
 from memo_dist.models.text.encoder import HashedEncoder
 from memo_dist.recalling.options import RecallOptions
@@ -265,3 +270,19 @@ def test_a_table_of_no_shape_is_refused_before_it_is_read(published: Path, tmp_p
         with pytest.raises(DamagedMemoryError, match=r"solved-00000\.h5"):
             open_memory(copy)
         shutil.rmtree(copy)
+
+
+def test_the_service_answers_from_it_as_python_does(published: Path, text_corpus: Path) -> None:
+    text = sorted(text_corpus.iterdir())[0].read_text()
+    options = RecallOptions(max_tokens=8)
+    answerer = Answerer(published, most_tokens=4096)
+    with open_memory(published) as opened:
+        (truth,) = Session(opened, opened.tokenizer).recall([text[200:260]], options)
+    ask = PromptAsk(prompt=text[200:260], options=options, scored=True, echoed=False)
+    ((said,),) = answerer.answer([CompletionAsk([ask])])
+    assert "".join(token.text for token in said.choices[0].tokens) == truth.text != ""
+    (refused,) = answerer.answer([CompletionAsk([replace(ask, echoed=True)])])
+    assert isinstance(refused, Refusal)
+    assert "solved memory" in refused.reason
+    (traced,) = answerer.answer([TraceAsk(text[200:700], least=16, min_confidence=0.99)])
+    assert traced["spans"]

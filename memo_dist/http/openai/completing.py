@@ -96,6 +96,8 @@ def _answer(
 ) -> Answer | Refusal:
     if question.error is not None:
         return Refusal(question.error)
+    if prompt.scored and prompt.echoed and session.lookup.reader.is_solved:
+        return Refusal("echo with logprobs scores the prompt's own tokens, which a solved memory cannot; leave out one")
     spelling = _Spelling(session)
     echoed = spelling.prompt(question.ids, prompt.scored) if prompt.echoed else []
     return Answer(len(question.ids), echoed, [spelling.choice(question.ids, found) for found in several])
