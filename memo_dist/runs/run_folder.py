@@ -223,5 +223,6 @@ def _joined(associations: list[Associations]) -> Associations:
 
 
 def _write_documents(path: Path, table: pa.Table) -> None:
-    (rows,) = table.combine_chunks().to_batches()
+    none = pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in SCHEMA], schema=SCHEMA)
+    rows, *_ = [*table.combine_chunks().to_batches(), none]  # a table without rows has no batches
     write_parts(path, rows, part_bounds(numbers(table, "key"), _DOCUMENT_ROWS))

@@ -84,6 +84,15 @@ def test_what_is_said_of_the_batch_is_in_the_record(tmp_path: Path) -> None:
     assert (record.documents, record.tokens, record.kept) == (0, 25, None)  # it began in another batch
 
 
+def test_a_batch_without_documents_has_a_run_that_gives_nothing(tmp_path: Path) -> None:
+    """All of its documents were left out, or forgotten."""
+    record = run_of(whole_batch({}), tmp_path)
+    assert (record.documents, record.tokens, record.rows, record.anchors) == (0, 0, 0, 0)
+    (found,) = run_folders(tmp_path)
+    assert sum(map(len, found.documents(0, TOP))) == 0
+    assert sum(map(len, [*found.next(0, TOP), *found.anchors(0, TOP)])) == 0
+
+
 def test_made_twice_it_is_one(tmp_path: Path) -> None:
     first = run_of(whole_batch(DOCUMENTS), tmp_path)
     files = {path.name: path.read_bytes() for path in (tmp_path / NAME).iterdir()}
