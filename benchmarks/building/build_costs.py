@@ -6,11 +6,12 @@ Builds INPUT (as `memo-dist build` takes it; `--include` and `--errors` are hand
 for each number of shards in turn, and all of it `--times` times. Processor seconds are user and system time of the
 process. Bytes are those that Linux counts when it ends: `gross` of all that was handed to the disk, `net` without what
 was removed before the disk had it; both divided by the size of the memory. With `--stops` a build is told so many times
-to stop, when the next part of the time of the first build has gone by, and goes on by the same command: figures are of
+to stop, when it says that the next part of the splits or files is done, and goes on by the same command: figures are of
 all its processes together. `--directory` has to be on a disk; in memory nothing is counted.
 """
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -27,15 +28,24 @@ from benchmarks.common.script import add_corpus, add_json, script_parser, write_
 _STOPPED = 75  # exit code of what is to be continued
 
 
-def ended(line: list[str], seconds: float | None) -> tuple[int, dict[str, float]]:
-    """Run a command, told to stop after some seconds: its exit code and costs."""
-    began = time.monotonic()
-    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG):
-        if seconds is not None and time.monotonic() - began > seconds:
-            process.send_signal(signal.SIGTERM)
-            seconds = None
-        time.sleep(0.1)
+def progress(told: bytes) -> float:
+    """How far a build says that it is; of its two halves, splits and files, both together are 1."""
+    merged = re.findall(rb"merging: (\d+) of (\d+)", told)
+    if merged:
+        return 0.5 + int(merged[-1][0]) / int(merged[-1][1]) / 2
+    return int((re.findall(rb"memorizing: (\d+)%", told) or [0])[-1]) / 200
+
+
+def ended(line: list[str], until: float) -> tuple[int, dict[str, float]]:
+    """Run a command, told to stop once it is so far: its exit code and costs."""
+    began, asked = time.monotonic(), False
+    with tempfile.TemporaryFile() as told:
+        process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=told)
+        while not os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG):
+            if not asked and progress(os.pread(told.fileno(), 1 << 20, 0)) >= until:
+                process.send_signal(signal.SIGTERM)
+                asked = True
+            time.sleep(0.1)
     lines = Path(f"/proc/{process.pid}/io").read_text().splitlines()  # it has ended, and was not yet waited for
     said = {name: int(value) for name, value in (line.split(": ") for line in lines)}
     _, status, usage = os.wait4(process.pid, 0)
@@ -48,14 +58,14 @@ def ended(line: list[str], seconds: float | None) -> tuple[int, dict[str, float]
     }
 
 
-def built(words: list[str], out: Path, *, shards: int, stops: int, seconds: float) -> dict[str, Any]:
-    """One memory's costs; `seconds` between two stops."""
+def built(words: list[str], out: Path, *, shards: int, stops: int) -> dict[str, Any]:
+    """One memory's costs."""
     line = [sys.executable, "-m", "console", "build", *words, "--out", str(out), "--shards", str(shards)]
     costs: dict[str, float] = {}
     code, stopped = _STOPPED, -1
     while code == _STOPPED:
         stopped += 1
-        code, more = ended([*line, "--address", "none"], seconds if stopped < stops else None)
+        code, more = ended([*line, "--address", "none"], (stopped + 1) / (stops + 1) if stopped < stops else 2)
         costs = {name: costs.get(name, 0) + value for name, value in more.items()}
     if code:
         raise SystemExit(f"{' '.join(line)} ended with {code}")
@@ -75,14 +85,10 @@ def main() -> None:
     asked = parser.parse_args()
     words = [*asked.inputs, "--include", asked.include, "--errors", asked.errors]
     found: list[dict[str, Any]] = []
-    wait = 0.0
     for turn in range(asked.times):
         for shards in map(int, asked.shards.split(",")):
             with tempfile.TemporaryDirectory(dir=asked.directory) as folder:
-                if asked.stops and not wait:
-                    whole = built(words, Path(folder) / "whole.memo", shards=shards, stops=0, seconds=0)
-                    wait = whole["seconds"] / (asked.stops + 1)
-                one = built(words, Path(folder) / "m.memo", shards=shards, stops=asked.stops, seconds=wait)
+                one = built(words, Path(folder) / "m.memo", shards=shards, stops=asked.stops)
             found.append({"turn": turn, **one})
             print(found[-1], file=sys.stderr, flush=True)
     table = Table(title="costs of a build")
