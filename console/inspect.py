@@ -9,7 +9,7 @@ import typer
 from console.flags import AsJson, ConfigFile, MemoryPath
 from console.output import print_json, print_rows, print_table, printable, show_fact
 from memo_dist.documents import listing
-from memo_dist.errors import MissingExtraError
+from memo_dist.errors import ConfigError, MissingExtraError
 from memo_dist.files.manifest import Manifest, SolvedRecord
 from memo_dist.files.opened import OpenMemory, open_memory
 from memo_dist.models.repetition import Answered
@@ -117,6 +117,10 @@ def _show_solved(memory: str, manifest: Manifest, solved: SolvedRecord, *, size:
 
 def _list_documents(stored: OpenMemory, as_json: bool) -> None:
     """As one JSON object, a table, or lines of fields between tabs for other programs."""
+    if stored.is_published:
+        raise ConfigError(
+            f"{stored.path} is published: it keeps no list of documents. Ask the memory that it was made from"
+        )
     terminal = sys.stdout.isatty() and not as_json
     tables = stored.require_working().documents()
     listed = listing(tables, first=_FEW) if terminal else listing(tables)

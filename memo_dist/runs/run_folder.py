@@ -223,6 +223,7 @@ def _joined(associations: list[Associations]) -> Associations:
 
 
 def _write_documents(path: Path, table: pa.Table) -> None:
-    none = pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in SCHEMA], schema=SCHEMA)
-    rows, *_ = [*table.combine_chunks().to_batches(), none]  # a table without rows has no batches
+    batches = table.combine_chunks().to_batches()
+    # a table without rows has none
+    rows = batches[0] if batches else pa.RecordBatch.from_arrays([pa.nulls(0, f.type) for f in SCHEMA], schema=SCHEMA)
     write_parts(path, rows, part_bounds(numbers(table, "key"), _DOCUMENT_ROWS))

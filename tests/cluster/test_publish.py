@@ -4,6 +4,7 @@ Covers: publishing on threads and on Ray, stopped and gone on with, refusals, da
 over windows of the corpus; keys themselves are held against tests/reference.py by the tests of encoders.
 """
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from cluster.prepare import BuildOptions
 from cluster.publish import PublishOptions, PublishProgress, publish_solved
 from cluster.resources import Resources
 from cluster.workspace import workspace_path
+from console.app import main
 from memo_dist import Memory, PaperConfig, TextConfig, Tokenizer
 from memo_dist.batches import read_batch
 from memo_dist.errors import ConfigError, DamagedMemoryError, OutputExistsError
@@ -286,3 +288,27 @@ def test_the_service_answers_from_it_as_python_does(published: Path, text_corpus
     assert "solved memory" in refused.reason
     (traced,) = answerer.answer([TraceAsk(text[200:700], least=16, min_confidence=0.99)])
     assert traced["spans"]
+
+
+def test_what_a_person_sees_of_it(
+    memory: Path, published: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["publish", str(memory), "--out", str(tmp_path / "p.memo"), "--windows", "1,2,3,6,16"]) == 0
+    assert Manifest.read(tmp_path / "p.memo").digest == Manifest.read(published).digest
+    capsys.readouterr()
+    assert main(["inspect", str(published), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["published"], told["windows"]) == ("solved", [1, 2, 3, 6, 16])
+    assert main(["verify", str(published)]) == 0
+    for wrong, said in (
+        (["inspect", str(published), "--documents"], "keeps no list of documents"),
+        (["add", str(published), str(memory)], "is published for recall only"),
+        (["recall", str(published), "--prompt", "a b c", "--read", "matrices"], "has none"),
+        (["publish", str(memory), "--out", str(tmp_path / "q"), "--bits", "2"], "--bits does not belong"),
+        (["publish", str(memory), "--out", str(tmp_path / "q"), "--form", "sums", "--anchors", "8"], "--anchors does"),
+        (["publish", str(memory), "--out", str(tmp_path / "q"), "--anchors", "9"], "8, 16, none"),
+        (["publish", str(memory), "--out", str(tmp_path / "q"), "--form", "sum"], "solved, sums"),
+    ):
+        assert main(wrong) == 2
+        assert said in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "q").exists()
