@@ -91,6 +91,15 @@ def runs_of(out: Path) -> list[RunFolder]:
     return run_folders(workspace_path(out) / "runs")
 
 
+def settled_runs(out: Path) -> list[RunFolder]:
+    """Tasks that were under way may still end."""
+    count = -1
+    while count != len(runs_of(out)):
+        count = len(runs_of(out))
+        time.sleep(2)
+    return runs_of(out)
+
+
 def test_a_stopped_build_goes_on(corpus: Path, tmp_path: Path, truth: str) -> None:
     """Three attempts, each with other numbers of shards; every one makes only the runs that are missing."""
     out, before = tmp_path / "m.memo", dict[str, float]()
@@ -248,10 +257,7 @@ def test_a_full_disk_loses_nothing(corpus: Path, small_disk: Path, monkeypatch: 
     subprocess.run(["mount", "-o", "remount,size=32m", str(small_disk)], check=True)
     stopped_after(8, corpus, out)
     filler = small_disk / "filler"
-    count = -1
-    while count != len(runs_of(out)):  # tasks that were under way still end
-        count = len(runs_of(out))
-        time.sleep(2)
+    settled_runs(out)
     filler.write_bytes(bytes(shutil.disk_usage(small_disk).free - 60_000))
     before = {run.record.batch_id for run in runs_of(out)}
     with pytest.raises(StorageError, match="the disk is full"):
@@ -295,13 +301,15 @@ def test_sigterm_drains_and_exits_75(
         assert process.returncode == 75, errors
         assert "stopped as asked" in errors
         assert "the same command goes on" in errors
-    made = runs_of(out)
+    made = settled_runs(out)
     assert made
     assert (len(list(workspace_path(out).glob("merged/*.json"))) > 0) == (phase == "merge")
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout.splitlines()[-1])
-    assert (summary["digest"], summary["splits_before"]) == (truth, len(made))
+    assert summary["digest"] == truth
+    # a task of a program that was killed may end while the next one begins
+    assert summary["splits_before"] == len(made) or (sent == "SIGKILL" and summary["splits_before"] > len(made))
 
 
 def test_a_workspace_in_which_nothing_is_done_is_not_gone_on_from(corpus: Path, tmp_path: Path, truth: str) -> None:
