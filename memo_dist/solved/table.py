@@ -15,7 +15,6 @@ from dataclasses import astuple, dataclass
 import numpy as np
 
 from memo_dist.errors import ConfigError
-from memo_dist.kernels.packing import pack
 from memo_dist.solved.shape import NO_ROWS, TableShape, shapes_for
 from memo_dist.solved.values import ValueLayout
 
@@ -125,6 +124,8 @@ def words_of(shape: np.ndarray, layout: ValueLayout) -> np.ndarray:
 
 def packed(table: np.ndarray, bits: int) -> np.ndarray:
     """Rows of `bits` bits, one behind the other, in (k,) uint64 words."""
+    from memo_dist.kernels.packing import pack
+
     words = np.zeros(-(-len(table) * bits // 64), np.uint64)
     pack(table, bits, 0, words)
     return words
