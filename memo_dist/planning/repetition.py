@@ -59,7 +59,8 @@ def measure_repetition(pieces: list[np.ndarray], encoder: Encoder, limit: int | 
     if 2 * less < tokens:
         ratio = np.log(tokens / less)
         before = _distinct(part_targets, encoder.config, less).sum(axis=1)
-        growth = np.clip(np.log(distinct * tokens / np.maximum(before, 1)) / ratio, 0.0, 1.0)
+        with np.errstate(divide="ignore"):  # of a layer that no text is long enough for
+            growth = np.clip(np.log(distinct * tokens / np.maximum(before, 1)) / ratio, 0.0, 1.0)
         asked = _whole_contexts(part_targets, encoder.config, less)
         few, many = (_follow(some, asked.values) for some in (part_targets, targets))
         if len(asked):
