@@ -13,7 +13,7 @@ import numpy as np
 
 from memo_dist.kernels import compiled
 
-_CUT = -2  # lines.CUT
+_BEGINS, _PART = -1, -3  # lines.BEGIN, lines.PART
 _LONGEST = 64  # keys.LONGEST
 _BEGIN, _WORD, _OTHER, _TOKEN, _SPACE, _TAIL, _REST, _BLOCK = 0, 1, 2, 3, 4, 5, 6, 7  # places of keys.seed_words
 _RUNG = _BLOCK + 13
@@ -38,8 +38,8 @@ def window_keys(
     """Keys before every asked place of a line; how many.
 
     Args:
-        line: (n,) int64 token ids; -1 begins a document, -2 begins in the midst of one; each place of either kind
-            stands before the token at it.
+        line: (n,) int64 token ids; -1 begins a document, -2 begins in the midst of one, -3 in that of a unit, of which
+            no window is filled; each place of these kinds stands before the token at it.
         asked: (n,) bool; places whose keys are wanted. The token there is read after them.
         bounds, kinds, values: see units.Alphabet.
         windows: (L,) int64, w. sizes: (L,) int64, keys.block_sizes. words: keys.seed_words.
@@ -60,16 +60,18 @@ def window_keys(
     near = np.empty(_LONGEST, np.uint64)  # of the last unit
     blank = np.empty(_LONGEST, np.uint64)  # of the white space since
     padded = np.empty(room, np.uint64)
-    begin_known, stale = True, False
+    begin_known, part, stale = True, False, False
     found = place = units = length = start = gap = np.int64(0)
     unit, space, seed, going = words[_BEGIN], words[_SPACE], words[_BEGIN], _BLANK
     for at in range(len(line)):
         token = line[at]
         if token < 0:
-            begin_known = token != _CUT
-            place = units = length = start = gap = np.int64(0)
+            begin_known, part = token == _BEGINS, token == _PART
+            place = length = start = gap = np.int64(0)
+            units = np.int64(-1 if part else 0)
             unit, space, seed, going = words[_BEGIN], words[_SPACE], words[_BEGIN], _BLANK
-            _clear(blocks, words)
+            if not part:
+                _clear(blocks, words)
             stale = True
             continue
         if asked[at]:
@@ -87,7 +89,7 @@ def window_keys(
                     break
                 depth += 1
             first = prefix[0]
-            if depth == 0 and (begin_known or edge >= 0):
+            if depth == 0 and not part and (begin_known or edge >= 0):
                 depth = 1
                 seen = 0
                 while seen < windows[0] and seen < units:
@@ -123,7 +125,7 @@ def window_keys(
                     if units > 0:
                         ended = _known_hash(unit, seed, near, length)
                         from_there = start - 1 if length < _LONGEST else start + length - _LONGEST
-                        _finish(blocks, known, mask, units, ended, from_there, words)
+                        _finish(blocks, known, mask, units, ended, from_there, windows[0], words)
                         stale = True
                     units += 1
                     start, length = place, np.int64(0)
@@ -167,10 +169,14 @@ def _finish(
     index: int,
     unit: np.uint64,
     from_there: int,
+    padding: int,
     words: np.ndarray,
 ) -> None:
+    """Add unit `index`, and the blocks that end with it, of the first so many may be padding."""
     blocks[0, index & mask], known[index & mask] = unit, from_there
     for j in range(len(blocks) - 1):
+        if 1 << (j + 1) > index + padding:  # longer than any block that is read, unless it is as _clear left it
+            break
         older = blocks[j, (index - (1 << j)) & mask]
         blocks[j + 1, index & mask] = _join(older, blocks[j, index & mask], words[_BLOCK + j])
 
@@ -185,8 +191,10 @@ def _prefixes(
     words: np.ndarray,
     prefix: np.ndarray,
 ) -> None:
-    """P of every rung for the unit after `index`."""
+    """P of every rung that may be filled for the unit after `index`; the first may be padded."""
     for r in range(len(windows)):
+        if r > 0 and windows[r] > index + 1:
+            break
         end = index if r == 0 else index + 1 - windows[r - 1]
         block = _block(blocks, mask, end, sizes[r], words)
         prefix[r] = block if r == 0 else _join(block, prefix[r - 1], words[_RUNG + r])

@@ -5,7 +5,7 @@ Covers: one step, whoever answers the reads. Does not cover: continuation (paths
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Protocol, cast
 
 import numpy as np
@@ -16,7 +16,10 @@ from memo_dist.models import cleanup_for, model_of
 from memo_dist.models.candidates import Candidates, Cleanup
 from memo_dist.models.cues import Cues, Encoder, Reader
 from memo_dist.solved.walk import Walked
+from memo_dist.threads import in_threads
 
+_NEAR = 12  # tokens: as many as decide nearly always
+_AT_ONCE = 1 << 11  # contexts that one thread takes: fewer take less time than threads do
 _NO_LENGTH = (
     "scores of given tokens and traces need a memory of the preset 'text': the paper's scores do not tell how long a "
     "match is; build the memory with that preset"
@@ -63,6 +66,10 @@ class ExactEncoder(Encoder, Protocol):
         """How many units begin with each token."""
         ...
 
+    def query_near(self, contexts: list[np.ndarray], near: int, at_start: bool | np.ndarray = False) -> Cues:
+        """As query, of what the last `near` tokens tell: the same, but that fewer rungs are filled."""
+        ...
+
     def with_windows(self, windows: tuple[int, ...]) -> "ExactEncoder":
         """The same keys over other windows."""
         ...
@@ -99,6 +106,20 @@ class SolvedLookup(ExactLookup):
         """From each of several cues, one behind the other."""
         values = np.concatenate([one.values for one in cues])
         return self.reader.walk(Cues(values, np.concatenate([one.filled for one in cues])))
+
+    def walk_after(self, contexts: list[np.ndarray], at_start: bool = False) -> Walked:
+        """From the end of each context; as from its cue, but that what is further away is read only where it counts."""
+        slices = [contexts[first : first + _AT_ONCE] for first in range(0, len(contexts), _AT_ONCE)]
+        walk = partial(self._walk_after, at_start=at_start)
+        return Walked.joined(in_threads(walk, slices) if len(slices) > 1 else [walk(contexts)])
+
+    def _walk_after(self, contexts: list[np.ndarray], at_start: bool) -> Walked:
+        walked = self.reader.walk(self.encoder.query_near(contexts, _NEAR, at_start))
+        undecided = np.flatnonzero(~walked.decided)
+        rows = [row for row in undecided.tolist() if len(contexts[row]) > _NEAR]
+        if rows:
+            walked.put(rows, self.reader.walk(self.encoder.query([contexts[row] for row in rows], at_start)))
+        return walked
 
 
 class Lookup:

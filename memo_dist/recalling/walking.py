@@ -154,8 +154,7 @@ def walked_on(
         going = [index for index, walk in enumerate(walks) if not walk.stop]
         if not going:
             break
-        cues = lookup.encoder.query([np.array(walks[i].context[-reach:], np.int64) for i in going], at_start)
-        found = lookup.walk([cues])
+        found = lookup.walk_after([np.array(walks[i].context[-reach:], np.int64) for i in going], at_start)
         for row, index in enumerate(going):
             walk, state = walks[index], State(int(found.states[row]))
             token, rung = int(found.tokens[row]), int(found.rungs[row])

@@ -10,7 +10,7 @@ Covers: what a walk tells of each place, the tables that it asks, wherever they 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntEnum
 
 import numpy as np
@@ -48,10 +48,26 @@ class Walked:
     def __getitem__(self, rows: slice) -> "Walked":
         return Walked(self.states[rows], self.rungs[rows], self.tokens[rows], self.asked[rows])
 
+    @classmethod
+    def joined(cls, parts: Sequence["Walked"]) -> "Walked":
+        """What is told of the places of several, one behind the other."""
+        names = [field.name for field in fields(cls)]
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
     @property
     def held(self) -> np.ndarray:
         """(n,) bool: as far as the check bits tell, and as far as was looked."""
         return np.asarray((self.states == State.SURE) | (self.states == State.OPEN))
+
+    @property
+    def decided(self) -> np.ndarray:
+        """(n,) bool: longer windows than were filled would tell nothing else."""
+        return np.asarray(self.asked & (self.states != State.OPEN))
+
+    def put(self, rows: Sequence[int], other: "Walked") -> None:
+        """Replace rows by those of another."""
+        self.states[rows], self.rungs[rows] = other.states, other.rungs
+        self.tokens[rows], self.asked[rows] = other.tokens, other.asked
 
 
 @dataclass(frozen=True, kw_only=True)

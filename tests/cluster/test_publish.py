@@ -35,6 +35,7 @@ from memo_dist.http.openai.choices import PromptAsk
 from memo_dist.http.openai.completing import CompletionAsk
 from memo_dist.models.cues import Cues
 from memo_dist.models.text.encoder import HashedEncoder
+from memo_dist.recalling.lookup import Lookup
 from memo_dist.recalling.options import RecallOptions
 from memo_dist.recalling.session import Session
 from memo_dist.recalling.trace import trace
@@ -104,6 +105,28 @@ def test_every_place_of_the_corpus_is_walked_as_the_plain_ladder_says(memory: Pa
     for row, (windows, _) in enumerate(places):
         state, rung, token = plain_solved.walk(held, windows)
         assert (State(int(walked.states[row])).name, walked.rungs[row], walked.tokens[row]) == (state, rung, token)
+
+
+def test_a_context_is_walked_as_its_cue_wherever_it_ends(
+    memory: Path, opened: OpenMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lookup, rng = Lookup(opened).solved, np.random.default_rng(5)
+    monkeypatch.setattr("memo_dist.recalling.lookup._AT_ONCE", 100)  # several threads
+    with open_memory(memory) as stored:
+        table = stored.kept.read(stored.kept.records[0])
+        lines = [segment.tokens.astype(np.int64) for _, segment in read_batch(table, opened.config)]
+    contexts = []
+    for line in [line for line in lines if len(line)] * 40:
+        end = rng.integers(0, len(line)) + 1
+        context = line[max(0, end - rng.integers(1, rng.choice([9, 120]))) : end].copy()
+        if rng.random() < 0.3:
+            context[rng.integers(0, len(context))] = rng.integers(0, opened.config.vocab_size)
+        contexts.append(context)
+    for at_start in (False, True):
+        one, other = lookup.walk_after(contexts, at_start), opened.walk(opened.encoder.query(contexts, at_start))
+        for name in ("states", "rungs", "tokens", "asked"):
+            assert np.array_equal(getattr(one, name), getattr(other, name)), name
+        assert set(one.states.tolist()) == set(State)
 
 
 def test_what_is_not_held_is_not_walked_but_for_check_bits(opened: OpenMemory) -> None:

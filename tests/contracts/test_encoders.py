@@ -21,6 +21,7 @@ from memo_dist.models import encoder_for
 from memo_dist.models.cues import Cues, Encoder, Reader
 from memo_dist.models.paper import encoder as paper_encoder
 from memo_dist.models.text import encoder as text_encoder
+from memo_dist.models.text.encoder import HashedEncoder
 from memo_dist.models.text.followers import Followers
 from memo_dist.segments import Segment
 
@@ -135,6 +136,25 @@ def test_only_the_longest_window_of_a_context_counts(encoder: Encoder) -> None:
     assert plain.filled.all()
     assert agree(encoder.config, plain, longer)
     assert not agree(encoder.config, plain, other)
+
+
+def test_the_last_tokens_fill_fewer_windows_with_the_same(encoder: Encoder) -> None:
+    if not isinstance(encoder, HashedEncoder):
+        pytest.skip("a cue of the model paper is the sum of all its windows")
+    rng = np.random.default_rng(3)
+    contexts = [rng.integers(0, 40, size).astype(np.int64) for size in (*range(8), 20, 90, *[60] * 40)]
+    contexts += [np.array([*tokens_of(90), *[BLANK] * blank, 3, 1, 2], np.int64) for blank in (1, 70, 4200)]
+    starts = rng.integers(0, 2, len(contexts)).astype(bool)
+    whole, most = encoder.query(contexts, starts), 0
+    for near in (1, 2, 3, 5, 12, 30, 4300):
+        some = encoder.query_near(contexts, near, starts)
+        assert (some.filled <= whole.filled).all()
+        assert np.array_equal(some.values[some.filled], whole.values[some.filled])
+        short = np.array([len(context) <= near for context in contexts])
+        assert np.array_equal(some.filled[short], whole.filled[short])
+        assert some.filled.sum() >= most
+        most = some.filled.sum()
+    assert most == whole.filled.sum()
 
 
 def test_order_within_a_window_matters(encoder: Encoder) -> None:

@@ -18,7 +18,7 @@ from memo_dist.models.text.associations import DOCUMENT_SALT, TOKEN_SALT, Associ
 from memo_dist.models.text.bank_assignment import bank_edge, bank_of
 from memo_dist.models.text.config import TextConfig
 from memo_dist.models.text.keys import REACH, block_sizes, is_anchor, seed_words
-from memo_dist.models.text.lines import BEGIN, CUT, Chunk, lay_out
+from memo_dist.models.text.lines import BEGIN, CUT, PART, Chunk, lay_out
 from memo_dist.models.text.units import Alphabet, Kind, alphabet_of, opaque_alphabet
 from memo_dist.segments import NO_TOKENS, Segment
 from memo_dist.token_texts import token_texts
@@ -114,16 +114,26 @@ class HashedEncoder:
 
     def query(self, contexts: list[np.ndarray], at_start: bool | np.ndarray = False) -> Cues:
         """The cue after each context; see models.cues.Encoder."""
-        reach, end = self.config.context_length, np.zeros(1, np.int64)  # any token: what is asked is before it
-        starts = np.broadcast_to(at_start, len(contexts))
-        lines = [
-            part
-            for context, begins in zip(contexts, starts, strict=True)
-            for part in ([BEGIN if begins else CUT], np.asarray(context, np.int64)[-reach:], end)
-        ]
-        line = np.concatenate([np.zeros(0, np.int64), *lines]).astype(np.int64)
-        asked = np.zeros(len(line), bool)
-        asked[np.cumsum([min(len(context), reach) + 2 for context in contexts], dtype=np.int64) - 1] = True
+        return self._after(contexts, at_start, self.config.context_length)
+
+    def query_near(self, contexts: list[np.ndarray], near: int, at_start: bool | np.ndarray = False) -> Cues:
+        """The same of what the last `near` tokens tell: a cue of which fewer rungs may be filled."""
+        return self._after(contexts, at_start, near)
+
+    def _after(self, contexts: list[np.ndarray], at_start: bool | np.ndarray, reach: int) -> Cues:
+        parts = [context[-reach:] for context in contexts]
+        lengths = np.fromiter(map(len, parts), np.int64, len(parts))
+        marks = np.where(at_start, BEGIN, CUT)
+        if reach < self.config.context_length:
+            whole = np.fromiter(map(len, contexts), np.int64, len(contexts))
+            marks = np.where(whole > reach, PART, marks)
+        # each line has its mark before it and, behind it, any token: what is asked is before that
+        ends = np.cumsum(lengths + 2)
+        line, asked, told = (np.zeros(int(lengths.sum()) + 2 * len(parts), kind) for kind in (np.int64, bool, bool))
+        line[ends - lengths - 2], asked[ends - 1], told[:] = marks, True, True
+        told[ends - 1] = told[ends - lengths - 2] = False
+        if parts:
+            line[told] = np.concatenate(parts)
         return self._cues(*self._keys(Chunk(line, asked, NO_TOKENS)))
 
     def unit_ends(self, tokens: np.ndarray) -> np.ndarray:

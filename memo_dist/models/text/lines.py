@@ -13,6 +13,7 @@ from memo_dist.segments import Segment
 
 BEGIN = -1  # in a line: a document begins
 CUT = -2  # in a line: a piece begins within a document; what was before is not known
+PART = -3  # in a line: as CUT, and its first unit may be the rest of one
 
 
 @dataclass(frozen=True)
