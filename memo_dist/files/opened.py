@@ -11,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
+from memo_dist.device.backend import array_module
 from memo_dist.errors import ConfigError, DamagedMemoryError
 from memo_dist.files.kept_batches import KeptBatches
 from memo_dist.files.manifest import MANIFEST_FILE, TOKENIZER_FILE, Manifest
@@ -200,27 +201,31 @@ class OpenMemory:
         return self._shards
 
 
-def open_memory(path: str | Path, *, cache_bytes: int = DEFAULT_CACHE) -> OpenMemory:
+def open_memory(path: str | Path, *, cache_bytes: int = DEFAULT_CACHE, device: str = "cpu") -> OpenMemory:
     """Open a memory directory of any form for reading. Banks are read as queries need them, each checked.
 
     Args:
         cache_bytes: banks kept in memory once read; a published memory is mapped, and the system keeps what is used.
+        device: "gpu" for the tables of a solved memory, all checked first, on a GPU; "auto" where there is one.
 
     Raises:
+        ConfigError: no GPU answers, or the memory is none that is read on one.
         DamagedMemoryError: the directory is not a whole memory; the file at fault is named.
     """
     directory = Path(path)
     manifest = Manifest.read(directory)
-    shards = _shards(directory, manifest, cache_bytes)
+    if device == "gpu" and manifest.solved is None:
+        raise ConfigError(f"{directory}: only a memory published with solved values is read on a GPU; leave device out")
+    shards = _shards(directory, manifest, cache_bytes, device)
     if memory_digest(manifest.config, manifest.tokenizer_hash, shards.digests) != manifest.digest:
         raise DamagedMemoryError(f"{directory}: the shards together do not give the digest in {MANIFEST_FILE}")
     return OpenMemory(directory, manifest, shards)
 
 
-def _shards(directory: Path, manifest: Manifest, cache_bytes: int) -> Shards:
+def _shards(directory: Path, manifest: Manifest, cache_bytes: int, device: str) -> Shards:
     """The form of a memory."""
     if manifest.solved is not None:
-        return SolvedShards(directory, manifest)
+        return SolvedShards(directory, manifest, array_module(device))
     if manifest.bits:
         return PublishedShards(directory, manifest)
     return WorkingShards(directory, manifest, cache_bytes)

@@ -9,6 +9,7 @@ the one whose digest the manifest's digest covers.
 
 from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 
 import h5py
 import numpy as np
@@ -37,12 +38,14 @@ class SolvedShards:
 
     Args:
         directory: the memory. manifest: its manifest.
+        xp: numpy or cupy, where the ladder's tables are walked.
 
     Raises:
+        ConfigError: the device has no room for them.
         DamagedMemoryError: a file is missing, foreign, truncated or altered; it is named. So do all methods.
     """
 
-    def __init__(self, directory: Path, manifest: Manifest) -> None:
+    def __init__(self, directory: Path, manifest: Manifest, xp: ModuleType = np) -> None:
         assert manifest.solved is not None
         record = self._record = manifest.solved
         self._directory, self._manifest, self.config = directory, manifest, manifest.config
@@ -53,6 +56,7 @@ class SolvedShards:
         rungs, vocab_size = len(record.windows), self.config.vocab_size
         self._rungs = [self._gathered(index) for index in range(rungs + (record.numbers > 0))]
         self.tables = self._tables(range(rungs), record.cuts, vocab_size)
+        self._walked = self.tables.on(xp)
         self._anchors = None
         if record.numbers:
             self._anchors = self._tables(range(rungs, rungs + 1), [record.anchors_cut], record.numbers - 1)
@@ -64,7 +68,7 @@ class SolvedShards:
 
     def walk(self, cues: Cues) -> Walked:
         """See Tables.walk."""
-        return self.tables.walk(cues)
+        return self._walked.walk(cues)
 
     def documents_at(self, hashes: np.ndarray) -> Followers:
         """The number of the document that each of (m,) windows is an anchor of; none where none is held, or several

@@ -16,7 +16,7 @@ from memo_dist.kernels import compiled
 from memo_dist.kernels.peeling import row_of
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_CHECK_SALT = np.uint64(0x636865636B)  # values._CHECK_SALT
+_CHECK_SALT = np.uint64(0x636865636B)  # values.CHECK_SALT
 NOT_HELD, SURE, LEFT, OPEN = 0, 1, 2, 3  # walk.State
 DONE = -1
 

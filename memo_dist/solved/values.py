@@ -14,7 +14,7 @@ import numpy as np
 from memo_dist.models.text.codes import GOLDEN, mix64
 
 MOST_CHECK_BITS = 16
-_CHECK_SALT = 0x636865636B  # "check"
+CHECK_SALT = 0x636865636B  # "check"
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,6 @@ class ValueLayout:
 
     def checks(self, hashes: np.ndarray) -> np.ndarray:
         """(n,) uint64 check bits of windows."""
-        salted = hashes ^ np.uint64(_CHECK_SALT)
+        salted = hashes ^ np.uint64(CHECK_SALT)
         checks: np.ndarray = mix64(salted + np.uint64(GOLDEN)) & np.uint64((1 << self.check_bits) - 1)
         return checks

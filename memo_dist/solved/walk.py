@@ -12,11 +12,16 @@ Covers: what a walk tells of each place, the tables that it asks, wherever they 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from enum import IntEnum
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from memo_dist.models.cues import Cues
 from memo_dist.solved.values import ValueLayout
+
+if TYPE_CHECKING:
+    from memo_dist.solved.device_tables import DeviceTables
 
 PLACES = 11
 
@@ -99,7 +104,7 @@ class Tables:
     """
 
     def __init__(self, pieces: Pieces, words: Sequence[np.ndarray], check: Callable[[np.ndarray], None]) -> None:
-        self.pieces, self._words, self._check = pieces, words, check
+        self.pieces, self.files, self._check = pieces, words, check
         self._checked = np.zeros(len(pieces.places), bool)
 
     def walk(self, cues: Cues) -> Walked:
@@ -116,8 +121,8 @@ class Tables:
         states, waiting = np.zeros(count, np.uint8), np.zeros(count, np.int64)
         sizes = pieces.layout.check_bits, pieces.layout.number_bits, pieces.largest
         while True:
-            ready = self._checked if len(self._words) == 1 else self._checked & (pieces.files == file)
-            tables = pieces.first, pieces.cuts, pieces.places, ready, self._words[file]
+            ready = self._checked if len(self.files) == 1 else self._checked & (pieces.files == file)
+            tables = pieces.first, pieces.cuts, pieces.places, ready, self.files[file]
             walk_ladder(hashes, depths, *tables, *sizes, rungs, numbers, states, waiting)
             left = waiting[waiting != DONE]
             if not len(left):
@@ -141,11 +146,25 @@ class Tables:
         for file in np.unique(known.files[pieces]).tolist():
             rows = np.flatnonzero(known.files[pieces] == file)
             some, more = np.empty(len(rows), np.int64), np.empty(len(rows), bool)
-            tables = cut, known.places, self._words[file], layout.check_bits, layout.number_bits
+            tables = cut, known.places, self.files[file], layout.check_bits, layout.number_bits
             read_tables(hashes[rows], pieces[rows], *tables, some, more)
             numbers[rows], several[rows] = some, more
         numbers[numbers > known.largest] = -1
         return numbers, several
+
+    def on(self, xp: ModuleType) -> "Tables | DeviceTables":
+        """The same tables on a device, all of them checked; with NumPy these.
+
+        Raises:
+            ConfigError: the device has no room for them.
+            DamagedMemoryError: a table is not what it was.
+        """
+        from memo_dist.solved.device_tables import DeviceTables
+
+        if xp is np:
+            return self
+        self._make_ready(np.arange(len(self.pieces.places)))
+        return DeviceTables(self.pieces, self.files, xp)
 
     def _make_ready(self, places: np.ndarray) -> None:
         new = np.unique(places[~self._checked[places]])

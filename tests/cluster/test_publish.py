@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 import plain_solved
 import pytest
+from stand_in import installed
 
 from cluster.build import build
 from cluster.prepare import BuildOptions
@@ -127,6 +128,22 @@ def test_a_context_is_walked_as_its_cue_wherever_it_ends(
         for name in ("states", "rungs", "tokens", "asked"):
             assert np.array_equal(getattr(one, name), getattr(other, name)), name
         assert set(one.states.tolist()) == set(State)
+
+
+def test_a_device_walks_the_same(memory: Path, published: Path, opened: OpenMemory) -> None:
+    rng = np.random.default_rng(6)
+    values = rng.integers(0, 2**64, (3_000, len(LADDER)), dtype=np.uint64)
+    places = places_of(memory, opened.config)[:3_000]  # type: ignore[arg-type]  # it is of text
+    filled = np.ones(values.shape, bool)
+    for row, (windows, _) in enumerate(places):
+        values[row, : len(windows)], filled[row] = windows, np.arange(len(LADDER)) < len(windows)
+    with installed(), open_memory(published, device="gpu") as there:
+        one, other = opened.walk(Cues(values, filled)), there.walk(Cues(values, filled))
+        assert there.verify() is None
+        with pytest.raises(ConfigError, match="only a memory published with solved values is read on a GPU"):
+            open_memory(memory, device="gpu")
+    for name in ("states", "rungs", "tokens", "asked"):
+        assert np.array_equal(getattr(one, name), getattr(other, name)), name
 
 
 def test_what_is_not_held_is_not_walked_but_for_check_bits(opened: OpenMemory) -> None:

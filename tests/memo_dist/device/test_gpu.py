@@ -19,6 +19,7 @@ from memo_dist.device import grouped
 from memo_dist.device.backend import array_module, room_on_device, to_device, to_host
 from memo_dist.errors import ConfigError, NotMemorizedError
 from memo_dist.models.candidates import best_whole
+from memo_dist.models.cues import Cues
 from memo_dist.models.paper.cleanup import ProjectedCleanup
 from memo_dist.models.protocol import ShardRoom
 from memo_dist.models.text import codes
@@ -30,6 +31,10 @@ from memo_dist.models.text.encoder import HashedEncoder
 from memo_dist.models.text.ledger import Ledger
 from memo_dist.segments import Segment
 from memo_dist.shard import Shard
+from memo_dist.solved.device_tables import DeviceTables
+from memo_dist.solved.table import make_piece, words_of
+from memo_dist.solved.values import ValueLayout
+from memo_dist.solved.walk import Pieces, State, Tables
 from memo_dist.stores import banks as bank_stores
 from memo_dist.stores.banks import HostBanks
 
@@ -335,3 +340,57 @@ def test_the_paper_agrees_within_rounding(xp: ModuleType, documents: Documents) 
 
 def test_room_on_a_device_is_known(xp: ModuleType) -> None:
     assert 0 < room_on_device(xp) < float("inf")
+
+
+def ladder_of(seed: int, windows: int, *, codes: bool, check_bits: int) -> tuple[Tables, np.ndarray]:
+    """A ladder of three rungs of one, two and four pieces, in two files; hashes that its rungs hold, of which some are
+    followed by several tokens."""
+    rng, layout = np.random.default_rng(seed), ValueLayout(check_bits, 13)
+    hashes = np.unique(rng.integers(0, 2**64, (3, max(windows, 1)), dtype=np.uint64), axis=1)[:, :windows]
+    places, files, cuts = [], [], [0, 1, 2]
+    parts: list[list[np.ndarray]] = [[np.zeros(3, np.uint64)], [np.zeros(1, np.uint64)]]
+    for rung, cut in enumerate(cuts):
+        pieces = hashes[rung] >> np.uint64(64 - cut) if cut else np.zeros(windows, np.uint64)
+        for piece in range(1 << cut):
+            held = np.sort(hashes[rung][pieces == np.uint64(piece)])
+            common = np.minimum(rng.zipf(1.3, len(held)), 8000) - 1 if codes else rng.integers(0, 8000, len(held))
+            several = rng.random(len(held)) < 0.5
+            made, file = make_piece(held, common, several, layout=layout, shift=cut), (rung + piece) % 2
+            row = made.shape.row()
+            near, far, _ = np.cumsum(words_of(row[None, :], layout)[0]).tolist()
+            at, kept = sum(len(part) for part in parts[file]), row.astype(np.int64)
+            places.append([at, *kept[1:5], at + near, *kept[5:8], at + far, kept[0]])
+            files.append(file)
+            parts[file].append(made.words)
+    first = np.array([0, 1, 3])
+    known = Pieces(
+        first=first, cuts=np.array(cuts), places=np.array(places), files=np.array(files), layout=layout, largest=7990
+    )
+    return Tables(known, [np.concatenate(part) for part in parts], lambda pieces: None), hashes
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([0, 1, 7, 300, 6000]), st.booleans(), st.sampled_from([1, 4, 8]))
+def test_a_ladder_is_walked_as_the_compiled_pass_does(
+    xp: ModuleType, seed: int, windows: int, codes: bool, check_bits: int
+) -> None:
+    tables, hashes = ladder_of(seed, windows, codes=codes, check_bits=check_bits)
+    rng = np.random.default_rng(seed)
+    held = hashes[:, rng.integers(0, windows, 400)].T if windows else np.zeros((0, 3), np.uint64)
+    values = np.concatenate([held, rng.integers(0, 2**64, (400, 3), dtype=np.uint64)])
+    values[: len(held) : 5, 1] = 3  # left at the second rung
+    filled = np.arange(3) < rng.integers(0, 4, len(values))[:, None]
+    for device in (np, xp):
+        one, other = tables.walk(Cues(values, filled)), DeviceTables(tables.pieces, tables.files, device)
+        found = other.walk(Cues(values, filled))
+        for name in ("states", "rungs", "tokens", "asked"):
+            assert np.array_equal(getattr(one, name), getattr(found, name)), name
+    if windows > 1000 and check_bits > 1:
+        assert set(one.states.tolist()) == set(State)
+
+
+def test_tables_without_room_on_a_device_are_refused(xp: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables, _ = ladder_of(1, 300, codes=False, check_bits=8)
+    monkeypatch.setattr("memo_dist.solved.device_tables.room_on_device", lambda xp: 100.0)
+    with pytest.raises(ConfigError, match="room for 100; ask this memory on the CPU"):
+        tables.on(xp)
