@@ -216,13 +216,13 @@ def open_memory(path: str | Path, *, cache_bytes: int = DEFAULT_CACHE, device: s
     manifest = Manifest.read(directory)
     if device == "gpu" and manifest.solved is None:
         raise ConfigError(f"{directory}: only a memory published with solved values is read on a GPU; leave device out")
-    shards = _shards(directory, manifest, cache_bytes, device)
+    shards = _shards(directory, manifest, cache_bytes=cache_bytes, device=device)
     if memory_digest(manifest.config, manifest.tokenizer_hash, shards.digests) != manifest.digest:
         raise DamagedMemoryError(f"{directory}: the shards together do not give the digest in {MANIFEST_FILE}")
     return OpenMemory(directory, manifest, shards)
 
 
-def _shards(directory: Path, manifest: Manifest, cache_bytes: int, device: str) -> Shards:
+def _shards(directory: Path, manifest: Manifest, *, cache_bytes: int, device: str) -> Shards:
     """The form of a memory."""
     if manifest.solved is not None:
         return SolvedShards(directory, manifest, array_module(device))

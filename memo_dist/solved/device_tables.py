@@ -81,14 +81,15 @@ class DeviceTables:
         place = self._places[piece]
         code_bits, exists = place[:, 4], place[:, 3] > 0
         bits = layout.check_bits + 1 + xp.where(code_bits > 0, code_bits, layout.number_bits)
-        value = self._sum(h, cut, place[:, 0:4], bits)
+        value = self._sum(h, cut, table=place[:, 0:4], bits=bits)
         check = np.uint64((1 << layout.check_bits) - 1)
         held = exists & ((value & check) == (mix64((h ^ np.uint64(CHECK_SALT)) + np.uint64(GOLDEN)) & check))
         value = value >> np.uint64(layout.check_bits)
         several, number = (value & _ONE) > np.uint64(0), (value >> _ONE).astype(np.int64)
         coded = code_bits > 0
         far = coded & (number == xp.ones(len(h), np.int64) * (self._powers(code_bits) - 1))
-        beyond = self._sum(h, cut, place[:, 5:9], xp.full(len(h), layout.number_bits, np.int64)).astype(np.int64)
+        widths = xp.full(len(h), layout.number_bits, np.int64)
+        beyond = self._sum(h, cut, table=place[:, 5:9], bits=widths).astype(np.int64)
         near = coded & ~far
         word = self._words[xp.where(near, place[:, 9] + (number >> 1), 0)]
         shift = (number & 1).astype(np.uint64) << np.uint64(5)
@@ -100,7 +101,7 @@ class DeviceTables:
     def _powers(self, exponents: Array) -> Array:
         return self._xp.ones(len(exponents), np.int64) << exponents
 
-    def _sum(self, h: Array, cut: int, table: Array, bits: Array) -> Array:
+    def _sum(self, h: Array, cut: int, *, table: Array, bits: Array) -> Array:
         """The four rows of each window, XORed; whatever, where a table has none.
 
         Args:
