@@ -108,6 +108,8 @@ def _statement(memory: Path, prompts: Path, options: RecallOptions) -> dict[str,
     asked = {"prompts": str(prompts), "size": size, "changed": changed, "chunk": CHUNK}
     told = asdict(options)
     del told["count"]  # a row of answers has one continuation
+    if not told["exact_prompt"]:  # statements of the first jobs do not say it
+        del told["exact_prompt"]
     told["at_start"] = told.pop("from_start")  # as statements have said it since the first jobs
     return {"memory": Manifest.read(memory).digest, **asked, "options": told}
 

@@ -1,5 +1,6 @@
 """memo-dist recall: continue prompts verbatim from a memory."""
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
@@ -53,6 +54,9 @@ def recall_command(
         str,
         typer.Option(help="What answers: exact (the ledger), matrices, or auto: exact where the memory has a ledger."),
     ] = DEFAULTS.read,
+    exact_prompt: Annotated[
+        bool, typer.Option(help="Ask prompts as they are typed, slips and all.")
+    ] = DEFAULTS.exact_prompt,
     shards: Annotated[
         int | None,
         typer.Option(min=1, help="Ray actors that hold the memory or, with --out, answer."),
@@ -69,6 +73,7 @@ def recall_command(
         from_start=from_start,
         top_k=top_k,
         read=read,
+        exact_prompt=exact_prompt,
     )
     if out is not None:
         if prompt or prompts is None:
@@ -181,8 +186,21 @@ def _show(result: dict[str, Any]) -> None:
             f"-- in {escape(', '.join(result['documents']))}{more}", style="cyan", highlight=False
         )
     if result.get("corrected"):
-        Console(stderr=True).print("-- a slip in the prompt was set right", style="yellow", highlight=False)
+        changes = "; ".join(f"{typed!r} as {held!r}" for typed, held in _changes(prompt, result["corrected"]))
+        Console(stderr=True).print(f"-- read {escape(changes)}", style="yellow", highlight=False)
     Console(stderr=True).print(f"-- {reasons[result['stop']]}", style="yellow", highlight=False)
+
+
+def _changes(typed: str, held: str) -> Iterator[tuple[str, str]]:
+    """What was read in place of what, in words, their case aside; of words left out or put in, with the one before."""
+    from difflib import SequenceMatcher
+
+    ours, theirs = typed.split(), held.split()
+    one, other = ([word.casefold() for word in words] for words in (ours, theirs))
+    for change, a, b, c, d in SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
+        if change != "equal":
+            first = a - (change != "replace" and a > 0 and c > 0)
+            yield " ".join(ours[first:b]), " ".join(theirs[c - (a - first) : d])
 
 
 def _show_steps(result: dict[str, Any], tokenizer: Tokenizer | None) -> None:

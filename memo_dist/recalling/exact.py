@@ -100,6 +100,29 @@ def follow_exactly(
     return [sorted(several, key=lambda path: -path.weight) for several in ended]
 
 
+def followed_by(
+    lookup: ExactLookup, contexts: list[np.ndarray], *, at_start: bool = False
+) -> Iterator[tuple[tuple[np.ndarray, np.ndarray], int, int]]:
+    """Of each context the tokens and counts of its longest window that is held, its rung, and how many are filled; rung
+    -1 where none is held."""
+    cues = lookup.encoder.query(contexts, at_start)
+    depth = cues.filled.sum(axis=1)
+    rung = depth - 1
+    told: list[Followers | None] = [None] * len(contexts)
+    at = np.zeros(len(contexts), np.int64)
+    left = np.flatnonzero(rung >= 0)
+    while len(left):
+        found = lookup.reader.followers(cues.values[left, rung[left]])
+        for place, row in enumerate(left.tolist()):
+            told[row], at[row] = found, place
+        missing = left[~found.held]
+        rung[missing] -= 1
+        left = missing[rung[missing] >= 0]
+    for row, answer in enumerate(told):
+        said = (np.zeros(0, np.int64),) * 2 if answer is None or rung[row] < 0 else answer.of(int(at[row]))
+        yield (said[0], said[1]), int(rung[row]), int(depth[row])
+
+
 class _Follower:
     """Steps of all paths together."""
 
@@ -116,25 +139,11 @@ class _Follower:
             yield sorted(several, key=lambda path: -path.weight)
 
     def _said(self, paths: list[Path]) -> Iterator[tuple[Path, tuple[np.ndarray, np.ndarray], int, int]]:
-        """Each path with the tokens and counts of its longest window that is held, its rung, and how many are filled;
-        rung -1 where none is held."""
-        cues = self._lookup.encoder.query([np.asarray(path.context) for path in paths], self._options.from_start)
-        depth = cues.filled.sum(axis=1)
-        rung = depth - 1
-        told: list[Followers | None] = [None] * len(paths)
-        at = np.zeros(len(paths), np.int64)
-        left = np.flatnonzero(rung >= 0)
-        while len(left):
-            found = self._lookup.reader.followers(cues.values[left, rung[left]])
-            for place, row in enumerate(left.tolist()):
-                told[row], at[row] = found, place
-            missing = left[~found.held]
-            rung[missing] -= 1
-            left = missing[rung[missing] >= 0]
-        for row, path in enumerate(paths):
-            answer = told[row]
-            said = (np.zeros(0, np.int64),) * 2 if answer is None or rung[row] < 0 else answer.of(int(at[row]))
-            yield path, (said[0], said[1]), int(rung[row]), int(depth[row])
+        """Each path with what `followed_by` says of it."""
+        contexts = [np.asarray(path.context) for path in paths]
+        told = followed_by(self._lookup, contexts, at_start=self._options.from_start)
+        for path, (said, rung, depth) in zip(paths, told, strict=True):
+            yield path, said, rung, depth
 
     def _branches(self, path: Path, found: tuple[np.ndarray, np.ndarray], *, rung: int, depth: int) -> Iterator[Path]:
         """The path with each token that may follow it."""

@@ -25,6 +25,8 @@ class RecallOptions:
         top_k: alternatives of each step to report.
         count: different continuations of each prompt, at most.
         read: "exact" (by the ledger), "matrices", or "auto": exact where the memory keeps a ledger.
+        exact_prompt: prompts are asked as they are; else one that is not held is read as the memory has it, if it has
+            something like it, and the answer says so.
 
     Raises:
         ConfigError: a setting is out of range; it is named.
@@ -37,6 +39,7 @@ class RecallOptions:
     top_k: int = 0
     count: int = 1
     read: str = "auto"
+    exact_prompt: bool = False
 
     def __post_init__(self) -> None:
         for name, least in (("max_tokens", 0), ("beam", 1), ("top_k", 0), ("count", 1)):
@@ -50,8 +53,9 @@ class RecallOptions:
         object.__setattr__(self, "min_confidence", float(sure))
         if self.read not in READS:
             raise ConfigError(f"read is {self.read!r}; expected one of {', '.join(READS)}")
-        if not isinstance(self.from_start, bool):
-            raise ConfigError(f"from_start is {self.from_start!r}; expected a truth value: give True or False")
+        for name in ("from_start", "exact_prompt"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"{name} is {getattr(self, name)!r}; expected a truth value: give True or False")
 
 
 class RecallSettings(TypedDict, total=False):
@@ -64,6 +68,7 @@ class RecallSettings(TypedDict, total=False):
     top_k: int
     count: int
     read: str
+    exact_prompt: bool
 
 
 DEFAULTS = RecallOptions()

@@ -6,15 +6,16 @@ a reading (exact.py), answers (exact_session.py), how a slip is found (correctio
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import islice
 
 import numpy as np
 
-from memo_dist.recalling.corrections import corrected
+from memo_dist.recalling.exact import followed_by
 from memo_dist.recalling.lookup import ExactLookup
+from memo_dist.recalling.mending import Mender
 from memo_dist.recalling.options import RecallOptions
 from memo_dist.recalling.overlap import after
+from memo_dist.recalling.snapping import Next
 from memo_dist.recalling.support import Support, supports
 from memo_dist.token_texts import BROKEN
 from memo_dist.tokenizer import Tokenizer
@@ -27,6 +28,8 @@ _LONGEST_END = 64  # tokens
 _LINE = 160  # tokens that are looked at for that
 _LONGEST_BEGINNING = 8  # tokens after a prompt's first unit
 _BEFORE = 64  # tokens that spelling looks back to
+_NEAR = 16  # tokens that tell of a context whether it may be held
+_SAID = 64  # tokens that may follow a context and are tried
 _PART = 0.5  # of the probability of a prompt of which not all is held
 
 
@@ -73,6 +76,38 @@ class Told:
         return Told(self.prompt, [pair for pair in self.readings if not pair[1].whole])
 
 
+@dataclass(frozen=True)
+class _Ledger:
+    """What a ledger holds: see Holding."""
+
+    lookup: ExactLookup
+    at_start: bool
+
+    def supports(self, prompts: list[np.ndarray]) -> list[Support]:
+        return supports(self.lookup, prompts, at_start=self.at_start)
+
+    def stretches(self, tokens: np.ndarray) -> tuple[Support, np.ndarray]:
+        (found,) = self.supports([tokens])
+        return found, np.zeros(len(found.ends), bool)  # a window of the other token is not held, which tells it
+
+    def held(self, contexts: list[np.ndarray]) -> np.ndarray:
+        cues = self.lookup.encoder.query_near(contexts, _NEAR, self.at_start)
+        depth, found = cues.filled.sum(axis=1), np.zeros(len(contexts), bool)
+        asked = depth > 0
+        found[asked] = self.lookup.reader.followers(cues.values[asked, depth[asked] - 1]).held
+        return found
+
+    def follow(self, contexts: list[np.ndarray]) -> list[Next]:
+        end, found = self.lookup.config.end_of_document, []
+        for (tokens, _), rung, depth in followed_by(self.lookup, contexts):
+            said = tokens[tokens != end][:_SAID].tolist() if rung == depth - 1 else []
+            found.append(Next(said, all_known=len(said) < _SAID))
+        return found
+
+    def units_begun(self, tokens: np.ndarray) -> np.ndarray:
+        return self.lookup.encoder.units_begun(tokens)
+
+
 class Readings:
     """Reads prompts by a ledger.
 
@@ -83,6 +118,11 @@ class Readings:
 
     def __init__(self, lookup: ExactLookup, tokenizer: Tokenizer | None) -> None:
         self._lookup, self._tokenizer = lookup, tokenizer
+        self._menders: list[Mender] = []
+        if tokenizer is not None:
+            self._menders = [
+                Mender(_Ledger(lookup, at_start), tokenizer, lookup.config.windows[0]) for at_start in (False, True)
+            ]
 
     def told(self, prompts: Sequence[Prompt], options: RecallOptions) -> list[Told]:
         """What is held of each prompt; further ends are taken off only where nothing is."""
@@ -127,8 +167,8 @@ class Readings:
         shorter = None if options.from_start else self._without_beginning(told)
         if shorter is not None and self._is_long(shorter.tokens):
             return shorter, 1.0
-        if text is not None and self._tokenizer is not None:
-            fixed = self._corrected(text, told, options)
+        if text is not None and self._tokenizer is not None and not options.exact_prompt:
+            fixed = self._mended(text, told, options)
             if fixed is not None:
                 return fixed, 1.0
         if shorter is not None:
@@ -165,17 +205,16 @@ class Readings:
         which programs cut off and people do not."""
         return int(self._lookup.encoder.units_begun(tokens).sum()) >= self._lookup.config.windows[:2][-1]
 
-    def _corrected(self, text: str, told: list[tuple[Reading, Support]], options: RecallOptions) -> Reading | None:
-        """The prompt with a slip set right: as it is, else without a last word that may be cut off."""
-        assert self._tokenizer is not None
-        ask = partial(supports, self._lookup, at_start=options.from_start)
-        shortest = self._lookup.config.windows[0]
+    def _mended(self, text: str, told: list[tuple[Reading, Support]], options: RecallOptions) -> Reading | None:
+        """The prompt as the memory has it: as it is, else without a last word that may be cut off."""
+        mender = self._menders[options.from_start]
         begun = [pair for pair in told if pair[0].owed[:1].isspace() and pair[0].owed.strip()]
         for reading, support in [told[0], *begun[:1]]:
             kept = text[: len(text) - len(reading.owed)]
-            fixed = corrected(ask, self._tokenizer, kept, support=support, shortest=shortest)
+            fixed = mender.mend(kept, reading.tokens, support)
             if fixed is not None:
-                return replace(reading, spelled=fixed[0] + reading.owed, tokens=fixed[1])
+                owed = fixed.owed + reading.owed
+                return replace(reading, spelled=fixed.text + reading.owed, tokens=fixed.tokens, owed=owed)
         return None
 
     def _without_beginning(self, told: list[tuple[Reading, Support]]) -> Reading | None:

@@ -158,10 +158,9 @@ class Session:
 
     def _passage(self, question: Question, found: Continuation) -> np.ndarray:
         """The tokens of a prompt, as it was read, with those recalled."""
-        if found.corrected is not None:
-            ids = self.tokenizer.encode([found.corrected])[0].astype(np.int64)
-        else:
-            ids = question.ids
+        if found.corrected is not None:  # it may end inside the first token recalled
+            return self.tokenizer.encode([found.corrected + (found.text or "")])[0].astype(np.int64)
+        ids = question.ids
         kept = ids[: len(ids) - found.healed] if found.healed else ids
         return np.concatenate([kept, np.array(found.tokens, np.int64)])
 

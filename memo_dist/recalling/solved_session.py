@@ -7,31 +7,56 @@ A prompt is asked as it is; where its end is not held, or not surely, without it
 must then say, because they may be part of a longer word. Of several continuations a solved memory knows the commonest.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 
 import numpy as np
 
-from memo_dist.recalling.corrections import corrected
 from memo_dist.recalling.exact import Spell, log_odds
 from memo_dist.recalling.lookup import SolvedLookup
+from memo_dist.recalling.mending import Mender
 from memo_dist.recalling.options import RecallOptions
 from memo_dist.recalling.overlap import after
 from memo_dist.recalling.placing import NOWHERE, Place, placed
 from memo_dist.recalling.questions import Question
 from memo_dist.recalling.readings import Reading, endings
 from memo_dist.recalling.recall import Continuation, said_nothing
+from memo_dist.recalling.snapping import Next
 from memo_dist.recalling.support import Support
-from memo_dist.recalling.walking import Judged, Walk, judged, walked_on
+from memo_dist.recalling.walking import Judged, Says, Walk, judged, next_tokens, stretches, walked_on
 from memo_dist.solved.walk import State
 from memo_dist.tokenizer import Tokenizer
 
-Ask = Callable[[list[np.ndarray]], list[Judged]]
+_PLACES = 64  # last places of a prompt that are asked where it is not held as it is
 _MOST_CUT = 6  # ends that are taken from a prompt
 _FURTHER = 64  # tokens that a passage is followed to find an anchor
 _SHOWN = 24  # tokens that spelling looks back to
+
+
+@dataclass(frozen=True)
+class _Solved:
+    """What a solved memory holds: see Holding."""
+
+    lookup: SolvedLookup
+    says: Says
+    at_start: bool
+
+    def supports(self, prompts: list[np.ndarray]) -> list[Support]:
+        return [one.support for one in judged(self.lookup, prompts, says=self.says, at_start=self.at_start)]
+
+    def stretches(self, tokens: np.ndarray) -> tuple[Support, np.ndarray]:
+        return stretches(self.lookup, tokens, _PLACES)
+
+    def held(self, contexts: list[np.ndarray]) -> np.ndarray:
+        return self.lookup.walk_after(contexts, self.at_start).held
+
+    def follow(self, contexts: list[np.ndarray]) -> list[Next]:
+        return next_tokens(self.lookup, contexts)
+
+    def units_begun(self, tokens: np.ndarray) -> np.ndarray:
+        return self.lookup.encoder.units_begun(tokens)
 
 
 class SolvedSession:
@@ -44,6 +69,10 @@ class SolvedSession:
 
     def __init__(self, lookup: SolvedLookup, tokenizer: Tokenizer | None) -> None:
         self._lookup, self._tokenizer = lookup, tokenizer
+        self._menders: list[Mender] = []
+        if tokenizer is not None:
+            several = [_Solved(lookup, self._says, at_start) for at_start in (False, True)]
+            self._menders = [Mender(one, tokenizer, lookup.config.windows[0]) for one in several]
 
     def answer(self, questions: Sequence[Question], options: RecallOptions) -> list[list[Continuation]]:
         """The continuation of each question, with the documents that it stands in."""
@@ -67,33 +96,42 @@ class SolvedSession:
         return None if self._tokenizer is None else self._tokenizer.continuation
 
     def _chosen(self, questions: Sequence[Question], options: RecallOptions) -> list[tuple[Reading, Judged]]:
-        """The reading of each prompt whose end is surely held; else the surest."""
+        """The reading of each prompt whose end is held, all of it; else as the memory has it; else the surest."""
         several = [list(self._readings(question)) for question in questions]
         ask = partial(judged, self._lookup, says=self._says, at_start=options.from_start)
         flat = [reading.tokens for readings in several for reading in readings]
         found = iter(ask(flat))
+        told = [[(reading, next(found)) for reading in readings] for readings in several]
+        whole = [next((pair for pair in pairs if pair[1].support.whole), None) for pairs in told]
         chosen = []
-        for question, readings in zip(questions, several, strict=True):
-            pairs = [(reading, next(found)) for reading in readings]
-            whole = next((pair for pair in pairs if pair[1].support.whole), None)
-            sure = next((pair for pair in pairs if pair[1].sure >= options.min_confidence), None)
-            fixed = None if whole is not None else self._corrected(question, pairs[0][1], ask)
-            chosen.append(whole or fixed or sure or max(pairs, key=lambda pair: pair[1].sure))
+        for question, pairs, one, paid in zip(questions, told, whole, self._paid(whole, options), strict=True):
+            chosen.append(one if one is not None and paid else self._otherwise(question, pairs, options))
         return chosen
 
-    def _corrected(self, question: Question, found: Judged, ask: Ask) -> tuple[Reading, Judged] | None:
-        """A prompt with one slip set right, so that all of it is held."""
-        if self._tokenizer is None or question.text is None:
-            return None
+    def _paid(self, whole: list[tuple[Reading, Judged] | None], options: RecallOptions) -> list[bool]:
+        """Whether what goes on from each reading begins with what it owes."""
+        owing = [pair[0] for pair in whole if pair is not None and pair[0].owed]
+        starts = [(reading.tokens, reading.owed) for reading in owing]
+        walks = iter(walked_on(self._lookup, starts, _MOST_CUT, spell=self._spell, at_start=options.from_start))
+        return [pair is None or not pair[0].owed or not next(walks).owed for pair in whole]
 
-        def supports(prompts: list[np.ndarray]) -> list[Support]:
-            return [one.support for one in ask(prompts)]
+    def _otherwise(
+        self, question: Question, pairs: list[tuple[Reading, Judged]], options: RecallOptions
+    ) -> tuple[Reading, Judged]:
+        """The reading of a prompt that is not held as it is."""
+        mended = self._mended(question, pairs[0][1], options)
+        sure = (pair for pair in pairs if pair[1].sure >= options.min_confidence and pair[1].state == State.SURE)
+        return mended or next(sure, None) or max(pairs, key=lambda pair: pair[1].sure)
 
-        shortest = self._lookup.config.windows[0]
-        fixed = corrected(supports, self._tokenizer, question.text, support=found.support, shortest=shortest)
-        if fixed is None:
+    def _mended(self, question: Question, found: Judged, options: RecallOptions) -> tuple[Reading, Judged] | None:
+        """A prompt as the memory has it, if it has something like it."""
+        if self._tokenizer is None or question.text is None or options.exact_prompt:
             return None
-        return Reading(tokens=fixed[1], spelled=fixed[0]), ask([fixed[1]])[0]
+        one = self._menders[options.from_start].mend(question.text, question.ids, found.support)
+        if one is None:
+            return None
+        reading = Reading(tokens=one.tokens, owed=one.owed, spelled=one.text)
+        return reading, replace(found, bits=float(one.weight), state=State.SURE)
 
     def _readings(self, question: Question) -> Iterator[Reading]:
         yield Reading(tokens=question.ids)

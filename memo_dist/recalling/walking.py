@@ -19,6 +19,7 @@ import numpy as np
 from memo_dist.recalling.exact import Spell
 from memo_dist.recalling.lookup import SolvedLookup
 from memo_dist.recalling.overlap import after
+from memo_dist.recalling.snapping import Next
 from memo_dist.recalling.support import Support
 from memo_dist.solved.walk import State, Walked
 
@@ -109,6 +110,35 @@ def _bits(held: np.ndarray, agrees: np.ndarray) -> float:
     slips = ~held & np.concatenate([[True], held[:-1]])[: len(held)]
     said = AGREES * float(agrees.sum()) + _HELD * float((held & ~agrees)[:-1].sum())
     return said - (_SLIP - _AFTER) * float(slips.sum()) - _AFTER * float((~held).sum())
+
+
+def stretches(lookup: SolvedLookup, tokens: np.ndarray, most: int) -> tuple[Support, np.ndarray]:
+    """The last places of a prompt at which a window is held, however the prompt goes on there; and at which of them a
+    stretch of the memory ends, because it goes on otherwise or the next place is not held."""
+    ends = np.append(lookup.encoder.unit_ends(tokens)[1 - most :], len(tokens)).astype(np.int64)
+    cue = lookup.encoder.prefixes(tokens, ends)
+    walked, asked = lookup.walk([cue]), cue.filled[:, 0]
+    windows = np.array(lookup.config.windows)
+    units = np.concatenate([[0], np.cumsum(lookup.encoder.units_begun(tokens))])[ends]
+    other = (walked.states == State.SURE) & (walked.tokens != np.append(tokens, -1)[ends])
+    held, longest = walked.held, np.where(walked.held, windows[walked.rungs], 0)
+    support = Support(
+        ends=ends[asked],
+        units=units[asked],
+        windows=windows[cue.filled.sum(axis=1)[asked] - 1],
+        longest=longest[asked],
+        held=held[asked],
+        asked=int(walked.rungs[-1]),
+    )
+    return support, other[asked]
+
+
+def next_tokens(lookup: SolvedLookup, contexts: list[np.ndarray]) -> list[Next]:
+    """The token after each context that is held; none where none is, or where the document ends."""
+    walked = lookup.walk_after(contexts)
+    known = walked.held & (walked.tokens != lookup.config.end_of_document)
+    told = zip(walked.tokens.tolist(), known.tolist(), walked.states.tolist(), strict=True)
+    return [Next([token] if held else [], all_known=state == State.SURE) for token, held, state in told]
 
 
 @dataclass(kw_only=True)

@@ -33,7 +33,7 @@ class StreamOptions(BaseModel):
 
 
 class CompletionBody(BaseModel):
-    """POST /v1/completions. `min_confidence`, `beam`, `from_start` and `read` are ours."""
+    """POST /v1/completions. `min_confidence`, `beam`, `from_start`, `read`, `exact_prompt` are ours."""
 
     model_config = ConfigDict(extra="allow")  # clients send fields that a memory has no use for
 
@@ -50,6 +50,7 @@ class CompletionBody(BaseModel):
     beam: Annotated[StrictInt, Field(ge=1, le=_MOST_BEAM)] = DEFAULTS.beam
     from_start: StrictBool = DEFAULTS.from_start
     read: StrictStr = DEFAULTS.read
+    exact_prompt: StrictBool = DEFAULTS.exact_prompt
 
     @model_validator(mode="after")
     def _refuse(self) -> "CompletionBody":
@@ -91,6 +92,7 @@ class CompletionBody(BaseModel):
             from_start=self.from_start,
             count=self.n or 1,
             read=self.read,
+            exact_prompt=self.exact_prompt,
         )
         return [PromptAsk(prompt=prompt, options=options, scored=scored, echoed=echoed) for prompt in prompts]
 

@@ -205,10 +205,12 @@ def test_another_beginning_that_no_cut_explains_is_met_with_silence(prose: Memor
     assert PROSE[end:].startswith(cut.text or "nothing")
 
 
-def test_two_slips_are_not_guessed_at(prose: Memory) -> None:
-    prompt = PROSE[: PROSE.index("counted.")].replace("evening", "evxning").replace("morning", "mxrnxng")
-    answer = prose.recall(prompt, max_tokens=12)
+def test_prompts_are_asked_as_they_are_where_that_is_asked_for(prose: Memory) -> None:
+    prompt = PROSE[: PROSE.index("counted.")].replace("evening", "evxning")
+    answer = prose.recall(prompt, max_tokens=12, exact_prompt=True)
     assert (answer.text, answer.stop, answer.corrected) == ("", "abstained", None)
+    whole = prose.recall(PROSE[: PROSE.index("counted.")], max_tokens=12, exact_prompt=True)
+    assert PROSE[PROSE.index("counted.") :].startswith(whole.text or "nothing")
 
 
 WAY = "where the road parts after a long and common way, turn "

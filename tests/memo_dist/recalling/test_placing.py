@@ -100,7 +100,7 @@ NOT_HELD = {
 @pytest.mark.parametrize("read", ["exact", "matrices"])
 @pytest.mark.parametrize("how", NOT_HELD)
 def test_a_prompt_that_is_not_held_whole_is_not_named(memory: Memory, how: str, read: str) -> None:
-    found = answer(memory, NOT_HELD[how], read=read, min_confidence=0.9999)
+    found = answer(memory, NOT_HELD[how], read=read, min_confidence=0.9999, exact_prompt=True)
     assert read == "matrices" or not found.tokens
     if not found.tokens:
         assert (found.documents, found.num_documents) == ([], 0)

@@ -1,0 +1,214 @@
+"""Snapping: a prompt that a memory holds in parts only -> the memory's own text, as far as the prompt goes.
+
+Covers: which stretches of it are held, recalling on from each, which of what is recalled fits. Does not cover: how a
+fit is measured (aligning.py), what a memory says next (lookup.py), one letter tried for another (corrections.py).
+
+A difference spoils the windows over it, and no others, so some stretch before it is held. From where that ends the
+memory is followed, whatever it says, for as long as that may still be what the rest of the prompt says with some
+differences. It fits with up to one difference in six characters, those of the stretch included; of several that fit,
+the one is taken that has most text and least differences.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from memo_dist.recalling.aligning import Alignment, Typed
+from memo_dist.recalling.support import Support
+from memo_dist.tokenizer import Tokenizer
+
+_UNSURE = 12  # characters of a rest that confirm what is one of several continuations
+_STRETCHES = 8  # that are followed
+_LONGEST = 600  # characters of a prompt's rest
+_BEFORE = 8  # tokens that spelling looks back to
+_PATHS = 16  # of one stretch, at a time
+_FITS = 6  # characters for each difference
+_WORTH = 4  # characters of text that speak for it as much as one difference against it
+
+
+@dataclass(frozen=True)
+class Next:
+    """What a memory says after a context that it holds.
+
+    Attributes:
+        tokens: that may come next. all_known: there are no others.
+    """
+
+    tokens: list[int]
+    all_known: bool = True
+
+
+Follow = Callable[[list[np.ndarray]], list[Next]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapped:
+    """A prompt as a memory has it.
+
+    Attributes:
+        tokens: (n,) of the held stretch and what was recalled after it. owed: text that the memory says next, which
+            the prompt has as well.
+        text: the prompt, from the stretch on as the memory has it.
+        aligned: characters that were compared, the stretch among them. differing: differences.
+    """
+
+    tokens: np.ndarray
+    owed: str
+    text: str
+    aligned: int
+    differing: int
+
+    @property
+    def weight(self) -> int:
+        """What speaks for it, in characters of text."""
+        return self.aligned - _WORTH * self.differing
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stretch:
+    """A part of a prompt that is held.
+
+    Attributes:
+        tokens: (n,) of it. size: its characters. rest: of the prompt after it.
+    """
+
+    tokens: np.ndarray
+    size: int
+    rest: str
+    typed: Typed
+
+    @property
+    def limit(self) -> int:
+        """How many differences fit; of a short rest no more than half may be wrong."""
+        return min(max(1, (self.size + len(self.typed)) // _FITS), max(1, len(self.typed) // 2))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Path:
+    """What was recalled from a stretch.
+
+    Attributes:
+        tokens, texts: recalled, and the text that each adds. all_known: there were no others.
+    """
+
+    stretch: _Stretch
+    alignment: Alignment
+    all_known: bool = True
+    tokens: list[int] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+
+    @property
+    def context(self) -> np.ndarray:
+        return np.concatenate([self.stretch.tokens, np.array(self.tokens, np.int64)])
+
+    @property
+    def fits(self) -> bool:
+        least, typed = self.alignment.least, self.stretch.typed
+        return least <= self.stretch.limit and (self.all_known or len(typed) - _WORTH * least >= _UNSURE)
+
+    @property
+    def may_fit(self) -> bool:
+        """Whether more may be recalled of it."""
+        return self.alignment.may_improve and int(self.alignment.row.min()) <= self.stretch.limit
+
+
+class Snapper:
+    """Snaps prompts to one memory.
+
+    Args:
+        follow: what the memory says next of contexts that it holds.
+        units_begun: see Encoder.
+        tokenizer: of the memory.
+    """
+
+    def __init__(self, follow: Follow, units_begun: Callable[[np.ndarray], np.ndarray], tokenizer: Tokenizer) -> None:
+        self._follow, self._units_begun, self._tokenizer = follow, units_begun, tokenizer
+
+    def snap(self, text: str, tokens: np.ndarray, *, support: Support, ends: np.ndarray) -> Snapped | None:
+        """The prompt as the memory has it; None where nothing fits.
+
+        Args:
+            text: of the prompt, and its (n,) `tokens`. support: of its places, whatever follows them there.
+            ends: (k,) bool, of each place whether the memory surely goes on otherwise.
+        """
+        stretches = [one for one in self._stretches(tokens, support, ends) if 0 < len(one.typed) <= _LONGEST]
+        found = [self._snapped(text, path) for path in self._fitting(stretches)]
+        return max(found, key=lambda one: one.weight, default=None)
+
+    def _stretches(self, tokens: np.ndarray, support: Support, ends: np.ndarray) -> list[_Stretch]:
+        """The parts that are held, the longest first."""
+        before = np.concatenate([[0], np.cumsum(self._units_begun(tokens))])
+        found = []
+        for first, last in _runs(support.longest > 0, ends):
+            begun = max(int(support.units[first] - support.longest[first]), 0)
+            begin = int(np.searchsorted(before, begun, side="right")) - 1  # the token in which that unit begins
+            end = int(support.ends[last])
+            rest = self._said(tokens[:end], tokens[end:])
+            held = tokens[begin:end]
+            size = len(self._said(tokens[:begin], held))
+            found.append(_Stretch(tokens=held, size=size, rest=rest, typed=Typed.of(rest)))
+        return sorted(found, key=lambda one: -len(one.tokens))[:_STRETCHES]
+
+    def _fitting(self, stretches: list[_Stretch]) -> Iterator[_Path]:
+        """What fits of what is recalled from each, each as far as it may fit better."""
+        grown = [[_Path(stretch=stretch, alignment=Alignment.begun(stretch.typed))] for stretch in stretches]
+        while paths := [path for several in grown for path in sorted(several, key=_least)[:_PATHS]]:
+            said = self._follow([path.context for path in paths])
+            longer = [self._longer(path, tokens) for path, tokens in zip(paths, said, strict=True)]
+            yield from (path for several in longer for path in several if not path.may_fit and path.fits)
+            going = [path for several in longer for path in several if path.may_fit]
+            grown = [[path for path in going if path.stretch is stretch] for stretch in stretches]
+
+    def _longer(self, path: _Path, said: Next) -> list[_Path]:
+        if not said.tokens:
+            alignment = path.alignment.ended()
+            none = replace(alignment, row=alignment.row + _LONGEST)  # nothing more will be said
+            return [replace(path, alignment=none)]
+        found = []
+        for token in said.tokens:
+            text = self._said(path.context, np.array([token]))
+            alignment = path.alignment.longer(text)
+            found.append(
+                _Path(
+                    stretch=path.stretch,
+                    alignment=alignment,
+                    all_known=path.all_known and said.all_known,
+                    tokens=[*path.tokens, token],
+                    texts=[*path.texts, text],
+                )
+            )
+        return found
+
+    def _snapped(self, text: str, path: _Path) -> Snapped:
+        whole, left = 0, path.alignment.at
+        while whole < len(path.texts) and left >= len(path.texts[whole]):
+            left -= len(path.texts[whole])
+            whole += 1
+        owed = path.texts[whole][:left] if left else ""
+        kept = text[: len(text) - len(path.stretch.rest)]
+        return Snapped(
+            tokens=path.context[: len(path.stretch.tokens) + whole],
+            owed=owed,
+            text=kept + "".join(path.texts[:whole]) + owed,
+            aligned=path.stretch.size + len(path.stretch.typed),
+            differing=int(path.alignment.least),
+        )
+
+    def _said(self, before: np.ndarray, tokens: np.ndarray) -> str:
+        return self._tokenizer.continuation(before[-_BEFORE:].tolist(), tokens.tolist())
+
+
+def _least(path: _Path) -> int:
+    return int(path.alignment.row.min())
+
+
+def _runs(held: np.ndarray, ends: np.ndarray) -> Iterator[tuple[int, int]]:
+    """The first and last places of what is held one after the other, up to one that ends a stretch."""
+    first = 0
+    for place in range(len(held)):
+        if not held[place]:
+            first = place + 1
+        elif ends[place] or place + 1 == len(held) or not held[place + 1]:
+            yield first, place
+            first = place + 1
