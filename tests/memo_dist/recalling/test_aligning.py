@@ -1,6 +1,6 @@
 """Aligning: distances against the equations in plain Python, and where a prompt ends in what is said.
 
-Covers: aligning.py. Does not cover: what is aligned (test_mending.py).
+Covers: aligning.py. Does not cover: what is aligned (test_mended_prompts.py).
 """
 
 import numpy as np
