@@ -3,11 +3,12 @@
     python benchmarks/building/growth.py INPUT... --shares 1/64,1/16,1/4,1 --memory-budget 4GB --out docs/results
 
 Builds so much of INPUT (`--include`, `--errors` as `memo-dist build` takes them), each under the same budget, in this
-process; the last build is evaluated. Files are drawn and put in order by a hash of their names, so that every build,
-and every part of one, is of the same kinds of text, and what is seen is size alone. Writes growth.json, growth.csv (a
-row a build), pace.csv (tokens against seconds of the longest build) and growth.png. The pace is the tokens/s of ten
-equal parts of the memorizing stage, the first split and the last merge left out, over their median. A build's time is
-held against a straight line through all of them, seconds = start + tokens / rate, fitted to relative deviations.
+process, and publishes it, solved, in one of its own; the last build is evaluated, or what was published of it. Files
+are drawn and put in order by a hash of their names, so that every build, and every part of one, is of the same kinds of
+text, and what is seen is size alone. Writes growth.json, growth.csv (a row a build), pace.csv (tokens against seconds
+of the longest build) and growth.png. The pace is the tokens/s of ten equal parts of the memorizing stage, the first
+split and the last merge left out, over their median. A build's time is held against a straight line through all of
+them, seconds = start + tokens / rate, fitted to relative deviations.
 """
 
 import hashlib
@@ -23,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common.script import add_corpus, add_out, script_parser, write_json, write_rows
+from benchmarks.common.watched import watched
 from cluster.build import BuildSummary, build
 from cluster.prepare import BuildOptions
 from cluster.resources import Resources
@@ -102,6 +104,24 @@ def row(summary: BuildSummary) -> dict[str, Any]:
     }
 
 
+def published(memory: Path, out: Path, budget: str | None, tokens: int) -> dict[str, Any]:
+    """What publishing a memory took, and the size of what came of it."""
+    words = [] if budget is None else ["--memory-budget", budget]
+    said, seconds, peak = watched("publish", memory, "--out", out, *words)
+    with open_memory(out) as solved:
+        record = solved.manifest.solved
+        assert record is not None
+        files = sum(file.bytes for file in record.files)
+    return {
+        "publish_seconds": round(seconds, 2),
+        "publish_tokens_per_s": round(tokens / seconds),
+        "publish_peak_bytes": peak,
+        "published_windows_per_token": round(said["windows"] / tokens, 4),
+        "published_tables_bytes_per_token": round(files / tokens, 3),
+        "published_bytes_per_token": round(said["bytes_per_token"], 3),
+    }
+
+
 def recall_of(memory: Path, inputs: list[str], corpus: CorpusOptions) -> dict[str, object]:
     plan = plan_corpus(inputs, corpus)
     with open_memory(memory) as stored:
@@ -125,11 +145,17 @@ def plot(rows: list[dict[str, Any]], pace: list[tuple[float, int]], path: Path) 
     mpl.use("agg")
     from matplotlib import pyplot as plt
 
-    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 4))
+    figure, panels = plt.subplots(1, 4, figsize=(17, 4))
     tokens = [one["tokens"] / 1e6 for one in rows]
-    for name, axes in (("memorize_seconds_per_million", left), ("bytes_per_token", middle)):
-        axes.plot(tokens, [one[name] for one in rows], marker="o")
-        axes.set(xscale="log", xlabel="million tokens", ylabel=name.replace("_", " "), ylim=(0, None))
+    shown = {
+        "memorize seconds per million": [one["memorize_seconds_per_million"] for one in rows],
+        "bytes per token": [one["bytes_per_token"] for one in rows],
+        "bytes per token, published": [one["published_tables_bytes_per_token"] for one in rows],
+    }
+    right = panels[-1]
+    for (name, values), axes in zip(shown.items(), panels[:3], strict=True):
+        axes.plot(tokens, values, marker="o")
+        axes.set(xscale="log", xlabel="million tokens", ylabel=name, ylim=(0, None))
     right.plot([s for s, _ in pace], [t / 1e6 for _, t in pace])
     right.set(xlabel="seconds of memorizing", ylabel="million tokens")
     figure.tight_layout()
@@ -142,6 +168,7 @@ def main() -> None:
     parser.add_argument("--shares", default="1/64,1/16,1/4,1")
     parser.add_argument("--memory-budget", default=None)
     parser.add_argument("--checkpoint-every", type=float, default=3600.0, help="seconds")
+    parser.add_argument("--evaluate", choices=("working", "published"), default="working")
     add_out(parser)
     parser.add_argument("--directory", default=None, help="where the memories go meanwhile; else the system's")
     asked = parser.parse_args()
@@ -151,10 +178,11 @@ def main() -> None:
         for number, share in enumerate(map(Fraction, asked.shares.split(","))):
             text = drawn(asked.inputs, asked.include, share, Path(folder) / f"text-{number}")
             memory = Path(folder) / f"{number}.memo"
+            solved = Path(folder) / f"{number}.published.memo"
             summary, pace = built([str(text)], memory, corpus, asked.memory_budget, asked.checkpoint_every)
-            rows.append(row(summary))
+            rows.append(row(summary) | published(memory, solved, asked.memory_budget, summary.tokens))
             print(rows[-1], file=sys.stderr, flush=True)
-        found = recall_of(memory, [str(text)], corpus)
+        found = recall_of(solved if asked.evaluate == "published" else memory, [str(text)], corpus)
     write_rows(asked.out / "growth.csv", rows)
     write_rows(asked.out / "pace.csv", [{"seconds": round(s, 3), "tokens": t} for s, t in pace])
     plot(rows, pace, asked.out / "growth.png")
