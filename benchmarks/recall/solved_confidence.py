@@ -3,16 +3,16 @@
     python benchmarks/recall/solved_confidence.py INPUT... --unseen OTHER... --memory "solved=P.memo" \\
         --include '**/*.py' --name code --out docs/results
 
-Prompts of 8, 16, 32 and 64 tokens are asked as texts, with recall's defaults but for --min-confidence: prompts of
-INPUT, the same with one word exchanged for another one of INPUT, and prompts of OTHER as they come, so some stand in
-INPUT. An answer is compared with INPUT by search (benchmarks/common/text_truth.py), in units: words and other
-characters, whatever their case and white space. It is
-  right  if it stands in INPUT after the longest end of the prompt, of 4 units or more, that stands there at all;
-  false  if not, and it has 4 tokens or more.
+Prompts of 8, 16, 32 and 64 tokens are prompts of INPUT, the same with one word exchanged for another one of INPUT, and
+prompts of OTHER as they come, so some stand in INPUT. They are asked as token ids, and some of them as texts, whose
+slips are set right and whose ends are healed, at the default confidence alone. An answer is compared with INPUT by
+search (benchmarks/common/text_truth.py), in units: words and other characters, whatever their case and white space. It
+  stands     if INPUT has it after the longest end of the prompt, of 4 units or more, that INPUT has at all;
+  is false   if not, and it has 4 tokens or more.
 Prompts whose spelling was set right are counted with what was made of them. Stated confidences are those of the fourth
-token, or of the last of fewer, when everything is said (--min-confidence 0).
-Writes solved-confidence-NAME.csv (a row for each memory, kind, length and --min-confidence), .json (reliability in
-bins, expected calibration error) and .png.
+token, or of the last of fewer, when everything is said.
+Writes solved-confidence-NAME.csv (a row for each memory, kind, length, way of asking and --min-confidence), .json
+(reliability in bins, expected calibration error) and .png.
 """
 
 import json
@@ -42,6 +42,7 @@ LENGTHS = (8, 16, 32, 64)
 KINDS = ("memorized", "one word exchanged", "unseen")
 CONTINUED = 16  # tokens
 FALSE = 4  # tokens that a false answer has at least
+TEXTS = 100  # prompts of a kind and length that are asked as texts, too
 _AT_ONCE = 256  # prompts
 _TWO_SIGMA = 1.96
 
@@ -76,61 +77,84 @@ def prompts(ours: Positions, theirs: Positions, tokenizer: Tokenizer) -> list[As
     return asked
 
 
-def answers(session: Session, texts: list[str], least: float) -> list[Continuation]:
+def answers(session: Session, prompts: Sequence[str | np.ndarray], least: float) -> list[Continuation]:
     """What recall says; "refused" where a prompt is too short."""
     options, said = RecallOptions(max_tokens=CONTINUED, min_confidence=least), []
-    for first in range(0, len(texts), _AT_ONCE):
-        questions = session.questions(texts[first : first + _AT_ONCE], options)
+    for first in range(0, len(prompts), _AT_ONCE):
+        questions = session.questions(prompts[first : first + _AT_ONCE], options)
         said += [best for best, *_ in session.answer(questions, options)]
     return said
 
 
-def right(corpus: UnitIndex, prompt: str, said: Continuation) -> bool:
-    """Whether an answer stands in the corpus where the prompt's end does."""
-    asked = said.corrected or prompt
-    return verdict(corpus, asked, asked + (said.text or "")).stands
+class Answer:
+    """One answer, and whether its beginnings stand in the corpus."""
+
+    def __init__(self, corpus: UnitIndex, tokenizer: Tokenizer, prompt: str, said: Continuation) -> None:
+        self._corpus, self._tokenizer, self._asked, self.said = corpus, tokenizer, said.corrected or prompt, said
+        self._stands: dict[int, bool] = {}
+
+    def told(self, least: float) -> int:
+        """How many tokens are said at a --min-confidence."""
+        sure = self.said.confidences
+        return next((i for i, one in enumerate(sure) if one < least), len(sure))
+
+    def stands(self, tokens: int) -> bool:
+        if tokens not in self._stands:
+            text = self.said.text
+            if text is None:
+                ids = self._tokenizer.encode([self._asked])[0].tolist()
+                text = self._tokenizer.continuation(ids, self.said.tokens[:tokens])
+            self._stands[tokens] = verdict(self._corpus, self._asked, self._asked + text).stands
+        return self._stands[tokens]
+
+    def false(self, least: float) -> bool:
+        told = self.told(least)
+        return told >= FALSE and not self.stands(told)
+
+
+def row(found: list[Answer], least: float) -> dict[str, Any]:
+    told = [one for one in found if one.told(least)]
+    false = [one for one in told if one.false(least)]
+    low, high = wilson(len(false) / len(found), len(found), _TWO_SIGMA)
+    return {
+        "min_confidence": least,
+        "asked": len(found),
+        "answered": len(told) / len(found),
+        "false": len(false) / len(found),
+        "false_low": low,
+        "false_high": high,
+        "corrected": sum(one.said.corrected is not None for one in told) / len(found),
+    }
 
 
 def measure(name: str, memory: OpenMemory, corpus: UnitIndex, asked: list[Asked]) -> tuple[list[Any], dict[str, Any]]:
     """Rows of shares, and how true confidences are."""
-    session, rows = Session(memory, memory.tokenizer), []
-    stated: dict[str, list[float]] = {}
-    came_true: dict[str, list[bool]] = {}
+    assert memory.tokenizer is not None
+    session, rows, statements = Session(memory, memory.tokenizer), [], list[tuple[str, float, bool]]()
     for one in asked:
-        for least in CONFIDENCES:
-            found = answers(session, one.prompts, least)
-            askable = [(p, a) for p, a in zip(one.prompts, found, strict=True) if a.stop != "refused"]
-            told = [(p, a) for p, a in askable if a.tokens]
-            stands = [right(corpus, p, a) for p, a in told]
-            wrong = sum(not ok and len(a.tokens) >= FALSE for ok, (_, a) in zip(stands, told, strict=True))
-            low, high = wilson(wrong / len(askable), len(askable), _TWO_SIGMA)
-            rows.append(
-                {
-                    "memory": name,
-                    "kind": one.kind,
-                    "prompt": one.length,
-                    "min_confidence": least,
-                    "asked": len(askable),
-                    "answered": len(told) / len(askable),
-                    "false": wrong / len(askable),
-                    "false_low": low,
-                    "false_high": high,
-                    "corrected": sum(a.corrected is not None for _, a in told) / len(askable),
-                    "corrected_false": sum(
-                        not ok and len(a.tokens) >= FALSE and a.corrected is not None
-                        for ok, (_, a) in zip(stands, told, strict=True)
-                    )
-                    / len(askable),
-                }
-            )
+        ids = [tokens.astype(np.int64) for tokens in memory.tokenizer.encode(one.prompts)]
+        texts = one.prompts[:: max(1, len(ids) // TEXTS)]
+        for way, prompts, told in (
+            ("ids", one.prompts, answers(session, ids, 0.0)),
+            ("text", texts, answers(session, texts, DEFAULTS.min_confidence)),
+        ):
+            pairs = [(p, a) for p, a in zip(prompts, told, strict=True) if a.stop != "refused"]
+            found = [Answer(corpus, memory.tokenizer, prompt, said) for prompt, said in pairs]
+            common = {"memory": name, "kind": one.kind, "prompt": one.length, "asked_as": way}
+            rows += [
+                common | row(found, least) for least in (CONFIDENCES if way == "ids" else (DEFAULTS.min_confidence,))
+            ]
             print(rows[-1], file=sys.stderr, flush=True)
-            if not least:
-                for kind in (one.kind, "all"):
-                    stated.setdefault(kind, []).extend(a.confidences[:FALSE][-1] for _, a in told)
-                    came_true.setdefault(kind, []).extend(stands)
+            if way == "ids":
+                some = [(a, a.said.confidences[:FALSE]) for a in found if a.said.tokens]
+                statements += [(one.kind, sure[-1], a.stands(len(sure))) for a, sure in some]
+    kinds = {kind: [s for s in statements if s[0] == kind] for kind in KINDS} | {"all": statements}
     return rows, {
         "memory": name,
-        "confidence": {kind: scores(np.array(stated[kind]), np.array(came_true[kind], float)) for kind in stated},
+        "confidence": {
+            kind: scores(np.array([s[1] for s in own]), np.array([s[2] for s in own], float))
+            for kind, own in kinds.items()
+        },
     }
 
 
@@ -170,7 +194,7 @@ def plot(rows: list[dict[str, Any]], summaries: list[dict[str, Any]], path: Path
     name = rows[0]["memory"]
     for length in LENGTHS:
         for kind, axes in ((KINDS[2], middle), (KINDS[0], last)):
-            own = [row for row in rows if (row["memory"], row["prompt"], row["kind"]) == (name, length, kind)]
+            own = [row for row in rows if _is(row, name, kind=kind, prompt=length, asked_as="ids")]
             x = np.clip([row["min_confidence"] for row in own], 0.1, 1)
             y = [100 * row["false" if axes is middle else "answered"] for row in own]
             axes.plot(x, y, "o-", ms=3, lw=1, label=f"{length} tokens")
@@ -189,11 +213,15 @@ def plot(rows: list[dict[str, Any]], summaries: list[dict[str, Any]], path: Path
     figure.savefig(path, dpi=110)
 
 
+def _is(row: dict[str, Any], memory: str, **wanted: Any) -> bool:
+    return row["memory"] == memory and all(row[key] == value for key, value in wanted.items())
+
+
 def main() -> None:
     parser = script_parser(__doc__)
     add_named_memories(parser)
-    parser.add_argument("--sample", type=int, default=2000, help="unseen prompts of each length")
-    parser.add_argument("--memorized", type=int, default=500, help="memorized prompts of each length")
+    parser.add_argument("--sample", type=int, default=4000, help="unseen prompts of each length")
+    parser.add_argument("--memorized", type=int, default=1000, help="memorized prompts of each length")
     add_out(parser)
     options = parser.parse_args()
     memories = {name: open_memory(path) for name, path in (item.split("=", 1) for item in options.memory)}

@@ -23,7 +23,7 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _STRETCH = re.compile(r"\S+")
 _LONGEST = 40  # characters of a stretch that is corrected
 _WORDS = 4  # stretches into which letters are put: that makes many texts
-_CLEAR = 0.5  # of the places after a slip, whose short windows do not take it in
+_CLEAR = 0.8  # of the places after a slip, whose short windows do not take it in
 _AT_ONCE = 512  # prompts looked up together
 
 
@@ -53,7 +53,7 @@ def _one_slip(support: Support, shortest: int) -> bool:
     missing = np.flatnonzero(~support.held)
     if not len(missing):
         return False
-    after = support.longest[support.units >= support.units[missing[0]] + shortest]
+    after = support.longest[support.units > support.units[missing[0]] + shortest]
     return not len(after) or float((after > 0).mean()) >= _CLEAR
 
 
@@ -61,12 +61,12 @@ def _suspects(text: str, support: Support) -> list[tuple[int, int]]:
     """Where the stretches between white space begin and end that may hold the slip, the likeliest first.
 
     A slip in unit k spoils the first place that is not held: k itself, or, by chance or before a window is full, one of
-    those that the window there reaches."""
+    those that the window there reaches; or the one before k, where a solved memory tells surely what else follows."""
     missing = np.flatnonzero(~support.held)
     if not len(missing):
         return []
     first = int(support.units[missing[0]])
-    spans = unit_spans(text)[max(0, first - int(support.windows[missing[0]])) : first]
+    spans = unit_spans(text)[max(0, first - int(support.windows[missing[0]])) : first + 1]
     stretches = [match.span() for match in _STRETCH.finditer(text)]
     near = [(a, b) for a, b in stretches if b - a <= _LONGEST and any(i < b and a < j for i, j in spans)]
     return near[::-1]
