@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from benchmarks.common.unit_index import UnitIndex
 
 LEAST = 4  # units of a prompt's end that count as held
+PASSAGE = 12  # that are a passage of the corpus, more than a phrase that others use, too
 
 
 @dataclass(frozen=True)
@@ -16,10 +17,12 @@ class Verdict:
     """What the corpus says of one answer.
 
     Attributes:
+        units: of the prompt, but its first and what its answer finishes.
         held: how many of the prompt's last units stand in the corpus as one passage; 0 for fewer than LEAST.
         before: how many of them stand there before the whole answer; 0 for fewer than LEAST.
     """
 
+    units: int
     held: int
     before: int
 
@@ -27,6 +30,11 @@ class Verdict:
     def stands(self) -> bool:
         """The answer stands in the corpus after the longest end of the prompt that does."""
         return self.held > 0 and self.before == self.held
+
+    @property
+    def is_passage(self) -> bool:
+        """So it does, and that end is the whole prompt, or PASSAGE units."""
+        return self.stands and self.held >= min(PASSAGE, self.units)
 
 
 def verdict(corpus: UnitIndex, prompt: str, whole: str) -> Verdict:
@@ -38,6 +46,6 @@ def verdict(corpus: UnitIndex, prompt: str, whole: str) -> Verdict:
     asked, following = corpus.split_text(prompt, whole)
     least = min(LEAST, len(asked))
     if not least:
-        return Verdict(0, 0)
+        return Verdict(0, 0, 0)
     held = corpus.longest_before(asked, [], least)
-    return Verdict(held, corpus.longest_before(asked, following, least) if held else 0)
+    return Verdict(len(asked), held, corpus.longest_before(asked, following, least) if held else 0)

@@ -10,7 +10,8 @@ search (benchmarks/common/text_truth.py), in units: words and other characters, 
   stands     if INPUT has it after the longest end of the prompt, of 4 units or more, that INPUT has at all;
   is false   if not, and it has 4 tokens or more.
 Prompts whose spelling was set right are counted with what was made of them. Stated confidences are those of the fourth
-token, or of the last of fewer, when everything is said.
+token, or of the last of fewer, when everything is said. They are held against two truths: that the answer stands, and
+that it goes on a passage of INPUT: it stands, and that end of the prompt is all of it, or 12 units.
 Writes solved-confidence-NAME.csv (a row for each memory, kind, length, way of asking and --min-confidence), .json
 (reliability in bins, expected calibration error) and .png.
 """
@@ -25,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common.script import add_named_memories, add_out, script_parser, write_json, write_rows
-from benchmarks.common.text_truth import verdict
+from benchmarks.common.text_truth import Verdict, verdict
 from benchmarks.common.unit_index import UnitIndex, placed_units
 from memo_dist.files.opened import OpenMemory, open_memory
 from memo_dist.measuring.calibration import brier_score, expected_error, log_loss, reliability, wilson
@@ -40,9 +41,9 @@ from pipelines.plan import CorpusOptions, plan_corpus
 CONFIDENCES = (0.0, 0.5, 0.9, DEFAULTS.min_confidence, 0.999, 0.9999, 0.99999)
 LENGTHS = (8, 16, 32, 64)
 KINDS = ("memorized", "one word exchanged", "unseen")
+TRUTHS = ("stands", "is_passage")
 CONTINUED = 16  # tokens
 FALSE = 4  # tokens that a false answer has at least
-TEXTS = 100  # prompts of a kind and length that are asked as texts, too
 _AT_ONCE = 256  # prompts
 _TWO_SIGMA = 1.96
 
@@ -91,25 +92,26 @@ class Answer:
 
     def __init__(self, corpus: UnitIndex, tokenizer: Tokenizer, prompt: str, said: Continuation) -> None:
         self._corpus, self._tokenizer, self._asked, self.said = corpus, tokenizer, said.corrected or prompt, said
-        self._stands: dict[int, bool] = {}
+        self._verdicts: dict[int, Verdict] = {}
 
     def told(self, least: float) -> int:
         """How many tokens are said at a --min-confidence."""
         sure = self.said.confidences
         return next((i for i, one in enumerate(sure) if one < least), len(sure))
 
-    def stands(self, tokens: int) -> bool:
-        if tokens not in self._stands:
+    def verdict(self, tokens: int) -> Verdict:
+        """Of so many tokens of it."""
+        if tokens not in self._verdicts:
             text = self.said.text
             if text is None:
                 ids = self._tokenizer.encode([self._asked])[0].tolist()
                 text = self._tokenizer.continuation(ids, self.said.tokens[:tokens])
-            self._stands[tokens] = verdict(self._corpus, self._asked, self._asked + text).stands
-        return self._stands[tokens]
+            self._verdicts[tokens] = verdict(self._corpus, self._asked, self._asked + text)
+        return self._verdicts[tokens]
 
     def false(self, least: float) -> bool:
         told = self.told(least)
-        return told >= FALSE and not self.stands(told)
+        return told >= FALSE and not self.verdict(told).stands
 
 
 def row(found: list[Answer], least: float) -> dict[str, Any]:
@@ -127,33 +129,39 @@ def row(found: list[Answer], least: float) -> dict[str, Any]:
     }
 
 
-def measure(name: str, memory: OpenMemory, corpus: UnitIndex, asked: list[Asked]) -> tuple[list[Any], dict[str, Any]]:
+def measure(
+    name: str, memory: OpenMemory, corpus: UnitIndex, asked: list[Asked], *, texts: int
+) -> tuple[list[Any], dict[str, Any]]:
     """Rows of shares, and how true confidences are."""
-    assert memory.tokenizer is not None
-    session, rows, statements = Session(memory, memory.tokenizer), [], list[tuple[str, float, bool]]()
+    tokenizer = memory.tokenizer
+    assert tokenizer is not None
+    session, rows, statements = Session(memory, tokenizer), [], list[tuple[str, float, Verdict]]()
     for one in asked:
-        ids = [tokens.astype(np.int64) for tokens in memory.tokenizer.encode(one.prompts)]
-        texts = one.prompts[:: max(1, len(ids) // TEXTS)]
+        ids = [tokens.astype(np.int64) for tokens in tokenizer.encode(one.prompts)]
+        some = one.prompts[:: max(1, len(ids) // texts)][:texts]
         for way, prompts, told in (
             ("ids", one.prompts, answers(session, ids, 0.0)),
-            ("text", texts, answers(session, texts, DEFAULTS.min_confidence)),
+            ("text", some, answers(session, some, DEFAULTS.min_confidence)),
         ):
             pairs = [(p, a) for p, a in zip(prompts, told, strict=True) if a.stop != "refused"]
-            found = [Answer(corpus, memory.tokenizer, prompt, said) for prompt, said in pairs]
+            found = [Answer(corpus, tokenizer, prompt, said) for prompt, said in pairs]
             common = {"memory": name, "kind": one.kind, "prompt": one.length, "asked_as": way}
             rows += [
                 common | row(found, least) for least in (CONFIDENCES if way == "ids" else (DEFAULTS.min_confidence,))
             ]
             print(rows[-1], file=sys.stderr, flush=True)
             if way == "ids":
-                some = [(a, a.said.confidences[:FALSE]) for a in found if a.said.tokens]
-                statements += [(one.kind, sure[-1], a.stands(len(sure))) for a, sure in some]
+                sure = [(a, a.said.confidences[:FALSE]) for a in found if a.said.tokens]
+                statements += [(one.kind, stated[-1], a.verdict(len(stated))) for a, stated in sure]
     kinds = {kind: [s for s in statements if s[0] == kind] for kind in KINDS} | {"all": statements}
     return rows, {
         "memory": name,
-        "confidence": {
-            kind: scores(np.array([s[1] for s in own]), np.array([s[2] for s in own], float))
-            for kind, own in kinds.items()
+        **{
+            truth: {
+                kind: scores(np.array([s[1] for s in own]), np.array([getattr(s[2], truth) for s in own], float))
+                for kind, own in kinds.items()
+            }
+            for truth in TRUTHS
         },
     }
 
@@ -178,12 +186,12 @@ def plot(rows: list[dict[str, Any]], summaries: list[dict[str, Any]], path: Path
     figure, (left, middle, last) = plt.subplots(1, 3, figsize=(14, 4.4))
     ticks = [1e-4, 1e-2, 0.1, 0.5, 0.9, 0.99, 0.9999]
     left.plot([1e-5, 1 - 1e-5], [1e-5, 1 - 1e-5], color="grey", lw=0.8, ls="--")
-    for summary in summaries:
-        bins = summary["confidence"]["all"]["bins"]
+    for summary, truth in ((one, truth) for one in summaries for truth in TRUTHS):
+        bins = summary[truth]["all"]["bins"]
         keys = ("stated", "found", "found_low", "found_high")
         x, y, low, high = (np.clip([one[key] for one in bins], 1e-5, 1 - 1e-5) for key in keys)
         spread = [np.maximum(y - low, 0), np.maximum(high - y, 0)]
-        left.errorbar(x, y, spread, fmt="o-", ms=3, lw=1, label=summary["memory"])
+        left.errorbar(x, y, spread, fmt="o-", ms=3, lw=1, label=f"{summary['memory']}: {truth}")
     left.set(xscale="logit", yscale="logit", xlim=(8e-6, 1 - 8e-6), ylim=(8e-6, 1 - 8e-6))
     left.set(title="confidence, all prompts", xlabel="stated", ylabel="came true")
     for axis in (left.xaxis, left.yaxis):
@@ -222,6 +230,7 @@ def main() -> None:
     add_named_memories(parser)
     parser.add_argument("--sample", type=int, default=4000, help="unseen prompts of each length")
     parser.add_argument("--memorized", type=int, default=1000, help="memorized prompts of each length")
+    parser.add_argument("--texts", type=int, default=100, help="prompts of each kind and length asked as texts, too")
     add_out(parser)
     options = parser.parse_args()
     memories = {name: open_memory(path) for name, path in (item.split("=", 1) for item in options.memory)}
@@ -237,10 +246,10 @@ def main() -> None:
     asked, corpus = prompts(ours, theirs, tokenizer), UnitIndex(seen, config, tokenizer)
     rows, summaries = [], []
     for name, memory in memories.items():
-        own, summary = measure(name, memory, corpus, asked)
+        own, summary = measure(name, memory, corpus, asked, texts=options.texts)
         rows += own
         summaries.append(summary)
-        print(json.dumps(summary["confidence"]["all"]), file=sys.stderr, flush=True)
+        print(json.dumps([summary[truth]["all"] for truth in TRUTHS]), file=sys.stderr, flush=True)
     out = options.out / f"solved-confidence-{options.name}"
     write_rows(out.with_suffix(".csv"), rows)
     write_json(out.with_suffix(".json"), summaries)
