@@ -236,7 +236,9 @@ class _Publishing:
         at, total = done
         phases = 2 * (len(self._config.windows) + (self._options.anchors > 0))
         maker = RunMaker(graphs, executor=self._executor, most=total + 1, stop=self._stop)
-        for _ in maker:
+        for found in maker:
+            if found == []:  # a second without any
+                continue
             at, self._steps = at + 1, self._steps + 1
             self._on_progress(PublishProgress((self._phases + at / total) / phases, self._steps))
         self._phases += 1

@@ -16,7 +16,8 @@ from memo_dist.errors import ConfigError, InputError
 from memo_dist.files.batch_file import read_batches, temporary_directory, write_batches
 from memo_dist.files.kept_batches import KeptBatches
 from memo_dist.files.opened import OpenMemory, open_memory
-from memo_dist.measuring.evaluation import CONTINUED, evaluate
+from memo_dist.measuring.evaluation import evaluate
+from memo_dist.measuring.verbatim import CONTINUED, PROMPTS
 from memo_dist.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ def evaluate_command(
     prompts: Annotated[
         int, typer.Option(min=0, help="How many prompts of each length to continue by 30 tokens.")
     ] = 200,
+    lengths: Annotated[str, typer.Option(help="How many tokens these prompts have: one length, or several.")] = (
+        ",".join(map(str, PROMPTS))
+    ),
     shards: Annotated[int | None, typer.Option(min=1, help="Load the memory into this many Ray actors.")] = None,
     address: Address = None,
     corpus: "CorpusOptions",
@@ -45,6 +49,7 @@ def evaluate_command(
     """Measure a memory on the tokens that it keeps, or on the corpus it was built from: give INPUT and the same corpus
     flags as to build, if it keeps none. Meanwhile the tokens of INPUT are in the system's directory for temporary
     files, 4 bytes for each token."""
+    asked = _lengths(lengths)
     with open_memory(memory) as stored:
         tokenizer, context_length = stored.tokenizer, stored.config.context_length
         given = inputs or token_ids
@@ -68,6 +73,7 @@ def evaluate_command(
                 unseen=other,
                 sample=sample,
                 prompts=prompts,
+                lengths=asked,
             )
     if as_json:
         print_json(result.to_dict())
@@ -94,6 +100,13 @@ def evaluate_command(
     for length, share in result.unseen_answered.items():
         rows[f"unseen text, {length} units"] = f"{share:.4f} answered exactly"
     print_table(f"Evaluation of {memory}", rows)
+
+
+def _lengths(text: str) -> list[int]:
+    try:
+        return [int(part) for part in str(text).split(",")]
+    except ValueError as error:
+        raise ConfigError(f"--lengths is {text!r}; expected whole numbers of tokens, such as 5,8,16,64") from error
 
 
 def _both(exact: float | None, matrices: float | None) -> str:

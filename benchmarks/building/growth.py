@@ -3,11 +3,12 @@
     python benchmarks/building/growth.py INPUT... --shares 1/64,1/16,1/4,1 --memory-budget 4GB --out docs/results
 
 Builds so much of INPUT (`--include`, `--errors` as `memo-dist build` takes them), each under the same budget, in this
-process; the last build is evaluated. Files are drawn and put in order by a hash of their names, so that every build,
-and every part of one, is of the same kinds of text, and what is seen is size alone. Writes growth.json, growth.csv (a
-row a build), pace.csv (tokens against seconds of the longest build) and growth.png. The pace is the tokens/s of ten
-equal parts of the memorizing stage, the first split and the last merge left out, over their median. A build's time is
-held against a straight line through all of them, seconds = start + tokens / rate, fitted to relative deviations.
+process, and publishes it, solved, in one of its own; the last build is evaluated, or what was published of it. Files
+are drawn and put in order by a hash of their names, so that every build, and every part of one, is of the same kinds of
+text, and what is seen is size alone. Writes growth.json, growth.csv (a row a build), pace.csv (tokens against seconds
+of the longest build) and growth.png, and, after every build, growth-published.csv and .png. The pace is the tokens/s of
+ten equal parts of the memorizing stage, the first split and the last merge left out, over their median. A build's time
+is held against a straight line through all of them, seconds = start + tokens / rate, fitted to relative deviations.
 """
 
 import hashlib
@@ -23,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common.script import add_corpus, add_out, script_parser, write_json, write_rows
+from benchmarks.common.watched import watched
 from cluster.build import BuildSummary, build
 from cluster.prepare import BuildOptions
 from cluster.resources import Resources
@@ -102,6 +104,45 @@ def row(summary: BuildSummary) -> dict[str, Any]:
     }
 
 
+def published(memory: Path, out: Path, *, budget: str | None, summary: BuildSummary) -> dict[str, Any]:
+    """What publishing a memory took, beside building it, and the size of what came of it."""
+    words, tokens = [] if budget is None else ["--memory-budget", budget], summary.tokens
+    said, seconds, peak = watched("publish", memory, "--out", out, *words)
+    return {
+        "tokens": tokens,
+        "build_seconds": round(sum(summary.seconds.values()), 2),
+        "build_peak_bytes": summary.peak_bytes,
+        "publish_seconds": round(seconds, 2),
+        "publish_tokens_per_s": round(tokens / seconds),
+        "publish_peak_bytes": peak,
+        "windows_per_token": round(said["windows"] / tokens, 4),
+        "tables_bytes_per_token": round(said["tables_per_token"], 3),
+        "bytes_per_token": round(said["bytes_per_token"], 3),
+    }
+
+
+def write_published(rows: list[dict[str, Any]], out: Path) -> None:
+    """growth-published.csv and .png."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from matplotlib import pyplot as plt
+
+    write_rows(out / "growth-published.csv", rows)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4))
+    tokens = [one["tokens"] / 1e6 for one in rows]
+    left.plot(tokens, [one["tables_bytes_per_token"] for one in rows], marker="o", label="tables, with anchors")
+    left.plot(tokens, [one["bytes_per_token"] for one in rows], marker="o", label="the whole directory")
+    for name in ("build", "publish"):
+        right.plot(tokens, [one[f"{name}_seconds"] for one in rows], marker="o", label=name)
+    left.set(xscale="log", xlabel="million tokens", ylabel="bytes a token", ylim=(0, None))
+    right.set(xscale="log", yscale="log", xlabel="million tokens", ylabel="seconds")
+    for axes in (left, right):
+        axes.legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(out / "growth-published.png", dpi=110)
+
+
 def recall_of(memory: Path, inputs: list[str], corpus: CorpusOptions) -> dict[str, object]:
     plan = plan_corpus(inputs, corpus)
     with open_memory(memory) as stored:
@@ -142,19 +183,24 @@ def main() -> None:
     parser.add_argument("--shares", default="1/64,1/16,1/4,1")
     parser.add_argument("--memory-budget", default=None)
     parser.add_argument("--checkpoint-every", type=float, default=3600.0, help="seconds")
+    parser.add_argument("--evaluate", choices=("working", "published"), default="working")
     add_out(parser)
     parser.add_argument("--directory", default=None, help="where the memories go meanwhile; else the system's")
     asked = parser.parse_args()
     rows: list[dict[str, Any]] = []
+    solved_rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(dir=asked.directory) as folder:
         corpus = CorpusOptions(errors=asked.errors)
         for number, share in enumerate(map(Fraction, asked.shares.split(","))):
             text = drawn(asked.inputs, asked.include, share, Path(folder) / f"text-{number}")
             memory = Path(folder) / f"{number}.memo"
+            solved = Path(folder) / f"{number}.published.memo"
             summary, pace = built([str(text)], memory, corpus, asked.memory_budget, asked.checkpoint_every)
             rows.append(row(summary))
-            print(rows[-1], file=sys.stderr, flush=True)
-        found = recall_of(memory, [str(text)], corpus)
+            solved_rows.append(published(memory, solved, budget=asked.memory_budget, summary=summary))
+            print(rows[-1], solved_rows[-1], file=sys.stderr, flush=True)
+            write_published(solved_rows, asked.out)
+        found = recall_of(solved if asked.evaluate == "published" else memory, [str(text)], corpus)
     write_rows(asked.out / "growth.csv", rows)
     write_rows(asked.out / "pace.csv", [{"seconds": round(s, 3), "tokens": t} for s, t in pace])
     plot(rows, pace, asked.out / "growth.png")

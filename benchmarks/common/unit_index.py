@@ -38,10 +38,14 @@ class UnitIndex(CorpusIndex):
     def split(self, prompt: list[int], answer: list[int]) -> tuple[np.ndarray, list[int]]:
         """The whole units of a prompt, and those after them up to the answer's end, but the first and the last, of
         which parts may be cut off."""
-        asked, both = units(self._tokenizer.decode(prompt)), units(self._tokenizer.decode([*prompt, *answer]))
-        whole = len(asked) - (both[: len(asked)] != asked)  # an answer may finish the prompt's last
+        return self.split_text(self._tokenizer.decode(prompt), self._tokenizer.decode([*prompt, *answer]))
+
+    def split_text(self, prompt: str, whole: str) -> tuple[np.ndarray, list[int]]:
+        """The same of a prompt, and of it with its answer, as texts."""
+        asked, both = units(prompt), units(whole)
+        same = len(asked) - (both[: len(asked)] != asked)  # an answer may finish the prompt's last
         numbers = [self._numbers.get(unit, _NEW) for unit in both]
-        return np.array(numbers[1:whole], np.int64), numbers[whole:-1]
+        return np.array(numbers[1:same], np.int64), numbers[same:-1]
 
     def occurs_once(self, prompt: list[int]) -> bool:
         """Whether the units of a prompt, but its first and last, stand in one place of the corpus."""

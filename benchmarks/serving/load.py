@@ -2,12 +2,14 @@
 
     python benchmarks/serving/load.py M.memo INPUT... --include '**/*.py' --seconds 60
 
-Starts `memo-dist serve` as a process of its own and asks from this one. Every answer is compared with recall in this
+Starts `memo-dist serve` as a process of its own and asks from this one; with --also P.memo, another memory of the same
+corpus after it. Every answer is compared with recall in this
 process on the same memory. Three stages: one client; many clients; many clients beside malformed bodies, oversized
 prompts, clients that send and read slowly and streams that are cancelled, while one replica is killed. Prints requests
-a second, p50 and p99, and what was wrong, as one JSON object.
+a second, p50 and p99, and what was wrong, as one JSON object for each memory.
 """
 
+import argparse
 import asyncio
 import json
 import random
@@ -193,11 +195,17 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=2000)
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--also", type=Path, action="append", default=[], metavar="P.memo")
     asked = parser.parse_args()
-    truth = questions(
-        asked.memory, asked.inputs, CorpusOptions(include=asked.include, errors=asked.errors), asked.questions
-    )
-    command = [sys.executable, "-m", "console", "serve", str(asked.memory), "--port", "0", "--json"]
+    results = [served(memory, asked) for memory in (asked.memory, *asked.also)]
+    print(json.dumps(results, indent=1))
+
+
+def served(memory: Path, asked: argparse.Namespace) -> dict[str, Any]:
+    """One memory's service, from its start to its end."""
+    options = CorpusOptions(include=asked.include, errors=asked.errors)
+    truth = questions(memory, asked.inputs, options, asked.questions)
+    command = [sys.executable, "-m", "console", "serve", str(memory), "--port", "0", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         said = json.loads(server.stdout.readline())
@@ -215,14 +223,14 @@ def main() -> None:
         server.send_signal(signal.SIGTERM)
         ended = server.wait(60)
     answered = sum(text != "" for text in truth.values()) / len(truth)
-    result = {
+    return {
+        "memory": memory.name,
         "prompts": len(truth),
         "continued": round(answered, 4),
         "stages": stages,
         "afterwards": alive,
         "exit": ended,
     }
-    print(json.dumps(result, indent=1))
 
 
 if __name__ == "__main__":

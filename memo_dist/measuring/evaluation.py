@@ -1,18 +1,18 @@
 """Evaluation: how well a memory recalls a corpus, against the best that its contexts allow.
 
-Covers: next-token recall by matrices and by the ledger, its ceiling, verbatim continuation, unseen text. Does not
-cover: where batches come from (pipelines) or which reader answers.
+Covers: next-token recall by matrices and by the ledger, its ceiling, unseen text. Does not cover: verbatim continuation
+(verbatim.py), where batches come from (pipelines) or which reader answers.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import overload
 
 import numpy as np
-import pyarrow as pa
 
 from memo_dist.measuring import truth
-from memo_dist.measuring.sampling import Positions, context_names, count_following, sample_positions
+from memo_dist.measuring.sampling import Positions, count_following, sample_positions
+from memo_dist.measuring.verbatim import PROMPTS, Batches, continued, names_of, verbatim
 from memo_dist.memory_config import MemoryConfig
 from memo_dist.models.candidates import Candidates, joined
 from memo_dist.models.cues import Cues, Reader
@@ -22,12 +22,8 @@ from memo_dist.recalling.options import DEFAULTS, RecallOptions
 from memo_dist.recalling.session import Session
 from memo_dist.tokenizer import Tokenizer
 
-Batches = Callable[[], Iterable[pa.Table]]
-CONTINUED = 30  # tokens of a verbatim continuation
-PROMPTS = (8, 16, 32, 64)  # tokens
 UNSEEN = (16, 32, 64)  # units, or tokens, of unseen text
 _BEFORE = 256  # tokens before a sampled place: nearly always the longest window
-_SPARE = 4  # candidates a prompt wanted, since only those that occur once count
 _AT_ONCE = 1024
 
 
@@ -87,6 +83,7 @@ def evaluate(
     unseen: Batches | None = None,
     sample: int = 5000,
     prompts: int = 200,
+    lengths: Sequence[int] = PROMPTS,
 ) -> Evaluation:
     """Evaluate a memory on what it memorized.
 
@@ -97,6 +94,10 @@ def evaluate(
         tokenizer: of the memory.
         sample: next-token positions.
         prompts: prompts of each length for verbatim continuation; 0 for none.
+        lengths: of these prompts, in tokens, distinct; those beyond the memory's context are left out.
+
+    Raises:
+        ConfigError: a length is below 1.
     """
     config = reader.config
     session = Session(reader, tokenizer)
@@ -110,7 +111,7 @@ def evaluate(
         None if tokens is None else judge.right(tokens)
         for tokens in (None if best is None else best.tokens[:, 0], told)
     )
-    counts, verbatim, verbatim_exact = _verbatim(session, memorized, prompts) if prompts else ({}, {}, {})
+    told_verbatim = verbatim(session, memorized, prompts=prompts, lengths=lengths)
     auc = new_positions = abstained = None
     answered: dict[int, float] = {}
     if unseen is not None:
@@ -129,9 +130,9 @@ def evaluate(
         recall_full_context=_mean(None if right is None else right[whole]),
         exact_full_context=_mean(None if exact is None else exact[whole]),
         ceiling_full_context=_mean(judge.best[whole]),
-        verbatim_prompts=counts,
-        verbatim=verbatim,
-        verbatim_exact=verbatim_exact,
+        verbatim_prompts=told_verbatim.prompts,
+        verbatim=told_verbatim.matrices,
+        verbatim_exact=told_verbatim.exact,
         confidence_auc=auc,
         unseen_positions=new_positions,
         unseen_abstained=abstained,
@@ -188,7 +189,7 @@ class _Judge:
             self._names = truth.longest(cues)
             self._following = truth.count_following(memorized(), lookup.encoder, self._names)
         else:
-            self._names = _names(places, places.before)
+            self._names = names_of(places, places.before)
             self._following = count_following(memorized(), lookup.config, self._names, length=places.before)
         self.best = np.array([truth.best_share(self._following[name]) for name in self._names.tolist()])
 
@@ -205,7 +206,7 @@ class _Judge:
             names = truth.longest(cues_of(self._lookup, places))
             following = truth.count_following(self._memorized(), self._lookup.encoder, names)
         else:
-            names = _names(places, places.before)
+            names = names_of(places, places.before)
             following = count_following(self._memorized(), self._lookup.config, names, length=places.before)
         return Positions(places.lines[[not following[n] for n in names.tolist()]], places.before)
 
@@ -224,45 +225,6 @@ def _mean(values: np.ndarray | None) -> float | None:
     return float(np.mean(values)) if len(values) else float("nan")
 
 
-def _names(places: Positions, length: int) -> np.ndarray:
-    rows = places.lines[:, places.before - length : places.before]
-    return np.array([context_names(row, length)[0] for row in rows], np.uint64)
-
-
-def _verbatim(
-    session: Session, memorized: Batches, prompts: int
-) -> tuple[dict[int, int], dict[int, float], dict[int, float]]:
-    """Of prompts of each length: how many, and the shares continued by the matrices and by the ledger."""
-    config = session.lookup.config
-    counts: dict[int, int] = {}
-    shares: dict[str, dict[int, float]] = {"matrices": {}, "exact": {}}
-    longest = min(max(PROMPTS), config.context_length)
-    candidates = sample_positions(memorized(), config, _SPARE * prompts, after=CONTINUED, full=True, before=longest)
-    for length in [length for length in PROMPTS if length <= longest]:
-        names = _names(candidates, length)
-        following = count_following(memorized(), config, names, length=length)
-        once = [i for i, name in enumerate(names.tolist()) if following[name].total() == 1][:prompts]
-        asked = [c for i, c in enumerate(candidates.contexts(length)) if i in set(once)]
-        truths = candidates.following[once].tolist()
-        counts[length] = len(once)
-        for read in _reads(session.lookup.reader):
-            answers = _continued(session, asked, RecallOptions(max_tokens=CONTINUED, read=read))
-            shares[read][length] = _mean(np.array([a == t for a, t in zip(answers, truths, strict=True)]))
-    return counts, shares["matrices"], shares["exact"]
-
-
-def _reads(reader: Reader) -> list[str]:
-    """How a memory can be read."""
-    exact = reader.has_ledger or reader.is_solved
-    return [*(["matrices"] if not reader.is_solved else []), *(["exact"] if exact else [])]
-
-
-def _continued(session: Session, prompts: list[np.ndarray], options: RecallOptions) -> list[list[int]]:
-    """The tokens recalled after each prompt; none where it is too short to be asked."""
-    answers = session.answer(session.questions(prompts, options), options)
-    return [best.tokens for best, *_ in answers]
-
-
 def _answered(session: Session, memorized: Batches, unseen: Batches, *, sample: int) -> dict[int, float]:
     """How many contexts that the corpus has nowhere are answered, by their length in units."""
     lookup, config = session.lookup, session.lookup.config
@@ -275,7 +237,7 @@ def _answered(session: Session, memorized: Batches, unseen: Batches, *, sample: 
         following = truth.count_following(memorized(), encoder, truth.longest(cues))
         names, filled = cues.values[:, 0].tolist(), cues.filled[:, 0]
         new = [c for c, name, full in zip(contexts, names, filled, strict=True) if full and not following[name]]
-        answers = _continued(session, new, RecallOptions(max_tokens=1, read="exact"))
+        answers = continued(session, new, RecallOptions(max_tokens=1, read="exact"))
         shares[length] = _mean(np.array([bool(tokens) for tokens in answers]))
     return shares
 

@@ -30,7 +30,7 @@ _WORD = re.compile(r"[^\W_]+")
 _LONGEST = 40  # characters of a stretch that is corrected
 _STRETCHES = 4  # into which letters are put: that makes many texts
 _WORDS = 2000  # that are tried where one may be missing, the commonest
-_CLEAR = 0.5  # of the places after a slip, whose short windows do not take it in
+_CLEAR = 0.8  # of the places after a slip, whose short windows do not take it in
 _AT_ONCE = 1024  # prompts looked up together
 _ASKED = 128  # of these, that are asked whole: of more, what was looked up told nothing
 
@@ -82,7 +82,7 @@ class Corrector:
         missing = np.flatnonzero(~support.held)
         if not len(missing):
             return False
-        after = support.longest[support.units >= support.units[missing[0]] + self._shortest]
+        after = support.longest[support.units > support.units[missing[0]] + self._shortest]
         return not len(after) or float((after > 0).mean()) >= _CLEAR
 
     def _whole(self, texts: list[str]) -> Corrected | None:
@@ -122,12 +122,12 @@ def _suspects(text: str, support: Support) -> list[tuple[int, int]]:
     """Where the stretches between white space begin and end that may hold the slip, the likeliest first.
 
     A slip in unit k spoils the first place that is not held: k itself, or, by chance or before a window is full, one of
-    those that the window there reaches."""
+    those that the window there reaches; or the one before k, where a solved memory tells surely what else follows."""
     missing = np.flatnonzero(~support.held)
     if not len(missing):
         return []
     first = int(support.units[missing[0]])
-    spans = unit_spans(text)[max(0, first - int(support.windows[missing[0]])) : first]
+    spans = unit_spans(text)[max(0, first - int(support.windows[missing[0]])) : first + 1]
     stretches = [match.span() for match in _STRETCH.finditer(text)]
     near = [(a, b) for a, b in stretches if b - a <= _LONGEST and any(i < b and a < j for i, j in spans)]
     return near[::-1]

@@ -4,11 +4,14 @@ Covers: the evidence of a prompt's own places, continuation token by token. Does
 (solved/walk.py), which reading of a prompt is asked, what is said (solved_session.py).
 
 A window that is not held passes c check bits with probability 2^-c, and a solved memory gives no other sign. So a
-prompt speaks for itself: each of its places where a unit ends is asked as well. The end is c bits of evidence. Of the
-places before, one that gives the prompt's own next token is some more, and one that is held at least a little, as
-unseen text has them, too; the first of those that are not held, or give another token, takes several, the next ones
-little, because one slip spoils all windows over it. With b bits in all, against even odds, the prompt is the memory's
-text with probability 1 / (1 + 2^-b). A step of a continuation that is held again is c bits more for all before it.
+prompt speaks for itself: each of its places where a unit ends is asked as well. The end is c bits of evidence, if the
+walk from there does not tell that the prompt has left the memory's text. Of the places before, one that gives the
+prompt's own next token is some more, and one that is held a little, as unseen text has them, too; what is before the
+last place that is not held counts a quarter, as it says little of what is behind it. The first of those that are not
+held, or give another token, takes several bits, the next ones little, because one slip spoils all windows over it. With
+b bits in all, against even odds, the prompt is the memory's text with probability 1 / (1 + 2^-b). A step of a
+continuation that is held again is c bits more for all before it; one that has left the text is a guess, and so is all
+behind it. The weights were fitted: docs/explanation/published.md says how.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,11 +28,12 @@ from memo_dist.solved.walk import State, Walked
 
 _PLACES = 16  # last ones of a prompt that are asked
 AGREES = 4.0  # bits of a place that gives the prompt's own next token: about 1 in 16 of unseen text does
-_HELD = 1.5  # bits of another one that is held
-_SLIP, _AFTER = 3.0, 0.5  # bits that the first place takes which is not held, and those that follow it
+_HELD = 1.0  # bits of another one that is held
+_EARLIER = 0.25  # of these bits, before the last place that is not held
+_SLIP, _AFTER = 4.0, 0.5  # bits that the first place takes which is not held, and those that follow it
+_GUESS = 3.0  # bits for the commonest token of a window, where the next one is not held: 8 of 9 are right
 _AHEAD = 8  # steps beyond the last token asked for, to confirm it
 _BEFORE = 64  # tokens that spelling looks back to
-SHARE = 1.0
 
 Says = Callable[[np.ndarray, int, int], bool]  # (tokens, place, token): it says what the prompt says there
 
@@ -50,8 +54,11 @@ class Judged:
 
     @property
     def sure(self) -> float:
-        """The probability that the prompt's end is held."""
-        return 0.0 if self.state == State.NOT_HELD else 1 / (1 + 2.0 ** -max(self.bits, -1000.0))
+        """The probability that what the end says goes on."""
+        if self.state == State.NOT_HELD:
+            return 0.0
+        guessed = _probability(_GUESS) if self.state == State.LEFT else 1.0
+        return guessed * _probability(max(self.bits, -1000.0))
 
 
 def judged(
@@ -92,13 +99,13 @@ def _judged(
         held[row] = says is not None and says(tokens, int(places[row]), int(walked.tokens[row]))
     state, windows = State(int(walked.states[-1])), np.array(lookup.config.windows)
     asked = depths > 0
-    bits = lookup.check_bits + _bits(held[asked], agrees[asked])
+    bits = (lookup.check_bits if state != State.LEFT else 0) + _bits(held[asked], agrees[asked])
     units = np.concatenate([[0], np.cumsum(lookup.encoder.units_begun(tokens))])[places]
     support = Support(
         ends=places[asked],
         units=units[asked],
         windows=windows[depths[asked] - 1],
-        longest=np.where(held, windows[walked.rungs], 0)[asked],
+        longest=np.where(held | (walked.states == State.LEFT), windows[walked.rungs], 0)[asked],
         held=held[asked],
         asked=int(walked.rungs[-1]),
     )
@@ -108,8 +115,13 @@ def _judged(
 def _bits(held: np.ndarray, agrees: np.ndarray) -> float:
     """What the places are worth, the end last, which is worth nothing if it is held."""
     slips = ~held & np.concatenate([[True], held[:-1]])[: len(held)]
-    said = AGREES * float(agrees.sum()) + _HELD * float((held & ~agrees)[:-1].sum())
-    return said - (_SLIP - _AFTER) * float(slips.sum()) - _AFTER * float((~held).sum())
+    worth = np.where(agrees, AGREES, np.where(held, _HELD, 0.0))[:-1]
+    worth[: int(np.flatnonzero(~held[:-1]).max(initial=-1)) + 1] *= _EARLIER
+    return float(worth.sum()) - (_SLIP - _AFTER) * float(slips.sum()) - _AFTER * float((~held).sum())
+
+
+def _probability(bits: float) -> float:
+    return float(1 / (1 + 2.0**-bits))
 
 
 def stretches(lookup: SolvedLookup, tokens: np.ndarray, most: int) -> tuple[Support, np.ndarray]:
@@ -159,9 +171,13 @@ class Walk:
     stop: str = ""
 
     def likely(self, check_bits: int) -> list[float]:
-        """Of each step, the probability that it is right, if the prompt is held."""
-        steps = len(self.states)
-        return [1 / (1 + 2.0 ** -(check_bits * min(steps - step, _AHEAD))) for step in range(steps)]
+        """Of each step, the probability that it is right, if the prompt is held and its end says what goes on."""
+        steps, guessed, found = len(self.states), 1.0, []
+        for step, state in enumerate(self.states):
+            if step and state == State.LEFT:
+                guessed *= _probability(_GUESS)
+            found.append(guessed * _probability(check_bits * min(steps - step, _AHEAD)))
+        return found
 
 
 def walked_on(

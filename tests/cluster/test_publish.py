@@ -268,6 +268,18 @@ def test_passages_are_recalled_with_their_documents(memory: Path, tmp_path: Path
             opened.read(np.zeros(1, np.uint64))
 
 
+def test_seconds_in_which_nothing_is_done_are_no_progress(
+    memory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cluster.run_maker._STEP_SECONDS", 1e-4)
+    seen: list[PublishProgress] = []
+    publish_solved(memory, tmp_path / "p.memo", OPTIONS, on_progress=seen.append)
+    assert [one.steps for one in seen] == list(range(1, len(seen) + 1))
+    shares = [one.share for one in seen]
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1.0)
+
+
 @pytest.mark.parametrize("seed", range(60))
 def test_damage_is_refused_or_changes_nothing(memory: Path, published: Path, tmp_path: Path, seed: int) -> None:
     """Bytes flipped, zeroed, cut off or exchanged, in any file: named, or the same answers."""

@@ -8,8 +8,10 @@ import pytest
 
 from memo_dist import Memory, TextConfig, Tokenizer
 from memo_dist.batches import BatchInfo, make_batch
+from memo_dist.errors import ConfigError
 from memo_dist.measuring.evaluation import area_under_curve, evaluate
 from memo_dist.measuring.sampling import sample_positions
+from memo_dist.measuring.verbatim import verbatim
 from memo_dist.recalling.options import RecallOptions
 from memo_dist.recalling.session import Session
 from memo_dist.segments import Segment
@@ -148,3 +150,18 @@ def test_healing_never_contradicts_the_prompt() -> None:
     (answer,) = Session(memory, tokenizer).recall(["fox, and then the quick z"], RecallOptions(max_tokens=10))
     assert answer.text == ""
     assert answer.stop == "abstained"
+
+
+def test_verbatim_takes_the_lengths_given(few_words: dict[str, list[int]]) -> None:
+    memory = Memory(CONFIG)
+    for name, tokens in few_words.items():
+        memory.memorize(name, tokens)
+    session = Session(memory)
+    asked = [5, 16, 5, CONFIG.context_length + 1]
+    found = verbatim(session, lambda: [table(few_words)], prompts=20, lengths=asked)
+    assert list(found.prompts) == list(found.exact) == list(found.matrices) == [5, 16]
+    assert found.prompts[16] == 20
+    assert found.exact[16] == 1.0
+    assert verbatim(session, lambda: [table(few_words)], prompts=0, lengths=asked).prompts == {}
+    with pytest.raises(ConfigError, match=r"\[0, 8\]"):
+        verbatim(session, lambda: [table(few_words)], prompts=20, lengths=[0, 8])
