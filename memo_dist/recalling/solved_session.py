@@ -24,7 +24,7 @@ from memo_dist.recalling.questions import Question
 from memo_dist.recalling.readings import Reading, endings
 from memo_dist.recalling.recall import Continuation, said_nothing
 from memo_dist.recalling.support import Support
-from memo_dist.recalling.walking import Judged, Walk, judged, walked_on
+from memo_dist.recalling.walking import Judged, Says, Walk, judged, walked_on
 from memo_dist.solved.walk import State
 from memo_dist.tokenizer import Tokenizer
 
@@ -69,7 +69,8 @@ class SolvedSession:
     def _chosen(self, questions: Sequence[Question], options: RecallOptions) -> list[tuple[Reading, Judged]]:
         """The reading of each prompt whose end is surely held; else the surest."""
         several = [list(self._readings(question)) for question in questions]
-        ask = partial(judged, self._lookup, says=self._says, at_start=options.from_start)
+        says = says_alike(self._lookup, self._tokenizer)
+        ask = partial(judged, self._lookup, says=says, at_start=options.from_start)
         flat = [reading.tokens for readings in several for reading in readings]
         found = iter(ask(flat))
         chosen = []
@@ -100,15 +101,6 @@ class SolvedSession:
         if question.text is not None and self._tokenizer is not None:
             for cut, owed in islice(endings(self._tokenizer, question.ids), _MOST_CUT):
                 yield Reading(tokens=question.ids[:-cut], owed=owed, cut=cut)
-
-    def _says(self, tokens: np.ndarray, place: int, token: int) -> bool:
-        """Whether a token says what a prompt says at a place, letters in any case, white space in any form."""
-        if self._tokenizer is None or token >= self._lookup.config.vocab_size:
-            return False
-        before = tokens[max(0, place - _SHOWN) : place].tolist()
-        said = self._tokenizer.continuation(before, [token]).strip()
-        own = self._tokenizer.continuation(before, tokens[place : place + _SHOWN].tolist()).lstrip()
-        return own.casefold().startswith(said.casefold())
 
     def _said(
         self, question: Question, reading: Reading, found: Judged, *, walk: Walk, options: RecallOptions
@@ -169,3 +161,19 @@ class SolvedSession:
         for row, place in zip(rows, found, strict=True):
             places[row] = place
         return places
+
+
+def says_alike(lookup: SolvedLookup, tokenizer: Tokenizer | None) -> Says | None:
+    """Whether a token says what a prompt says at a place, letters in any case, white space in any form."""
+    if tokenizer is None:
+        return None
+
+    def says(tokens: np.ndarray, place: int, token: int) -> bool:
+        if token >= lookup.config.vocab_size:
+            return False
+        before = tokens[max(0, place - _SHOWN) : place].tolist()
+        said = tokenizer.continuation(before, [token]).strip()
+        own = tokenizer.continuation(before, tokens[place : place + _SHOWN].tolist()).lstrip()
+        return own.casefold().startswith(said.casefold())
+
+    return says
