@@ -102,7 +102,7 @@ def prepare(
     """
     if not 0 < options.target_recall < 1:
         raise ConfigError(f"--target-recall is {options.target_recall}; expected between 0 and 1, such as 0.99")
-    settings = _settings(options)
+    settings = settings_of(options)
     place = None if stopped is None else workspace_path(out)
     if stopped is not None:
         _require_part({"inputs": inputs, "settings": settings}, stopped, out)
@@ -158,7 +158,7 @@ def prepare(
     )
 
 
-def _settings(options: BuildOptions) -> dict[str, Any]:
+def settings_of(options: BuildOptions) -> dict[str, Any]:
     """Every setting that the result depends on, by name: all but the resources."""
     settings = {name: value for name, value in asdict(options).items() if name != "resources"}
     corpus = settings.pop("corpus")

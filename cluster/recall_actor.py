@@ -1,9 +1,10 @@
-"""RecallActor: continuations of prompts, in a Ray process that opens the memory itself.
+"""RecallActor: continuations of prompts, in a Ray process that opens the memories itself.
 
 Covers: one chunk of prompts -> rows of a table, reasons where one cannot be asked. Does not cover: the job
 (recall_job.py).
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ from memo_dist.files.opened import open_memory
 from memo_dist.recalling.options import RecallOptions, with_flags
 from memo_dist.recalling.prompts import PromptRow
 from memo_dist.recalling.session import Session
+from memo_dist.recalling.several_session import SeveralSession
 
 SCHEMA = pa.schema(
     [
@@ -29,21 +31,23 @@ SCHEMA = pa.schema(
         ("documents", pa.list_(pa.string())),
         ("num_documents", pa.int64()),
         ("error", pa.string()),
+        ("memory", pa.string()),
     ]
 )
 
 
 class RecallActor:
-    """Answers chunks of prompts from a memory directory that it opens itself.
+    """Answers chunks of prompts from memory directories that it opens itself.
 
     Args:
-        path: of the memory; its node must see it.
+        paths: of the memories, asked together, by the names that answers say; its node must see them.
     """
 
-    def __init__(self, path: str, options: RecallOptions) -> None:
+    def __init__(self, paths: Mapping[str, str], options: RecallOptions) -> None:
         threadpool_limits(1)
-        memory = open_memory(path)
-        self._session, self._options = Session(memory, memory.tokenizer), options
+        opened = {name: open_memory(path) for name, path in paths.items()}
+        sessions = {name: Session(memory, memory.tokenizer) for name, memory in opened.items()}
+        self._session, self._options = SeveralSession(sessions), options
 
     def answer(self, prompts: list[PromptRow]) -> pa.Table:
         """One row for each prompt, in order; one that cannot be asked has its reason in `error`, and no answer."""

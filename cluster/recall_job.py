@@ -13,7 +13,7 @@ import itertools
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ class JobSummary:
 
 
 def recall_file(
-    memory: Path,
+    memories: Path | Sequence[Path],
     prompts: Path,
     out: Path,
     *,
@@ -64,9 +64,10 @@ def recall_file(
     address: str | None = None,
     on_progress: Callable[[int], None] = lambda prompts: None,
 ) -> JobSummary:
-    """Answer a file of prompts; a stopped job of the same output, memory, prompts and options is finished.
+    """Answer a file of prompts; a stopped job of the same output, memories, prompts and options is finished.
 
     Args:
+        memories: one, or several that are asked together (memo_dist/recalling/several_session.py).
         actors: how many answer; None: one for each processor.
         on_progress: called with the number of prompts answered so far.
 
@@ -77,9 +78,11 @@ def recall_file(
     """
     refuse_existing(out)
     place = out.with_name(f".{out.name}.recalling")
-    with open_memory(memory):
-        pass  # damage is told here, by name, not by actors that cannot start
-    statement = _statement(memory, prompts, options)
+    asked = {str(path): path for path in ([memories] if isinstance(memories, Path) else memories)}
+    for path in asked.values():
+        with open_memory(path):
+            pass  # damage is told here, by name, not by actors that cannot start
+    statement = _statement(asked, prompts, options)
     with writing(place):
         place.mkdir(parents=True, exist_ok=True)
     with locked(place, wait=False):  # parts are named by number alone
@@ -90,7 +93,7 @@ def recall_file(
         with writing(place):
             write_text(place / _STATEMENT, json.dumps(statement, indent=1))
         parts_before = len(list(place.glob("part-*.parquet")))
-        job = _Job(memory, place, options=options, count=actors or local_cpus(), on_progress=on_progress)
+        job = _Job(asked, place, options=options, count=actors or local_cpus(), on_progress=on_progress)
         with ray_session(address, local_cpus()):
             try:
                 parts = job.run(_chunks(prompts))
@@ -99,7 +102,7 @@ def recall_file(
         return _finished(place, out, parts=parts, before=parts_before)
 
 
-def _statement(memory: Path, prompts: Path, options: RecallOptions) -> dict[str, Any]:
+def _statement(memories: dict[str, Path], prompts: Path, options: RecallOptions) -> dict[str, Any]:
     try:
         stamp = prompts.stat()
         size, changed = stamp.st_size, stamp.st_mtime_ns
@@ -111,7 +114,9 @@ def _statement(memory: Path, prompts: Path, options: RecallOptions) -> dict[str,
     if not told["exact_prompt"]:  # statements of the first jobs do not say it
         del told["exact_prompt"]
     told["at_start"] = told.pop("from_start")  # as statements have said it since the first jobs
-    return {"memory": Manifest.read(memory).digest, **asked, "options": told}
+    digests = {name: Manifest.read(path).digest for name, path in memories.items()}
+    memory = next(iter(digests.values())) if len(digests) == 1 else digests  # as jobs of one have always said it
+    return {"memory": memory, **asked, "options": told}
 
 
 def _chunks(prompts: Path) -> Iterator[list[PromptRow]]:
@@ -124,9 +129,16 @@ class _Job:
     """Chunks to actors and answers to parts, two chunks for each actor under way."""
 
     def __init__(
-        self, memory: Path, place: Path, *, options: RecallOptions, count: int, on_progress: Callable[[int], None]
+        self,
+        memories: dict[str, Path],
+        place: Path,
+        *,
+        options: RecallOptions,
+        count: int,
+        on_progress: Callable[[int], None],
     ) -> None:
-        self._memory, self._place, self._options = str(memory.absolute()), place, options
+        self._memories = {name: str(path.absolute()) for name, path in memories.items()}
+        self._place, self._options = place, options
         self._count, self._on_progress = count, on_progress
         self._actors: list[Any] = []
         self._waiting: dict[Any, tuple[int, list[PromptRow], int]] = {}  # answer -> part, its prompts, actor
@@ -136,7 +148,7 @@ class _Job:
     def run(self, chunks: Iterator[list[PromptRow]]) -> int:
         """Write every part that is not there; returns how many there are."""
         remote: Any = ray.remote(RecallActor).options(num_cpus=1, scheduling_strategy="SPREAD")
-        self._actors = [remote.remote(self._memory, self._options) for _ in range(self._count)]
+        self._actors = [remote.remote(self._memories, self._options) for _ in range(self._count)]
         parts = 0
         for index, chunk in enumerate(chunks):
             parts = index + 1
@@ -177,7 +189,7 @@ class _Job:
         goes_on, self._progressed = self._losses.add(progressed=self._progressed), False
         if not goes_on:
             raise ClusterError(f"actors die again and again: {error}. The parts that are done are kept") from error
-        self._actors[actor] = remote.remote(self._memory, self._options)
+        self._actors[actor] = remote.remote(self._memories, self._options)
 
     def _count_answers(self, count: int) -> None:
         self._answered += count

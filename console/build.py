@@ -2,12 +2,13 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from console.flags import AsJson, ConfigFile, Keys, OptionalInputs, Windows, corpus_flags, resource_flags, windows_of
 from console.output import ProgressLine, print_json, print_table, warn_of_repeated_ids
+from console.publish import print_published, published_facts
 from memo_dist.models import model_named, model_of
 from memo_dist.planning.capacity import lengths_told
 from memo_dist.planning.memory_plan import MemoryPlan
@@ -15,8 +16,12 @@ from memo_dist.sizes import show_bytes
 
 if TYPE_CHECKING:
     from cluster.build import BuildSummary
+    from cluster.prepare import BuildOptions
+    from cluster.publish import PublishProgress
     from cluster.resources import Resources
     from pipelines.plan import CorpusOptions, CorpusPlan
+
+_SOLVED_BYTES = 3  # a token, about, with the anchors
 
 
 @resource_flags()
@@ -60,14 +65,21 @@ def build_command(
             "their source. What is added later is kept likewise."
         ),
     ] = True,
+    publish: Annotated[
+        Path | None,
+        typer.Option(help="Then publish the memory here, solved, as publish does unless it is told otherwise."),
+    ] = None,
     resources: "Resources",
     corpus: "CorpusOptions",
     as_json: AsJson = False,
     settings: ConfigFile = None,
 ) -> None:
-    """Memorize a corpus: print the plan, then progress, then what was memorized."""
+    """Memorize a corpus: print the plan, then progress, then what was memorized.
+
+    With --publish a small memory for recall only is made of it, too; a stopped command goes on in either half."""
     from cluster.build import build
     from cluster.prepare import BuildOptions
+    from cluster.published_build import build_published
     from cluster.run_state import Progress
     from memo_dist.errors import ConfigError
 
@@ -97,7 +109,10 @@ def build_command(
             print_table(f"Tokenizer {tokenizer}", {"warning": "; ".join(losses)}, error=True)
 
         def on_plan(splits: "CorpusPlan", plan: MemoryPlan) -> None:
-            print_table("Plan", _plan_rows(splits, plan), error=True)
+            rows = _plan_rows(splits, plan)
+            if publish is not None:
+                rows["publish"] = f"then {publish}, solved, about {show_bytes(_SOLVED_BYTES * plan.tokens)}"
+            print_table("Plan", rows, error=True)
 
         def on_progress(progress: Progress) -> None:
             if progress.files:
@@ -105,22 +120,51 @@ def build_command(
             else:
                 line.update(progress.splits_done / progress.splits, progress.tokens)
 
-        summary = build(
-            inputs or token_ids or [], out, options, on_losses=on_losses, on_plan=on_plan, on_progress=on_progress
-        )
-    warn_of_repeated_ids(summary.repeated_ids)
+        def on_publishing(progress: "PublishProgress") -> None:
+            line.turn_to("publishing", "steps")
+            line.update(progress.share, progress.steps)
+
+        given = inputs or token_ids or []
+        published: dict[str, Any] | None = None
+        summary: BuildSummary | None
+        if publish is None:
+            summary = build(given, out, options, on_losses=on_losses, on_plan=on_plan, on_progress=on_progress)
+        else:
+            made = build_published(
+                given,
+                out,
+                publish,
+                options=options,
+                on_losses=on_losses,
+                on_plan=on_plan,
+                on_progress=on_progress,
+                on_publishing=on_publishing,
+            )
+            summary, published = made.summary, published_facts(publish, made.published)
+    if summary is not None:
+        warn_of_repeated_ids(summary.repeated_ids)
+    built = {"out": str(out), "built_before": True} if summary is None else asdict(summary)
     if as_json:
-        print_json(asdict(summary))
+        print_json(built if published is None else {**built, "published": published})
         return
+    if summary is None:
+        print_table("Memorized", {"memory": f"{out}, by an earlier attempt"})
+    else:
+        print_table("Memorized", _summary_rows(summary, options))
+    if published is not None:
+        print_published(published)
+
+
+def _summary_rows(summary: "BuildSummary", options: "BuildOptions") -> dict[str, str]:
     seconds = sum(summary.seconds.values())
     rows = {
         "memory": f"{summary.out} ({show_bytes(summary.bytes_on_disk)})",
         "documents": f"{summary.documents:,}"
         + (f"; {summary.repeated_ids:,} ids repeat" if summary.repeated_ids else ""),
         "tokens": f"{summary.tokens:,}",
-        "associations": _associations(summary, distinct=model_named(preset).distinct),
+        "associations": _associations(summary, distinct=model_named(options.preset).distinct),
         "digest": summary.digest,
-        "kept tokens": f"{show_bytes(summary.kept_bytes)}" if keep_tokens else "none",
+        "kept tokens": f"{show_bytes(summary.kept_bytes)}" if options.keep_tokens else "none",
         "attempt": f"{summary.checkpoints:,} runs and files made, {summary.losses} processes or nodes lost, "
         f"{summary.splits_before:,} splits done before",
         "time": f"{seconds:.1f} s ({', '.join(f'{k} {v:.1f}' for k, v in summary.seconds.items())})",
@@ -133,7 +177,7 @@ def build_command(
     for name in ("skipped", "replaced", "empty"):
         if count := getattr(summary, name):
             rows[f"{name} documents"] = f"{count:,}"
-    print_table("Memorized", rows)
+    return rows
 
 
 def _associations(summary: "BuildSummary", distinct: bool) -> str:

@@ -118,6 +118,13 @@ class ProgressLine:
         if self._bar:
             self._bar.stop()
 
+    def turn_to(self, what: str, unit: str) -> None:
+        """Show other work from now on, in other units, from its beginning."""
+        if what != self._what:
+            self._what, self._unit, self._first = what, unit, None
+            if self._bar:
+                self._bar.update(self._task, description=what, completed=0.0, rate="")
+
     def merging(self, done: int, files: int) -> None:
         """Show that all is read, and that so many of the memory's files are merged."""
         if self._bar:

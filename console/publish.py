@@ -100,6 +100,15 @@ def _solved(memory: Path, out: Path, *, resources: "Resources", asked: dict[str,
 
 
 def _report(out: Path, manifest: Manifest, form: str, *, as_json: bool) -> None:
+    facts = published_facts(out, manifest, form)
+    if as_json:
+        print_json(facts)
+    else:
+        print_published(facts)
+
+
+def published_facts(out: Path, manifest: Manifest, form: str = FORMS[0]) -> dict[str, Any]:
+    """What --json tells of a published memory."""
     with open_memory(out) as published:
         size = published.bytes_on_disk
     facts: dict[str, Any] = {"memory": str(out), "form": form, "digest": manifest.digest}
@@ -111,8 +120,10 @@ def _report(out: Path, manifest: Manifest, form: str, *, as_json: bool) -> None:
     facts["bytes_on_disk"], facts["bytes_per_token"] = size, size / max(manifest.tokens, 1)
     if manifest.solved is None:
         facts["predicted_recall"] = predicted_recall(manifest)
-    if as_json:
-        print_json(facts)
-        return
+    return facts
+
+
+def print_published(facts: dict[str, Any]) -> None:
+    """The same as a table."""
     shown = {name: f"{value:.4g}" if isinstance(value, float) else str(value) for name, value in facts.items()}
-    print_table("Published", {**shown, "bytes_on_disk": show_bytes(size)})
+    print_table("Published", {**shown, "bytes_on_disk": show_bytes(facts["bytes_on_disk"])})

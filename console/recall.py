@@ -1,7 +1,7 @@
 """memo-dist recall: continue prompts verbatim from a memory."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +10,7 @@ import numpy as np
 import typer
 from rich.markup import escape
 
-from console.flags import Address, AsJson, ConfigFile, MemoryPath
+from console.flags import Address, AsJson, ConfigFile
 from console.output import ProgressLine, print_json, print_text
 from memo_dist.errors import ConfigError, InputError, PromptError
 from memo_dist.files.opened import OpenMemory, open_memory
@@ -20,6 +20,7 @@ from memo_dist.recalling.probabilities import log_probabilities
 from memo_dist.recalling.prompts import read_prompts
 from memo_dist.recalling.recall import Continuation
 from memo_dist.recalling.session import Session
+from memo_dist.recalling.several_session import SeveralSession
 from memo_dist.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ _SHOWN = 1e-6  # the least probability worth a place in the table of steps
 
 
 def recall_command(
-    memory: MemoryPath,
+    memories: Annotated[
+        list[str], typer.Argument(metavar="M.memo", help="A memory directory; several are asked together.")
+    ],
     prompt: Annotated[
         list[str] | None,
         typer.Option(help="A text to continue, or token ids if the memory has no tokenizer; may be given again."),
@@ -65,7 +68,9 @@ def recall_command(
     as_json: AsJson = False,
     settings: ConfigFile = None,
 ) -> None:
-    """Continue prompts verbatim; abstain where the memory does not hold them."""
+    """Continue prompts verbatim; abstain where the memory does not hold them.
+
+    Of several memories the one answers that holds the longest end of the prompt, and the answer says which."""
     options = RecallOptions(
         max_tokens=max_tokens,
         min_confidence=min_confidence,
@@ -78,29 +83,43 @@ def recall_command(
     if out is not None:
         if prompt or prompts is None:
             raise InputError("--out takes its prompts from --prompts FILE, and no --prompt")
-        _run_job(Path(memory), prompts, out, options=options, actors=shards, address=address, as_json=as_json)
+        paths = [Path(memory) for memory in memories]
+        _run_job(paths, prompts, out, options=options, actors=shards, address=address, as_json=as_json)
         return
     for text in prompt or []:
         _require_text(text)
     asked = [*(prompt or []), *(row.asked for row in (read_prompts(prompts) if prompts else ()))]
     if not asked:
         raise InputError("no prompt was given; use --prompt TEXT or --prompts FILE")
-    with open_memory(memory) as stored:
-        tokenizer = stored.tokenizer
-        if tokenizer is not None and len({isinstance(item, str) for item in asked}) > 1:
-            raise InputError("some prompts are text and some token ids; ask them in two runs")
-        with reader_for(stored, address, shards) as reader:
-            try:
-                results = [_result(found) for found in Session(reader, tokenizer).recall(asked, options)]
-            except PromptError as error:
-                raise PromptError(with_flags(str(error))) from error
+    with ExitStack() as opened:
+        sessions = {path: _session(path, opened, address=address, shards=shards) for path in _distinct(memories)}
+        for session in sessions.values():
+            if session.tokenizer_hash and len({isinstance(item, str) for item in asked}) > 1:
+                raise InputError("some prompts are text and some token ids; ask them in two runs")
+        try:
+            results = [_result(found) for found in SeveralSession(sessions).recall(asked, options)]
+        except PromptError as error:
+            raise PromptError(with_flags(str(error))) from error
     if as_json:
         print_json({"results": results})
         return
     for result in results:
         _show(result)
         if top_k:
-            _show_steps(result, tokenizer)
+            session = sessions[result.get("memory", memories[0])]
+            _show_steps(result, session.tokenizer if session.tokenizer_hash else None)
+
+
+def _distinct(memories: list[str]) -> list[str]:
+    if len(set(memories)) < len(memories):
+        raise InputError("a memory is named twice; name each once")
+    return memories
+
+
+def _session(path: str, opened: ExitStack, *, address: str | None, shards: int | None) -> Session:
+    """A memory, to be asked until `opened` is closed."""
+    stored = opened.enter_context(open_memory(path))
+    return Session(opened.enter_context(reader_for(stored, address, shards)), stored.tokenizer)
 
 
 def _require_text(prompt: str) -> None:
@@ -112,7 +131,7 @@ def _require_text(prompt: str) -> None:
 
 
 def _run_job(
-    memory: Path,
+    memories: list[Path],
     prompts: Path,
     out: Path,
     *,
@@ -129,7 +148,7 @@ def _run_job(
     with ProgressLine("recalling", "prompts") as line:
         total = sum(1 for _ in read_prompts(prompts))  # also finds bad rows before the work
         summary = recall_file(
-            memory,
+            memories,
             prompts,
             out,
             options=options,
@@ -160,8 +179,11 @@ def reader_for(
 
 
 def _result(found: Continuation) -> dict[str, Any]:
-    """A continuation as --json tells it: `text` and `healed` only of prompts that are text."""
+    """A continuation as --json tells it: `text` and `healed` only of prompts that are text, `memory` only
+    of several."""
     left_out = {"error"} if found.text is not None else {"error", "text", "healed", "corrected"}
+    if found.memory is None:
+        left_out.add("memory")
     return {name: value for name, value in asdict(found).items() if name not in left_out}
 
 
@@ -185,6 +207,8 @@ def _show(result: dict[str, Any]) -> None:
         Console(stderr=True).print(
             f"-- in {escape(', '.join(result['documents']))}{more}", style="cyan", highlight=False
         )
+    if "memory" in result:
+        Console(stderr=True).print(f"-- from {escape(result['memory'])}", style="cyan", highlight=False)
     if result.get("corrected"):
         changes = "; ".join(f"{typed!r} as {held!r}" for typed, held in _changes(prompt, result["corrected"]))
         Console(stderr=True).print(f"-- read {escape(changes)}", style="yellow", highlight=False)

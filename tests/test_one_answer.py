@@ -159,7 +159,7 @@ def by_session(world: World, asked: Asked, _: Path) -> Answers:
 def by_job(world: World, asked: Asked, _: Path) -> Answers:
     """As the actors of a job answer, in one process."""
     rows = [PromptRow(str(place), prompt) for place, prompt in enumerate(asked.prompts)]
-    found: Answers = RecallActor(str(world.path), options_of(asked)).answer(rows).to_pylist()
+    found: Answers = RecallActor({"m": str(world.path)}, options_of(asked)).answer(rows).to_pylist()
     return found
 
 
@@ -244,7 +244,7 @@ def test_what_cannot_be_asked_is_refused_everywhere_for_the_same_reason(
 ) -> None:
     memory = Memory.open(world.path)
     rows = [PromptRow(str(place), prompt) for place, prompt in enumerate(world.refused)]
-    job = RecallActor(str(world.path), RecallOptions(**SETTINGS)).answer(rows).to_pylist()
+    job = RecallActor({"m": str(world.path)}, RecallOptions(**SETTINGS)).answer(rows).to_pylist()
     for prompt, row in zip(world.refused, job, strict=True):
         code, _, error = command(world, [prompt], tmp_path)
         reason = json.loads(error)["message"] if error.startswith("{") else error

@@ -40,6 +40,7 @@ class Continuation:
             nothing is said, those in which the prompt stands, if it is held whole.
         num_documents: how many they are; 0 where the memory cannot tell: the passage is too short, or it is published.
         error: why the prompt was refused; else None.
+        memory: the name of the memory that answers, where several were asked together; else None.
     """
 
     prompt: str | list[int] = field(default_factory=list)
@@ -56,6 +57,7 @@ class Continuation:
     documents: list[str] = field(default_factory=list)
     num_documents: int = 0
     error: str | None = None
+    memory: str | None = None
 
 
 def continue_ids(lookup: Lookup, prompts: list[np.ndarray], options: RecallOptions) -> list[list[Continuation]]:

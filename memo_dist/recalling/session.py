@@ -17,6 +17,7 @@ from memo_dist.models.candidates import Cleanup
 from memo_dist.models.cues import Reader
 from memo_dist.recalling.exact_session import ExactSession
 from memo_dist.recalling.lookup import Lookup
+from memo_dist.recalling.match import match_length
 from memo_dist.recalling.matrix_session import MatrixSession
 from memo_dist.recalling.options import DEFAULTS, RecallOptions
 from memo_dist.recalling.placing import placed_further
@@ -65,6 +66,11 @@ class Session:
         if self._tokenizer is None:
             raise TokenizerError("this is a memory of bare token ids: it has no tokenizer; give token ids, not text")
         return self._tokenizer
+
+    @property
+    def tokenizer_hash(self) -> str:
+        """Of its tokenizer; "" for a memory of bare token ids."""
+        return "" if self._tokenizer is None else self._tokenizer.hash
 
     def recall(self, prompts: Sequence[Prompt], options: RecallOptions = DEFAULTS) -> list[Continuation]:
         """The best continuation of each prompt.
@@ -139,6 +145,14 @@ class Session:
         for place, found in zip(places, told, strict=True):
             answers[place] = [replace(one, prompt=questions[place].prompt) for one in found]
         return answers
+
+    def match_length(self, found: Continuation, options: RecallOptions = DEFAULTS) -> int:
+        """How many characters of a prompt's end, of bare token ids how many of these, the memory holds in one piece.
+
+        Args:
+            found: its answer to the prompt.
+        """
+        return match_length(self.lookup, self._tokenizer, found, options)
 
     def _placed(
         self, asked: Sequence[Question], told: list[list[Continuation]], options: RecallOptions

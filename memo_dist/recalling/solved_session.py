@@ -40,7 +40,7 @@ class _Solved:
     """What a solved memory holds: see Holding."""
 
     lookup: SolvedLookup
-    says: Says
+    says: Says | None
     at_start: bool
 
     def supports(self, prompts: list[np.ndarray]) -> list[Support]:
@@ -71,7 +71,7 @@ class SolvedSession:
         self._lookup, self._tokenizer = lookup, tokenizer
         self._menders: list[Mender] = []
         if tokenizer is not None:
-            several = [_Solved(lookup, self._says, at_start) for at_start in (False, True)]
+            several = [_Solved(lookup, says_alike(lookup, tokenizer), at_start) for at_start in (False, True)]
             self._menders = [Mender(one, tokenizer, lookup.config.windows[0]) for one in several]
 
     def answer(self, questions: Sequence[Question], options: RecallOptions) -> list[list[Continuation]]:
@@ -98,7 +98,8 @@ class SolvedSession:
     def _chosen(self, questions: Sequence[Question], options: RecallOptions) -> list[tuple[Reading, Judged]]:
         """The reading of each prompt whose end is held, all of it; else as the memory has it; else the surest."""
         several = [list(self._readings(question)) for question in questions]
-        ask = partial(judged, self._lookup, says=self._says, at_start=options.from_start)
+        says = says_alike(self._lookup, self._tokenizer)
+        ask = partial(judged, self._lookup, says=says, at_start=options.from_start)
         flat = [reading.tokens for readings in several for reading in readings]
         found = iter(ask(flat))
         told = [[(reading, next(found)) for reading in readings] for readings in several]
@@ -138,15 +139,6 @@ class SolvedSession:
         if question.text is not None and self._tokenizer is not None:
             for cut, owed in islice(endings(self._tokenizer, question.ids), _MOST_CUT):
                 yield Reading(tokens=question.ids[:-cut], owed=owed, cut=cut)
-
-    def _says(self, tokens: np.ndarray, place: int, token: int) -> bool:
-        """Whether a token says what a prompt says at a place, letters in any case, white space in any form."""
-        if self._tokenizer is None or token >= self._lookup.config.vocab_size:
-            return False
-        before = tokens[max(0, place - _SHOWN) : place].tolist()
-        said = self._tokenizer.continuation(before, [token]).strip()
-        own = self._tokenizer.continuation(before, tokens[place : place + _SHOWN].tolist()).lstrip()
-        return own.casefold().startswith(said.casefold())
 
     def _said(
         self, question: Question, reading: Reading, found: Judged, *, walk: Walk, options: RecallOptions
@@ -207,3 +199,19 @@ class SolvedSession:
         for row, place in zip(rows, found, strict=True):
             places[row] = place
         return places
+
+
+def says_alike(lookup: SolvedLookup, tokenizer: Tokenizer | None) -> Says | None:
+    """Whether a token says what a prompt says at a place, letters in any case, white space in any form."""
+    if tokenizer is None:
+        return None
+
+    def says(tokens: np.ndarray, place: int, token: int) -> bool:
+        if token >= lookup.config.vocab_size:
+            return False
+        before = tokens[max(0, place - _SHOWN) : place].tolist()
+        said = tokenizer.continuation(before, [token]).strip()
+        own = tokenizer.continuation(before, tokens[place : place + _SHOWN].tolist()).lstrip()
+        return own.casefold().startswith(said.casefold())
+
+    return says

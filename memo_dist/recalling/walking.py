@@ -62,17 +62,24 @@ class Judged:
 
 
 def judged(
-    lookup: SolvedLookup, prompts: Sequence[np.ndarray], *, says: Says | None = None, at_start: bool = False
+    lookup: SolvedLookup,
+    prompts: Sequence[np.ndarray],
+    *,
+    says: Says | None = None,
+    at_start: bool = False,
+    everywhere: bool = False,
 ) -> list[Judged]:
     """What a memory holds of each prompt, in one question to it.
 
     Args:
         prompts: (n,) token ids each.
         says: whether another token than the prompt's own says the same there; None: none does.
+        everywhere: ask all places of a prompt, not its last ones alone.
     """
     if not prompts:
         return []
-    ends = [np.append(lookup.encoder.unit_ends(tokens)[1 - _PLACES :], len(tokens)) for tokens in prompts]
+    last = slice(None) if everywhere else slice(1 - _PLACES, None)
+    ends = [np.append(lookup.encoder.unit_ends(tokens)[last], len(tokens)) for tokens in prompts]
     ends = [places.astype(np.int64) for places in ends]
     cues = [lookup.encoder.prefixes(t, p, at_start) for t, p in zip(prompts, ends, strict=True)]
     walked = lookup.walk(cues)
