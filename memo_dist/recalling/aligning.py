@@ -7,8 +7,9 @@ Let D(i, j) be the least differences between the first i characters said and the
     D(i, j) = min(D(i - 1, j) + 1, D(i, j - 1) + 1, D(i - 1, j - 1) + [they differ], D(i - 2, j - 2) + 1 if exchanged)
 (optimal string alignment), and a whole word more on either side, but not the prompt's last, counts no more than two
 differences. The prompt of n characters ends after the i for which D(i, n) is least, an end inside a word said counting
-half a difference more, one that leaves the prompt's last character unsaid one and a half. As min_j D(i, j) never falls
-by more than words left out take from it, it tells when longer is no better. Letters are compared in any case, white
+half a difference more, one that leaves the prompt's last character unsaid one and a half. The least
+of min_j D(i, j) and of what leaving out the word under way would make of it never falls, and tells when longer is no
+better. Letters are compared in any case, white
 space in any form, quotation marks and dashes of any kind.
 """
 
@@ -97,9 +98,14 @@ class Alignment:
         return cls(typed=typed, row=row, before=np.full(len(row), _NEVER), begin=row, end=row, least=len(row))
 
     @property
+    def bound(self) -> int:
+        """No end in what comes costs less."""
+        return int(min(self.row.min(), self.begin.min() + _WORD, self.end.min() + _WORD))
+
+    @property
     def may_improve(self) -> bool:
         """Whether the prompt may end better in what comes."""
-        return bool(self.row.min() < self.least)
+        return self.bound < self.least
 
     def longer(self, text: str) -> "Alignment":
         """With more said."""

@@ -9,6 +9,7 @@ differences. It fits with up to one difference in six characters, those of the s
 the one is taken that has most text and least differences.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
@@ -21,6 +22,7 @@ from memo_dist.tokenizer import Tokenizer
 _UNSURE = 12  # characters of a rest that confirm what is one of several continuations
 _STRETCHES = 8  # that are followed
 _LONGEST = 600  # characters of a prompt's rest
+_LAST_WORD = re.compile(r"\w+(?=\W*$)")
 _BEFORE = 8  # tokens that spelling looks back to
 _PATHS = 16  # of one stretch, at a time
 _FITS = 6  # characters for each difference
@@ -90,6 +92,7 @@ class _Path:
 
     Attributes:
         tokens, texts: recalled, and the text that each adds. all_known: there were no others.
+        ended: the memory says nothing more.
     """
 
     stretch: _Stretch
@@ -97,6 +100,7 @@ class _Path:
     all_known: bool = True
     tokens: list[int] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
+    ended: bool = False
 
     @property
     def context(self) -> np.ndarray:
@@ -105,12 +109,21 @@ class _Path:
     @property
     def fits(self) -> bool:
         least, typed = self.alignment.least, self.stretch.typed
-        return least <= self.stretch.limit and (self.all_known or len(typed) - _WORTH * least >= _UNSURE)
+        sure = self.all_known or len(typed) - _WORTH * least >= _UNSURE
+        return sure and least <= self.stretch.limit and self._ends_alike()
+
+    def _ends_alike(self) -> bool:
+        """Whether the last word is about the prompt's: it is what follows it that is asked for."""
+        word, said = (_LAST_WORD.search(text) for text in (self.stretch.rest, "".join(self.texts)[: self.alignment.at]))
+        if word is None or said is None:
+            return word is said
+        found = Alignment.begun(Typed.of(word[0])).longer(said[0]).ended()
+        return int(found.row[-1]) <= (len(word[0]) + 1) // 2
 
     @property
     def may_fit(self) -> bool:
         """Whether more may be recalled of it."""
-        return self.alignment.may_improve and int(self.alignment.row.min()) <= self.stretch.limit
+        return not self.ended and self.alignment.may_improve and self.alignment.bound <= self.stretch.limit
 
 
 class Snapper:
@@ -163,8 +176,7 @@ class Snapper:
     def _longer(self, path: _Path, said: Next) -> list[_Path]:
         if not said.tokens:
             alignment = path.alignment.ended()
-            none = replace(alignment, row=alignment.row + _LONGEST)  # nothing more will be said
-            return [replace(path, alignment=none)]
+            return [replace(path, alignment=alignment, ended=True)]
         found = []
         for token in said.tokens:
             text = self._said(path.context, np.array([token]))
@@ -200,7 +212,7 @@ class Snapper:
 
 
 def _least(path: _Path) -> int:
-    return int(path.alignment.row.min())
+    return path.alignment.bound
 
 
 def _runs(held: np.ndarray, ends: np.ndarray) -> Iterator[tuple[int, int]]:
