@@ -10,9 +10,10 @@ from types import TracebackType
 
 import psutil
 
+from cluster.own_ray import is_rays_own
+
 _PERIOD_SECONDS = 0.25
 _SHARE = 0.05  # of a core at most: the kernel walks through all pages to count them
-_RAYS_OWN = ("raylet", "gcs_server", "dashboard", "runtime_env", "log_monitor", "monitor.py", "Agent")
 
 
 class MemoryWatch:
@@ -49,7 +50,7 @@ class MemoryWatch:
             for process in [me, *me.children(recursive=True)]:
                 try:
                     size = process.memory_full_info().pss
-                    if process.pid != me.pid and any(word in " ".join(process.cmdline()) for word in _RAYS_OWN):
+                    if process.pid != me.pid and is_rays_own(process):
                         rays += size
                     else:
                         ours += size

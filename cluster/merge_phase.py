@@ -17,6 +17,7 @@ import numpy as np
 from cluster.executor import Actor, Executor, Reference
 from cluster.merge_actor import MergeActor, MergeSpec
 from cluster.placement import bank_ranges
+from cluster.run_maker import PATIENCE_SECONDS
 from cluster.signals import StopRequest
 from cluster.workspace import Workspace, Written
 from memo_dist.durable import write_text, writing
@@ -24,6 +25,7 @@ from memo_dist.errors import DamagedMemoryError, StoppedError
 from memo_dist.files.manifest import FileRecord, ShardRecord
 from memo_dist.files.shard_reader import ShardReader
 
+_STEP_SECONDS = 1.0  # between looks at whether a stop was asked for
 _OPEN_FILES = 256  # of runs, by all actors: they may be threads of one process, which often may open 1,024
 
 
@@ -92,14 +94,17 @@ class MergePhase:
 
     def _make(self, missing: list[range], actors: list[Actor]) -> None:
         waiting, under_way = list(reversed(missing)), dict[Reference, tuple[range, Actor]]()
-        idle = list(actors)
+        idle, patience = list(actors), PATIENCE_SECONDS
         while waiting or under_way:
             while waiting and idle and not self._stop.requested:
                 banks, actor = waiting.pop(), idle.pop()
                 under_way[self._begin(banks, actor)] = banks, actor
-            if not under_way:
+            if not under_way or patience <= 0:  # a file that is not finished is made again
                 raise StoppedError(f"stopped as asked, with {len(self._done)} of {len(self._ranges)} files written")
-            reference = self._executor.wait(list(under_way))
+            reference = self._executor.wait(list(under_way), _STEP_SECONDS)
+            if reference is None:
+                patience -= _STEP_SECONDS if self._stop.requested else 0
+                continue
             banks, actor = under_way.pop(reference)
             (made,) = self._executor.get([reference])
             self._keep(banks, *made)

@@ -29,6 +29,7 @@ from memo_dist.planning.repetition import SAMPLE_TOKENS, measure_repetition
 from memo_dist.segments import NO_TOKENS, Segment
 from memo_dist.tokenizer import Tokenizer
 from pipelines.plan import CorpusOptions, CorpusPlan, plan_corpus, plan_token_ids
+from pipelines.release_memory import return_freed_memory
 from pipelines.tokenizing import TokenizerChoice, choose_tokenizer
 
 FILE_BYTES = 300  # of a small file in the driver: in columns twice, and its stamp
@@ -183,7 +184,9 @@ def _repetition(choice: TokenizerChoice, options: BuildOptions) -> Repetition | 
     if not choice.sample or not model.uses_repetition:
         return None
     config = model.asked_config(choice.vocab_size, _shape(options))
-    return measure_repetition(list(choice.sample), encoder_for(config, choice.tokenizer), SAMPLE_TOKENS)
+    repetition = measure_repetition(list(choice.sample), encoder_for(config, choice.tokenizer), SAMPLE_TOKENS)
+    return_freed_memory()  # 180 MB, which the driver would keep to its end
+    return repetition
 
 
 def _measure(inputs: list[str], options: BuildOptions, workspace: Path | None) -> tuple[CorpusPlan, TokenizerChoice]:

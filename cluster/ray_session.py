@@ -22,6 +22,7 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
+from cluster.own_ray import OwnRay, without_sigterm
 from cluster.resources import LOCAL
 from memo_dist.errors import BudgetError, ClusterError, ConfigError, MemoError
 from memo_dist.planning.processes import STORE_BYTES
@@ -35,12 +36,26 @@ def ray_session(address: str | None, workers: int = 1, store_bytes: int = STORE_
     they were raised there.
 
     Raises:
-        ConfigError: the address does not answer. ClusterError: a process died.
+        ConfigError: the address does not answer. ClusterError: Ray does not start here, or a process died.
     """
     if ray.is_initialized():
         with unwrapped():
             yield
         return
+    with without_sigterm():
+        _start(address, workers, store_bytes)
+    own = OwnRay()
+    try:
+        with unwrapped(), redirect_stdout(sys.stderr):  # Ray reports lost nodes on stdout, which belongs to results
+            yield
+    finally:
+        gone = bool(own.ended)
+        own.end(all_of_them=gone)
+        if not gone:  # who asks a Ray that has ended to end waits for it, and is ended by it
+            ray.shutdown()
+
+
+def _start(address: str | None, workers: int, store_bytes: int) -> None:
     handler = signal.getsignal(signal.SIGTERM)
     try:
         if address in (None, LOCAL):
@@ -55,14 +70,12 @@ def ray_session(address: str | None, workers: int = 1, store_bytes: int = STORE_
         else:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError, SystemExit) as error:  # Ray exits where no cluster answers
-        raise ConfigError(f"no Ray cluster at {address or 'this machine'}: {error}") from error
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, handler)  # ray.init puts its own in place
-    try:
-        with unwrapped(), redirect_stdout(sys.stderr):  # Ray reports lost nodes on stdout, which belongs to results
-            yield
+        if address in (None, LOCAL):
+            raise ClusterError(f"Ray did not start on this machine: {error}") from error
+        raise ConfigError(f"no Ray cluster at {address}: {error}") from error
     finally:
-        ray.shutdown()
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)  # ray.init puts its own in place
 
 
 @contextmanager

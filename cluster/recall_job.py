@@ -13,23 +13,28 @@ import itertools
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import ray
 from ray.exceptions import RayActorError
 
+from cluster.executor import Actor
 from cluster.losses import IN_A_ROW, Losses
 from cluster.machine import local_cpus
+from cluster.ray_executor import RayExecutor
 from cluster.ray_session import ray_session
 from cluster.recall_actor import SCHEMA, RecallActor
+from cluster.run_maker import PATIENCE_SECONDS
+from cluster.signals import StopRequest, stop_on_sigterm
 from cluster.statement import require_same
 from memo_dist.durable import sync_directory, write_text, writing
-from memo_dist.errors import ClusterError
+from memo_dist.errors import ClusterError, StoppedError
 from memo_dist.files.generations import locked
 from memo_dist.files.manifest import Manifest
 from memo_dist.files.opened import open_memory
@@ -75,6 +80,7 @@ def recall_file(
         ConfigError: a stopped job of `out` asked something else. OutputExistsError: `out` exists.
         InputError, PromptError: the prompts cannot be read. DamagedMemoryError: the memory is not whole.
         StorageError: a part cannot be written; the others stay. FencedError: another job writes `out`.
+        StoppedError: SIGTERM came; parts that are written stay.
     """
     refuse_existing(out)
     place = out.with_name(f".{out.name}.recalling")
@@ -93,8 +99,9 @@ def recall_file(
         with writing(place):
             write_text(place / _STATEMENT, json.dumps(statement, indent=1))
         parts_before = len(list(place.glob("part-*.parquet")))
-        job = _Job(asked, place, options=options, count=actors or local_cpus(), on_progress=on_progress)
-        with ray_session(address, local_cpus()):
+        with _parts_kept(), stop_on_sigterm() as stop, ray_session(address, local_cpus()):
+            count = actors or local_cpus()
+            job = _Job(asked, place, options=options, count=count, stop=stop, on_progress=on_progress)
             try:
                 parts = job.run(_chunks(prompts))
             finally:
@@ -119,6 +126,16 @@ def _statement(memories: dict[str, Path], prompts: Path, options: RecallOptions)
     return {"memory": memory, **asked, "options": told}
 
 
+@contextmanager
+def _parts_kept() -> Iterator[None]:
+    """Say after a stop or a loss that the job can go on."""
+    try:
+        yield
+    except (StoppedError, ClusterError) as error:
+        error.add_note("Parts that are written are kept; the same command goes on from there.")
+        raise
+
+
 def _chunks(prompts: Path) -> Iterator[list[PromptRow]]:
     rows = read_prompts(prompts)
     while chunk := list(itertools.islice(rows, CHUNK)):
@@ -135,8 +152,10 @@ class _Job:
         *,
         options: RecallOptions,
         count: int,
+        stop: StopRequest,
         on_progress: Callable[[int], None],
     ) -> None:
+        self._executor, self._stop = RayExecutor(), stop
         self._memories = {name: str(path.absolute()) for name, path in memories.items()}
         self._place, self._options = place, options
         self._count, self._on_progress = count, on_progress
@@ -147,49 +166,66 @@ class _Job:
 
     def run(self, chunks: Iterator[list[PromptRow]]) -> int:
         """Write every part that is not there; returns how many there are."""
-        remote: Any = ray.remote(RecallActor).options(num_cpus=1, scheduling_strategy="SPREAD")
-        self._actors = [remote.remote(self._memories, self._options) for _ in range(self._count)]
+        self._actors = [self._start() for _ in range(self._count)]
         parts = 0
         for index, chunk in enumerate(chunks):
+            if self._stop.requested:
+                self._drain()
+                raise StoppedError("stopped as asked")
             parts = index + 1
             if part_path(self._place, index).exists():
                 self._count_answers(len(chunk))
                 continue
             while len(self._waiting) >= 2 * self._count:
-                self._take(remote)
+                self._take()
             busy = [actor for _, _, actor in self._waiting.values()]
             self._ask(index, chunk, min(range(self._count), key=busy.count))
-        while self._waiting:
-            self._take(remote)
+        while self._waiting and not self._stop.requested:
+            self._take()
+        self._drain()
+        if self._waiting:
+            raise StoppedError("stopped as asked")
         return parts
 
     def release(self) -> None:
         """End the actors."""
         for actor in self._actors:
-            ray.kill(actor)
+            self._executor.end_actor(actor)
+
+    def _start(self) -> Actor:
+        return self._executor.start_worker(RecallActor, self._memories, self._options)
 
     def _ask(self, index: int, chunk: list[PromptRow], actor: int) -> None:
-        self._waiting[self._actors[actor].answer.remote(chunk)] = (index, chunk, actor)
+        answer = self._executor.call(self._actors[actor], "answer", chunk)
+        self._waiting[answer] = (index, chunk, actor)
 
-    def _take(self, remote: Any) -> None:
-        (done,), _ = ray.wait(list(self._waiting), num_returns=1)
+    def _drain(self) -> None:
+        """After a stop: take what is answered soon; what is not is asked again by the next attempt."""
+        until = time.monotonic() + PATIENCE_SECONDS
+        while self._waiting and time.monotonic() < until:
+            self._take(1.0)
+
+    def _take(self, timeout: float | None = None) -> None:
+        done = self._executor.wait(list(self._waiting), timeout)
+        if done is None:
+            return
         index, chunk, actor = self._waiting.pop(done)
         try:
-            table = ray.get(done)
+            (table,) = self._executor.get([done])
         except RayActorError as error:
-            self._replace(actor, remote, error)
+            self._replace(actor, error)
             self._ask(index, chunk, actor)
             return
         _write_part(table, part_path(self._place, index))
         self._progressed = True
         self._count_answers(len(chunk))
 
-    def _replace(self, actor: int, remote: Any, error: RayActorError) -> None:
+    def _replace(self, actor: int, error: RayActorError) -> None:
         """A new actor in the place of a lost one; what the lost one was asked comes back as lost, too."""
         goes_on, self._progressed = self._losses.add(progressed=self._progressed), False
         if not goes_on:
             raise ClusterError(f"actors die again and again: {error}. The parts that are done are kept") from error
-        self._actors[actor] = remote.remote(self._memories, self._options)
+        self._actors[actor] = self._start()
 
     def _count_answers(self, count: int) -> None:
         self._answered += count

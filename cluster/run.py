@@ -17,7 +17,7 @@ from cluster.signals import StopRequest
 from cluster.task import Task
 from cluster.work import KeptList, Work
 from cluster.workspace import Workspace, Written
-from memo_dist.errors import ClusterError, NoRoomError, StoppedError
+from memo_dist.errors import ClusterEndedError, ClusterError, NoRoomError, StoppedError
 from memo_dist.files.manifest import Manifest
 from memo_dist.memory_config import MemoryConfig
 
@@ -70,8 +70,8 @@ class Run(ABC):
                 with self.executor.unwrapped():
                     manifest = self._attempt()
             except ClusterError as error:
-                if self.stop.requested:  # batch systems end all processes of a job at once
-                    raise StoppedError("stopped as asked; the processes of the cluster ended as well") from error
+                if self.stop.requested or isinstance(error, ClusterEndedError):
+                    raise
                 if not self.state.goes_on_after_loss(no_room=isinstance(error, NoRoomError)):
                     raise
                 log.warning("loss %d, going on with what is there: %s", self.state.losses, error)

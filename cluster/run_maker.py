@@ -18,7 +18,7 @@ from cluster.signals import StopRequest
 from memo_dist.runs.run_folder import RunRecord
 
 _STEP_SECONDS = 1.0  # between looks at what else may be asked for
-_PATIENCE_SECONDS = 30.0  # that a stop waits for tasks under way: batch systems kill after 30 to 90
+PATIENCE_SECONDS = 20.0  # that a stop waits for tasks under way: batch systems kill after 30 to 90
 _SLOW_SECONDS, _SLOW_TIMES = 30.0, 4.0  # a task is slow after so long, and so many times the median
 _log = logging.getLogger("memo_dist.cluster")
 
@@ -58,7 +58,7 @@ class RunMaker:
     def __iter__(self) -> Iterator[list[RunRecord]]:
         """The records of each graph, in the order in which they are made, and nothing every second without; ends early
         if a stop is asked for."""
-        patience = _PATIENCE_SECONDS
+        patience = PATIENCE_SECONDS
         while True:
             self._fill()
             if not self._under_way:

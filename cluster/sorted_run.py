@@ -154,7 +154,7 @@ class SortedRun(Run):
             return config
         tokens = self.state.progress.tokens
         counted = count_associations(self._sources(), self.executor, tokens=tokens, rows=self._rows(done))
-        if base is None:
+        if base is None and config.num_banks > 1:  # a single bank may have a load far below what recall allows
             return banks_at_load(config, counted, plan.load)
         size = TextSize(tokens, self.state.progress.documents, self.prepared.repetition)
         return banks_for(config, counted, target, text=size)

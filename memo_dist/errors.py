@@ -68,6 +68,10 @@ class ClusterError(MemoError, RuntimeError):
     exit_code = 1
 
 
+class ClusterEndedError(ClusterError):
+    """The Ray that a command had started on this machine was ended by something else."""
+
+
 class NoRoomError(ClusterError):
     """The cluster has no room for what was asked of it."""
 

@@ -135,7 +135,7 @@ class WorkingShards:
     def entries_between(self, low: int, high: int) -> Iterator[tuple[Entries, Entries]]:
         """Ledger entries and anchors whose names lie in [low, high), in order, a group of banks at a time."""
         banks = self.config.num_banks
-        asked = range(low * banks >> 64, -(-high * banks >> 64))
+        asked = range((low >> 32) * banks >> 32, -(-high * banks >> 64))  # a name's upper half says its bank
         for file in self.files:
             for group in file.groups(asked):
                 yield _within(file.entries(group), low, high), _within(file.anchors(group), low, high)

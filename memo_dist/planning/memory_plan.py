@@ -20,6 +20,7 @@ from memo_dist.planning.processes import (
     MAX_SLICE,
     MERGE_BYTES,
     MIB,
+    MIN_SLICE,
     RUN_BYTES,
     SHARD_BYTES,
     SLICE_BYTES,
@@ -136,7 +137,7 @@ def plan_memory(
     shard_bytes = shard_base + tokenizer_bytes + held_bytes(config, text, shards=shards)
     rows = 0
     if has_ledger:
-        rows = max(1, min(slice_rows, associations))
+        rows = min(slice_rows, max(associations, MIN_SLICE))  # a text may be far denser than its sample
         worker_bytes += min(CHUNK, split_bytes) * config.num_layers * RUN_BYTES
         shard_bytes = shard_base + _merge_bytes(config, text, rows, shards=shards)
     making, merging = workers * worker_bytes, actors * shard_bytes
@@ -185,7 +186,7 @@ def _merge_bytes(config: MemoryConfig, text: TextSize, rows: int, *, shards: int
     """What an actor takes that merges a file, a slice at a time."""
     cells = max(config.bank_bytes, min(rows * SLICE_CELLS, -(-config.num_banks // shards) * config.bank_bytes))
     codes = model_of(config).shard_bytes(config)
-    kept = min(KEPT * rows, int(_SLACK * text.tokens * config.num_layers / shards)) * KEPT_BYTES
+    kept = min(KEPT * rows, max(MIN_SLICE, int(_SLACK * text.tokens * config.num_layers / shards))) * KEPT_BYTES
     return rows * SLICE_BYTES + kept + 2 * cells + _documents_bytes(text, shards) + codes + WRITE_BYTES
 
 

@@ -125,7 +125,7 @@ def test_a_stop_lets_what_is_under_way_end_and_does_not_wait_for_ever() -> None:
         stop.requested = True
     assert made == [0, 1, 2]
     assert runs.unfinished
-    assert workers.clock.now <= 5 + run_maker._PATIENCE_SECONDS
+    assert workers.clock.now <= 5 + run_maker.PATIENCE_SECONDS
 
 
 def test_a_stop_after_the_last_run_leaves_nothing_unfinished() -> None:

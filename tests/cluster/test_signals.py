@@ -2,11 +2,14 @@
 
 import os
 import signal
+import subprocess
 import threading
 
 import pytest
 
+from cluster.own_ray import without_sigterm
 from cluster.signals import interrupt_on_sigterm, stop_on_sigterm
+from memo_dist.errors import ClusterError, StoppedError
 
 
 def test_sigterm_is_noted_and_the_block_goes_on() -> None:
@@ -16,6 +19,31 @@ def test_sigterm_is_noted_and_the_block_goes_on() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         assert stop.requested
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_cluster_that_ends_around_sigterm_is_a_stop() -> None:
+    """The signal may come a moment after the cluster's own processes got theirs."""
+    sender = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM))
+    sender.start()
+    with pytest.raises(StoppedError, match="the processes of the cluster ended as well"), stop_on_sigterm():
+        raise ClusterError("a node was lost")
+    with pytest.raises(ClusterError, match="a node was lost"), stop_on_sigterm():
+        raise ClusterError("a node was lost")
+
+
+def test_processes_that_are_started_without_sigterm_go_on() -> None:
+    """This one gets what is sent meanwhile, afterwards."""
+    with stop_on_sigterm() as stop:
+        with without_sigterm():
+            os.kill(os.getpid(), signal.SIGTERM)
+            child = subprocess.Popen(["sleep", "60"])
+            assert not stop.requested
+        assert stop.requested
+    child.terminate()
+    with pytest.raises(subprocess.TimeoutExpired):
+        child.wait(0.3)
+    child.kill()
+    assert child.wait(10) == -signal.SIGKILL
 
 
 def test_sigterm_interrupts_where_nothing_is_under_way() -> None:

@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 
 from memo_dist import Memory, PaperConfig, TextConfig
+from memo_dist.documents import table_of
 from memo_dist.errors import StorageError
 from memo_dist.files import shard_writer
 from memo_dist.files.format import documents_file, shard_file
 from memo_dist.files.manifest import ShardRecord
+from memo_dist.files.opened import open_memory
 from memo_dist.files.shard_writer import ShardWriter, write_shard
-from memo_dist.models.text.bank_assignment import bank_edge
+from memo_dist.files.staging import write_contents
+from memo_dist.models.text.bank_assignment import bank_edge, bank_of
 from memo_dist.models.text.ledger import NO_ENTRIES, Entries
 
 TEXT = TextConfig(num_banks=6, vocab_size=500, inner_dim=64)
@@ -102,6 +105,24 @@ def test_banks_in_any_pieces_are_one_file(memory: Memory, place: Path, step: int
         for name in names:
             if isinstance(other[name], h5py.Dataset) and name != "applied":
                 assert np.array_equal(one[name][:], other[name][:]), name
+
+
+def test_names_at_the_edge_of_a_bank_are_found_from_any_name_on(place: Path) -> None:
+    """Whether a name is asked for from itself on, from below or from above; only its upper half says its bank."""
+    name = bank_edge(1, TEXT.num_banks) - 10
+    assert (int(bank_of(np.array([name], np.uint64), TEXT.num_banks)[0]), name * TEXT.num_banks >> 64) == (0, 1)
+    one = Entries(np.array([name], np.uint64), np.array([7], np.uint32), np.array([1], np.uint32))
+    cells = np.zeros((1, TEXT.inner_dim, TEXT.inner_dim), np.int16)
+    with ShardWriter(place / FILE, TEXT, "", banks=range(TEXT.num_banks), rows=1, anchors=0) as writer:
+        for bank in range(TEXT.num_banks):
+            following = NO_ENTRIES if bank else one
+            writer.put(range(bank, bank + 1), cells, following=following, anchors=NO_ENTRIES)
+        written = writer.finish(table_of([]), set(), associations=1)
+    write_contents(place, TEXT, None, shards=[written], tokens=1, documents=0, sources=[])
+    with open_memory(place) as stored:
+        shards = stored.require_working()
+        for low, high, found in ((0, 2**64, 1), (name, 2**64, 1), (name, name + 1, 1), (name + 1, 2**64, 0)):
+            assert sum(len(entries) for entries, _ in shards.entries_between(low, high)) == found
 
 
 def assert_nothing_is_left(place: Path) -> None:

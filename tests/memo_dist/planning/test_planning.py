@@ -55,6 +55,11 @@ def test_large_slices_are_taken_first_then_small_ones_then_fewer_processes() -> 
     assert tighter.peak_bytes <= GB < tight.peak_bytes <= 5 * GB // 2 < roomy.peak_bytes
 
 
+def test_slices_are_no_smaller_for_a_text_that_seems_small() -> None:
+    """It may be hundreds of times as dense as its sample; slices of what was planned would then be as many."""
+    assert fitted(1, GB, tokens=5_000).slice_rows == MIN_SLICE
+
+
 def test_spare_room_goes_to_the_slices() -> None:
     slices = [fitted(30_000, budget, shards=1, cpus=1).slice_rows for budget in (GB * 9 // 10, GB, 3 * GB)]
     assert slices == sorted(slices)
