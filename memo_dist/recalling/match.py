@@ -24,7 +24,7 @@ _SLIP = 2  # characters
 _LIKELY = 0.5  # of a token that matrices are said to hold
 
 
-def match_length(lookup: Lookup, tokenizer: Tokenizer | None, found: Continuation, options: RecallOptions) -> int:
+def match_length(lookup: Lookup, tokenizer: Tokenizer | None, *, found: Continuation, options: RecallOptions) -> int:
     """Characters of a prompt's end that are held in one piece; of bare token ids, how many of these.
 
     Args:

@@ -152,7 +152,7 @@ class Session:
         Args:
             found: its answer to the prompt.
         """
-        return match_length(self.lookup, self._tokenizer, found, options)
+        return match_length(self.lookup, self._tokenizer, found=found, options=options)
 
     def _placed(
         self, asked: Sequence[Question], told: list[list[Continuation]], options: RecallOptions
