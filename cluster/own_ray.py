@@ -22,7 +22,7 @@ _NEEDED = ("raylet", "gcs_server")
 
 @contextmanager
 def without_sigterm() -> Iterator[None]:
-    """Around the start of processes: neither they nor those that they start get a SIGTERM; this one gets it later."""
+    """Around the start of processes: neither they nor those that they start get it; this thread gets it later."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
         yield

@@ -70,6 +70,9 @@ def _start(address: str | None, workers: int, store_bytes: int) -> None:
         else:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError, SystemExit) as error:  # Ray exits where no cluster answers
+        if getattr(error, "code", None) == signal.SIGTERM:  # another thread got it, and Ray's own handler took it
+            signal.signal(signal.SIGTERM, handler)
+            signal.raise_signal(signal.SIGTERM)
         if address in (None, LOCAL):
             raise ClusterError(f"Ray did not start on this machine: {error}") from error
         raise ConfigError(f"no Ray cluster at {address}: {error}") from error

@@ -32,10 +32,10 @@ def test_a_cluster_that_ends_around_sigterm_is_a_stop() -> None:
 
 
 def test_processes_that_are_started_without_sigterm_go_on() -> None:
-    """This one gets what is sent meanwhile, afterwards."""
+    """This thread gets what is sent meanwhile, afterwards."""
     with stop_on_sigterm() as stop:
         with without_sigterm():
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
             child = subprocess.Popen(["sleep", "60"])
             assert not stop.requested
         assert stop.requested
