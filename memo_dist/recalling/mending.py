@@ -17,6 +17,7 @@ from memo_dist.recalling.snapping import Next, Snapped, Snapper
 from memo_dist.recalling.support import Support
 from memo_dist.tokenizer import Tokenizer
 
+_LEAST = 20  # characters that must speak for a fit, of longer prompts
 _NEARLY = 12  # characters of a prompt that a fit may leave aside, or count for its differences
 
 
@@ -65,6 +66,8 @@ class Mender:
         """
         around, ends = self._holding.stretches(tokens)
         snapped = self._snapper.snap(text, tokens, support=around, ends=ends)
+        if snapped is not None and snapped.weight < min(_LEAST, len(text) - _NEARLY):
+            snapped = None
         if snapped is not None and snapped.weight >= len(text) - _NEARLY:
             return snapped
         fixed = self._corrector.corrected(text, support)

@@ -26,6 +26,7 @@ _LAST_WORD = re.compile(r"\w+(?=\W*$)")
 _BEFORE = 8  # tokens that spelling looks back to
 _PATHS = 16  # of one stretch, at a time
 _FITS = 6  # characters for each difference
+_WORD = 2  # differences
 _WORTH = 4  # characters of text that speak for it as much as one difference against it
 
 
@@ -82,8 +83,8 @@ class _Stretch:
 
     @property
     def limit(self) -> int:
-        """How many differences fit; of a short rest no more than half may be wrong."""
-        return min(max(1, (self.size + len(self.typed)) // _FITS), max(1, len(self.typed) // 2))
+        """How many differences fit; of a short rest, no more than a quarter may be wrong, or a word."""
+        return min(max(1, (self.size + len(self.typed)) // _FITS), max(_WORD, len(self.typed) // 4))
 
 
 @dataclass(frozen=True, kw_only=True)
