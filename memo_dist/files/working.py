@@ -101,6 +101,13 @@ class WorkingShards:
                 keys = numbers(records, "key")  # sorted by their lower halves
                 yield records.filter(pa.array((keys >= np.uint64(low)) & (keys <= np.uint64(high - 1))))
 
+    def documents_of_halves(self, first: int, stop: int) -> Iterator[pa.Table]:
+        """The records whose keys have a lower half in [first, stop), a group of rows at a time."""
+        for file in self.files:
+            for records in file.documents.groups(lambda least, most: least < stop and first <= most):
+                low = numbers(records, "low").astype(np.int64)
+                yield records.filter(pa.array((low >= first) & (low < stop)))
+
     def identities(self) -> np.ndarray:
         """(n,) of IDENTITIES, sorted: every whole document, as often as it is held.
 

@@ -6,6 +6,7 @@ directory (cluster/workspace.py).
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,9 @@ from memo_dist.solved.writer import SolvedRung, write_solved
 
 _WINDOWS_OF_A_FILE = 1 << 28  # about 800 MB
 _GROUP_ROWS = 1 << 14
+_DOCUMENTS_AT_ONCE = 1 << 18
+_PAIRS = pa.schema([("low", pa.uint32()), ("id", pa.large_string())])
+_NAMES = pa.schema([("number", pa.uint32()), ("id", pa.large_string())])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,27 +47,39 @@ class SolvedSettings:
 def write_document_names(opened: OpenMemory, directory: Path) -> np.ndarray:
     """Write the file that names documents; (n,) uint32 rising: the low half of the key that each number stands for.
 
+    A range of low halves is in memory at a time, with about _DOCUMENTS_AT_ONCE documents, and four bytes for each of
+    all.
+
     Raises:
         StorageError: it cannot be written.
     """
-    tables = list(_names(opened))
-    if not tables:
+    if not opened.manifest.documents:
         return np.zeros(0, np.uint32)
-    both = pa.concat_tables(tables).combine_chunks()
-    pairs = both.group_by(["low", "id"]).aggregate([]).sort_by([("low", "ascending"), ("id", "ascending")])
-    lows, number = np.unique(numbers(pairs, "low").astype(np.uint32), return_inverse=True)
-    path = directory / SOLVED_DOCUMENTS
-    table = pa.table({"number": pa.array(number.astype(np.uint32)), "id": pairs.column("id")})
+    path, lows, count = directory / SOLVED_DOCUMENTS, [np.zeros(0, np.uint32)], 0
+    with writing(path), pq.ParquetWriter(path, _NAMES, compression="zstd") as writer:
+        for pairs in _names(opened):
+            found, number = np.unique(numbers(pairs, "low").astype(np.uint32), return_inverse=True)
+            numbered = pa.array((count + number).astype(np.uint32))
+            table = pa.table({"number": numbered, "id": pairs.column("id")}, schema=_NAMES)
+            writer.write_table(table, row_group_size=_GROUP_ROWS)
+            lows.append(found)
+            count += len(found)
     with writing(path):
-        pq.write_table(table, path, compression="zstd", row_group_size=_GROUP_ROWS)
         sync_file(path)
-    return np.asarray(lows)
+    return np.concatenate(lows)
 
 
 def _names(opened: OpenMemory) -> Iterator[pa.Table]:
-    for table in opened.require_working().documents():
-        begun = table.filter(pc.equal(table.column("start"), 0))
-        yield pa.table({"low": begun.column("low"), "id": begun.column("id")})
+    """(low, id) of all documents, each once, sorted, range by range of low halves."""
+    working, ranges = opened.require_working(), -(-opened.manifest.documents // _DOCUMENTS_AT_ONCE)
+    edges = [(place << 32) // ranges for place in range(ranges + 1)]
+    for first, stop in pairwise(edges):
+        parts = [pa.Table.from_batches([], schema=_PAIRS)]
+        for table in working.documents_of_halves(first, stop):
+            begun = table.filter(pc.equal(table.column("start"), 0)).select(_PAIRS.names)
+            parts.append(begun.cast(_PAIRS))
+        both = pa.concat_tables(parts).combine_chunks()
+        yield both.group_by(_PAIRS.names).aggregate([]).sort_by([(name, "ascending") for name in _PAIRS.names])
 
 
 def write_solved_memory(

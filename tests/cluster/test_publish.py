@@ -15,6 +15,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import plain_solved
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from stand_in import installed
 
@@ -40,6 +42,7 @@ from memo_dist.recalling.lookup import Lookup
 from memo_dist.recalling.options import RecallOptions
 from memo_dist.recalling.session import Session
 from memo_dist.recalling.trace import trace
+from memo_dist.solved import memory as solved_memory
 from memo_dist.solved import steps
 from memo_dist.solved.walk import State
 from pipelines.plan import CorpusOptions
@@ -278,6 +281,30 @@ def test_seconds_in_which_nothing_is_done_are_no_progress(
     shares = [one.share for one in seen]
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1.0)
+
+
+def test_documents_are_named_range_by_range(
+    memory: Path, published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in memory at a time is a range of them, and the file says the same."""
+    seen: list[int] = []
+
+    def counted(opened: OpenMemory) -> Iterator[pa.Table]:
+        for pairs in names(opened):
+            seen.append(len(pairs))
+            yield pairs
+
+    names = solved_memory._names
+    monkeypatch.setattr(solved_memory, "_DOCUMENTS_AT_ONCE", 4)
+    monkeypatch.setattr(solved_memory, "_names", counted)
+    with open_memory(memory) as opened:
+        lows = solved_memory.write_document_names(opened, tmp_path)
+        assert sum(seen) == opened.manifest.documents == 40
+    assert len(seen) == 10
+    assert max(seen) <= 12  # about four
+    assert np.all(np.diff(lows.astype(np.int64)) > 0)
+    (name,) = (path.name for path in published.glob("*.parquet"))
+    assert pq.read_table(tmp_path / name).equals(pq.read_table(published / name))
 
 
 @pytest.mark.parametrize("seed", range(200))

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 DRIVER = Path(__file__).with_name("publish_driver.py")
 NONE = Resources(shards=2, address="none")
 WINDOWS = (2, 4, 8)
-SEEDS = 8
+SEEDS = 6
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def memory(text_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def truth(memory: Path) -> tuple[Path, int]:
-    """The memory that was published undisturbed, and how many lines a driver prints meanwhile."""
+    """The memory that was published undisturbed, and how many steps that took."""
     out, steps = memory.with_name("p.memo"), 0
 
     def count(progress: PublishProgress) -> None:
@@ -48,14 +48,18 @@ def truth(memory: Path) -> tuple[Path, int]:
         steps += 1
 
     publish_solved(memory, out, PublishOptions(resources=NONE, windows=WINDOWS), on_progress=count)
-    return out, steps + 3
+    return out, steps
 
 
-def killed_and_resumed(seed: int, address: str, memory: Path, tmp_path: Path, steps: int) -> int:
-    """Kill the driver as the seed says, until it ends; how often it was killed before it had."""
+def killed_and_resumed(seed: int, address: str, memory: Path, tmp_path: Path, lines: int) -> int:
+    """Kill the driver as the seed says, until it ends; how often it was killed before it had.
+
+    Args:
+        lines: that an undisturbed driver prints before its digest.
+    """
     draws, out, kills = np.random.default_rng(seed), tmp_path / "p.memo", 0
     command = [sys.executable, str(DRIVER), address, str(memory), str(out), ",".join(map(str, WINDOWS))]
-    moments = [int(draws.integers(0, steps)) for _ in range(1 + seed % 3)] if seed else [steps - 1, 1, 1]
+    moments = [int(draws.integers(0, lines)) for _ in range(1 + seed % 3)] if seed else [lines, 1]
     for moment in (*moments, None):
         with (
             (tmp_path / "errors").open("w") as errors,
@@ -92,21 +96,21 @@ def require_alike(out: Path, truth: Path) -> None:
 def test_killed_publishing_gives_the_same_bits(
     seed: int, memory: Path, truth: tuple[Path, int], tmp_path: Path
 ) -> None:
-    kills = killed_and_resumed(seed, "none", memory, tmp_path, truth[1])
-    print(f"seed {seed}: {kills} kills, {truth[1]} steps")
+    kills = killed_and_resumed(seed, "none", memory, tmp_path, truth[1] + 3 + 2 * len(WINDOWS) + 1)
+    print(f"seed {seed}: {kills} kills")
     assert kills
     require_alike(tmp_path / "p.memo", truth[0])
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_killed_publishing_on_ray_gives_the_same_bits(
     seed: int, memory: Path, truth: tuple[Path, int], tmp_path: Path, ray_local: None
 ) -> None:
     import ray
 
     address = str(ray.get_runtime_context().gcs_address)
-    kills = killed_and_resumed(seed, address, memory, tmp_path, truth[1])
-    print(f"seed {seed}: {kills} kills, {truth[1]} steps")
+    kills = killed_and_resumed(seed, address, memory, tmp_path, truth[1] + 3 + len(WINDOWS))
+    print(f"seed {seed}: {kills} kills")
     assert kills
     require_alike(tmp_path / "p.memo", truth[0])
