@@ -12,7 +12,6 @@ from memo_dist.errors import ConfigError
 from memo_dist.extras import extra
 from memo_dist.files.manifest import Manifest
 from memo_dist.files.opened import open_memory
-from memo_dist.files.published_writer import publish
 from memo_dist.models.text.bit_planes import PUBLISHED_BITS
 from memo_dist.sizes import show_bytes
 
@@ -45,6 +44,13 @@ def publish_command(
         int | None,
         typer.Option(help=f"sums: of a cell: {', '.join(map(str, PUBLISHED_BITS))}; 1 unless given."),
     ] = None,
+    target_recall: Annotated[
+        float | None,
+        typer.Option(
+            help="sums: next-token recall that banks are chosen for, of what the text allows; .99 unless given."
+        ),
+    ] = None,
+    banks: Annotated[int | None, typer.Option(min=1, help="sums: number of banks; else from --target-recall.")] = None,
     resources: "Resources",
     as_json: AsJson = False,
     settings: ConfigFile = None,
@@ -52,23 +58,29 @@ def publish_command(
     """Make a small memory for recall only, in files that are mapped; it cannot be changed.
 
     Solved (the default): every window that is needed reads its next token exactly; made from the tokens that the memory
-    keeps. A stopped command goes on when it is given again. Sums: the correlation matrices, without the ledger."""
+    keeps. A stopped command goes on when it is given again. Sums: the correlation matrices, without the ledger,
+    in as many banks as --target-recall takes at so few bits."""
     if form not in FORMS:
         raise ConfigError(f"--form is {form!r}; expected one of {', '.join(FORMS)}")
     others = (
-        {"--bits": bits}
+        {"--bits": bits, "--target-recall": target_recall, "--banks": banks}
         if form == "solved"
         else {"--windows": windows, "--check-bits": check_bits, "--anchors": anchors}
     )
     if wrong := [name for name, value in others.items() if value is not None]:
         raise ConfigError(f"{wrong[0]} does not belong to --form {form}; leave it out, or give the other form")
     if form == "sums":
-        manifest = _sums(Path(memory), out, 1 if bits is None else bits)
+        of_sums = {"bits": bits, "target_recall": target_recall, "banks": banks}
+        manifest = _sums(Path(memory), out, resources=resources, asked=_given(of_sums))
     else:
         asked = {"windows": windows_of(windows), "check_bits": check_bits, "anchors": _anchors(anchors)}
-        given = {name: value for name, value in asked.items() if value is not None}
-        manifest = _solved(Path(memory), out, resources=resources, asked=given)
+        manifest = _solved(Path(memory), out, resources=resources, asked=_given(asked))
     _report(out, manifest, form, as_json=as_json)
+
+
+def _given(asked: dict[str, Any]) -> dict[str, Any]:
+    """The settings that were given; others have their defaults."""
+    return {name: value for name, value in asked.items() if value is not None}
 
 
 def _anchors(text: str | None) -> int | None:
@@ -77,13 +89,16 @@ def _anchors(text: str | None) -> int | None:
     return None if text is None else _ANCHORS[text]
 
 
-def _sums(memory: Path, out: Path, bits: int) -> Manifest:
+def _sums(memory: Path, out: Path, *, resources: "Resources", asked: dict[str, Any]) -> Manifest:
+    with extra():
+        from cluster.publish_sums import SumsOptions, publish_sums
+
     with ProgressLine("publishing", "banks") as line:
 
         def on_bank(done: int, banks: int) -> None:
             line.update(done / banks, done)
 
-        return publish(memory, out, bits, on_bank=on_bank)
+        return publish_sums(memory, out, SumsOptions(resources=resources, **asked), on_bank=on_bank)
 
 
 def _solved(memory: Path, out: Path, *, resources: "Resources", asked: dict[str, Any]) -> Manifest:
@@ -113,7 +128,7 @@ def published_facts(out: Path, manifest: Manifest, form: str = FORMS[0]) -> dict
         size = published.bytes_on_disk
     facts: dict[str, Any] = {"memory": str(out), "form": form, "digest": manifest.digest}
     if manifest.solved is None:
-        facts["bits"] = manifest.bits
+        facts["bits"], facts["banks"] = manifest.bits, manifest.config.num_banks
     else:
         facts["windows"] = sum(manifest.solved.windows)
         facts["tables_per_token"] = sum(file.bytes for file in manifest.solved.files) / max(manifest.tokens, 1)

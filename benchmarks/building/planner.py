@@ -64,7 +64,8 @@ def compared(name: str, plan: dict[str, Any], built: dict[str, Any], found: dict
 
 def few_bits(plan: dict[str, Any], memory: Path, small: Path, corpus: list[str], bits: int) -> dict[str, Any]:
     """The same at a few bits a cell."""
-    said = command("publish", memory, "--form", "sums", "--bits", bits, "--out", small)
+    banks = command("inspect", memory)["banks"]
+    said = command("publish", memory, "--form", "sums", "--bits", bits, "--banks", banks, "--out", small)
     found = command("evaluate", small, *corpus, "--prompts", 0, "--sample", 10_000)
     planned = next(one for one in plan["published"] if one["bits"] == bits)
     subprocess.run(["rm", "-r", str(small)], check=True)

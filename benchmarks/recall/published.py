@@ -43,7 +43,8 @@ def measure(memory: Path, corpus: list[str]) -> list[dict[str, Any]]:
                 if not source.exists():
                     command("rebank", memory, "--banks", banks, "--out", source)
             out = Path(folder) / f"{banks}-{bits}.memo"
-            size = command("publish", source, "--form", "sums", "--bits", bits, "--out", out)["bytes_on_disk"]
+            published = command("publish", source, "--form", "sums", "--bits", bits, "--banks", banks, "--out", out)
+            size = published["bytes_on_disk"]
             rows.append(row("published", banks, bits, size, facts["tokens"], command("evaluate", out, *corpus)))
             print(rows[-1], file=sys.stderr, flush=True)
     return rows

@@ -34,11 +34,19 @@ from memo_dist.models.text.bit_planes import EXACT, PUBLISHED_BITS, quantize
 OnBank = Callable[[int, int], None]
 
 
-def publish(memory: Path, out: Path, bits: int, *, on_bank: OnBank = lambda done, banks: None) -> Manifest:
+def publish(
+    memory: Path,
+    out: Path,
+    bits: int,
+    *,
+    named: Path | None = None,
+    on_bank: OnBank = lambda done, banks: None,
+) -> Manifest:
     """Write a recall-only memory, one bank at a time; `memory` is not changed.
 
     Args:
         bits: of a cell, one of PUBLISHED_BITS; 16 keeps the cells as they are.
+        named: what the journal calls the memory; None: `memory`.
         on_bank: called with the number of banks done and of all.
 
     Raises:
@@ -58,7 +66,7 @@ def publish(memory: Path, out: Path, bits: int, *, on_bank: OnBank = lambda done
                 _write(staging / shard_file(index), file, base.tokenizer_hash, bits=bits, on_bank=on_bank)
                 for index, file in enumerate(working.files)
             ]
-            entry = PublishEntry(when=now(), memory=str(memory), bits=bits, digest=base.digest)
+            entry = PublishEntry(when=now(), memory=str(named or memory), bits=bits, digest=base.digest)
             return write_contents(
                 staging,
                 config,

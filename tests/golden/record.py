@@ -105,7 +105,8 @@ def _timeless(said: dict[str, Any]) -> dict[str, Any]:
 def _text_memories(it: Recorder) -> None:
     made = ["--shards", "2", "--banks", str(BANKS), "--tokenizer", "tokenizer.json"]
     it.run("build", "text", "build", "corpus/text", "--out", "text.memo", *made)
-    it.run("build", "published", "publish", "text.memo", "--out", "published.memo", "--form", "sums", "--bits", "2")
+    published = ["--out", "published.memo", "--form", "sums", "--bits", "2", "--banks", str(BANKS)]
+    it.run("build", "published", "publish", "text.memo", *published)
     shutil.copytree(it.directory / "text.memo", it.directory / "changed.memo")
     it.run("change", "forget", "forget", "changed.memo", "--document", CHANGED, "--shards", "2")
     it.memory("changed.memo", "forgotten")
