@@ -85,9 +85,17 @@ OnProgress = Callable[[PublishProgress], None]
 
 
 def publish_solved(
-    memory: Path, out: Path, options: PublishOptions, *, on_progress: OnProgress = lambda progress: None
+    memory: Path,
+    out: Path,
+    options: PublishOptions,
+    *,
+    named: Path | None = None,
+    on_progress: OnProgress = lambda progress: None,
 ) -> Manifest:
     """Publish a memory, solved; `memory` is not changed.
+
+    Args:
+        named: what the journal calls the memory; None: `memory`.
 
     Raises:
         ConfigError: the memory is published already, keeps no tokens, is of another preset, or a setting is bad.
@@ -110,7 +118,9 @@ def publish_solved(
             stop_on_sigterm() as stop,
             session(options.resources, _plan(options.resources, opened.manifest)) as executor,
         ):
-            work = _Publishing(opened, config, workspace, options=options, executor=executor, stop=stop)
+            work = _Publishing(
+                opened, config, workspace, named=str(named or memory), options=options, executor=executor, stop=stop
+            )
             with executor.unwrapped():
                 manifest = work.to_the_end(on_progress)
             workspace.commit()
@@ -124,8 +134,8 @@ def _config(opened: OpenMemory, options: PublishOptions) -> TextConfig:
         raise ConfigError(f"{opened.path} is of the preset {config.preset!r}; only memories of the preset text publish")
     if not opened.manifest.keeps_tokens:
         raise ConfigError(
-            f"{opened.path} keeps no tokens (--no-keep-tokens), and a solved memory is made of these: build it again "
-            "with them, or publish its sums: --form sums"
+            f"{opened.path} keeps no tokens (--no-keep-tokens), and a solved memory is made of these: give the texts "
+            "that it was built from, --corpus PATH, or publish its sums: --form sums"
         )
     if options.anchors and (options.anchors < 0 or options.anchors % ANCHOR_EVERY):
         raise ConfigError(f"anchors is {options.anchors}; expected 0, or a multiple of {ANCHOR_EVERY}")
@@ -157,12 +167,14 @@ class _Publishing:
         config: TextConfig,
         workspace: Workspace,
         *,
+        named: str,
         options: PublishOptions,
         executor: Executor,
         stop: StopRequest,
     ) -> None:
         self._opened, self._config, self._workspace, self._options = opened, config, workspace, options
         self._executor, self._stop = executor, stop
+        self._named = named
         self._encoder = executor.put(encoder_for(config, opened.tokenizer))
 
     def to_the_end(self, on_progress: OnProgress) -> Manifest:
@@ -179,7 +191,12 @@ class _Publishing:
         if len(lows):
             layout = ValueLayout.of(len(lows) - 1, self._options.check_bits)
             rungs.append(self._rung(None, layout, numbers=lows))
-        settings = SolvedSettings(check_bits=self._options.check_bits, anchors=self._options.anchors, numbers=len(lows))
+        settings = SolvedSettings(
+            memory=self._named,
+            check_bits=self._options.check_bits,
+            anchors=self._options.anchors,
+            numbers=len(lows),
+        )
         manifest = write_solved_memory(place, self._opened, self._config, rungs=rungs, settings=settings)
         self._workspace.seal(manifest)
         return manifest

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from console.flags import AsJson, ConfigFile, MemoryPath, resource_flags, windows_of
+from console.flags import AsJson, ConfigFile, MemoryPath, corpus_flags, resource_flags, windows_of
 from console.inspect import predicted_recall
 from console.output import ProgressLine, print_json, print_table
 from memo_dist.errors import ConfigError
@@ -16,14 +16,17 @@ from memo_dist.models.text.bit_planes import PUBLISHED_BITS
 from memo_dist.sizes import show_bytes
 
 if TYPE_CHECKING:
-    from cluster.publish import PublishProgress
+    from cluster.publish import PublishOptions, PublishProgress
     from cluster.resources import Resources
+    from cluster.run_state import Progress
+    from pipelines.plan import CorpusOptions
 
 FORMS = ("solved", "sums")
 _ANCHORS = {"8": 8, "16": 16, "none": 0}
 
 
 @resource_flags("address", "memory_budget", "log_file")
+@corpus_flags()
 def publish_command(
     *,
     memory: MemoryPath,
@@ -40,6 +43,14 @@ def publish_command(
     anchors: Annotated[
         str | None, typer.Option(help="solved: one passage in 8, or in 16, names its document; none: none does.")
     ] = None,
+    texts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--corpus",
+            help="solved, of a memory that keeps no tokens: what it was built from; may be given again. The flags that "
+            "say how texts are read belong to it.",
+        ),
+    ] = None,
     bits: Annotated[
         int | None,
         typer.Option(help=f"sums: of a cell: {', '.join(map(str, PUBLISHED_BITS))}; 1 unless given."),
@@ -52,20 +63,21 @@ def publish_command(
     ] = None,
     banks: Annotated[int | None, typer.Option(min=1, help="sums: number of banks; else from --target-recall.")] = None,
     resources: "Resources",
+    corpus: "CorpusOptions",
     as_json: AsJson = False,
     settings: ConfigFile = None,
 ) -> None:
     """Make a small memory for recall only, in files that are mapped; it cannot be changed.
 
     Solved (the default): every window that is needed reads its next token exactly; made from the tokens that the memory
-    keeps. A stopped command goes on when it is given again. Sums: the correlation matrices, without the ledger,
-    in as many banks as --target-recall takes at so few bits."""
+    keeps, or of --corpus. A stopped command goes on when it is given again. Sums: the correlation matrices, without the
+    ledger, in as many banks as --target-recall takes at so few bits."""
     if form not in FORMS:
         raise ConfigError(f"--form is {form!r}; expected one of {', '.join(FORMS)}")
     others = (
         {"--bits": bits, "--target-recall": target_recall, "--banks": banks}
         if form == "solved"
-        else {"--windows": windows, "--check-bits": check_bits, "--anchors": anchors}
+        else {"--windows": windows, "--check-bits": check_bits, "--anchors": anchors, "--corpus": texts or None}
     )
     if wrong := [name for name, value in others.items() if value is not None]:
         raise ConfigError(f"{wrong[0]} does not belong to --form {form}; leave it out, or give the other form")
@@ -74,7 +86,11 @@ def publish_command(
         manifest = _sums(Path(memory), out, resources=resources, asked=_given(of_sums))
     else:
         asked = {"windows": windows_of(windows), "check_bits": check_bits, "anchors": _anchors(anchors)}
-        manifest = _solved(Path(memory), out, resources=resources, asked=_given(asked))
+        with extra():
+            from cluster.publish import PublishOptions
+
+        options = PublishOptions(resources=resources, **_given(asked))
+        manifest = _solved(Path(memory), out, options, texts=texts or [], corpus=corpus)
     _report(out, manifest, form, as_json=as_json)
 
 
@@ -101,17 +117,29 @@ def _sums(memory: Path, out: Path, *, resources: "Resources", asked: dict[str, A
         return publish_sums(memory, out, SumsOptions(resources=resources, **asked), on_bank=on_bank)
 
 
-def _solved(memory: Path, out: Path, *, resources: "Resources", asked: dict[str, Any]) -> Manifest:
-    with extra():
-        from cluster.publish import PublishOptions, publish_solved
+def _solved(
+    memory: Path, out: Path, options: "PublishOptions", *, texts: list[str], corpus: "CorpusOptions"
+) -> Manifest:
+    from cluster.publish import publish_solved
+    from cluster.publish_corpus import publish_from_corpus
 
-    with ProgressLine("publishing", "steps") as line:
+    with ProgressLine("memorizing" if texts else "publishing", "tokens" if texts else "steps") as line:
+
+        def on_reading(progress: "Progress") -> None:
+            if progress.files:
+                line.merging(progress.files_done, progress.files)
+            else:
+                line.update(progress.splits_done / progress.splits, progress.tokens)
 
         def on_progress(progress: "PublishProgress") -> None:
+            line.turn_to("publishing", "steps")
             line.update(progress.share, progress.steps)
 
-        options = PublishOptions(resources=resources, **asked)
-        return publish_solved(memory, out, options, on_progress=on_progress)
+        if not texts:
+            return publish_solved(memory, out, options, on_progress=on_progress)
+        return publish_from_corpus(
+            memory, texts, out, options=options, corpus=corpus, on_reading=on_reading, on_progress=on_progress
+        )
 
 
 def _report(out: Path, manifest: Manifest, form: str, *, as_json: bool) -> None:

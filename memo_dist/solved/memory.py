@@ -36,9 +36,11 @@ class SolvedSettings:
     """How a memory was solved: see SolvedRecord.
 
     Attributes:
+        memory: what the journal calls the one that is published.
         numbers: documents that anchors tell apart, 0 if there are none; then the last rung is the anchors'.
     """
 
+    memory: str
     check_bits: int
     anchors: int
     numbers: int
@@ -119,7 +121,7 @@ def write_solved_memory(
         documents=_record(directory / SOLVED_DOCUMENTS) if anchors else None,
     )
     whole = np.concatenate([found[rung] for rung in range(len(rungs)) for found in digests])
-    entry = PublishEntry(when=now(), memory=str(opened.path), bits=0, digest=base.digest)
+    entry = PublishEntry(when=now(), memory=settings.memory, bits=0, digest=base.digest)
     return Manifest(
         config=config,
         tokenizer_hash=base.tokenizer_hash,
