@@ -156,7 +156,7 @@ def published_facts(out: Path, manifest: Manifest, form: str = FORMS[0]) -> dict
         size = published.bytes_on_disk
     facts: dict[str, Any] = {"memory": str(out), "form": form, "digest": manifest.digest}
     if manifest.solved is None:
-        facts["bits"], facts["banks"] = manifest.bits, manifest.config.num_banks
+        facts["bits"] = manifest.bits
     else:
         facts["windows"] = sum(manifest.solved.windows)
         facts["tables_per_token"] = sum(file.bytes for file in manifest.solved.files) / max(manifest.tokens, 1)

@@ -79,7 +79,7 @@ def test_what_was_rebanked_is_not_rebanked_again(memory: Path, tmp_path: Path, m
 def test_a_person_chooses_banks_or_recall(memory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = ["--out", str(tmp_path / "p.memo")]
     assert main(["publish", str(memory), *out, "--form", "sums", "--banks", "31", "--address", "none", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["banks"] == 31
+    assert json.loads(capsys.readouterr().out)["bits"] == 1
     with open_memory(tmp_path / "p.memo") as opened:
         opened.verify()
         assert opened.config.num_banks == 31
