@@ -209,8 +209,8 @@ def _show(result: dict[str, Any]) -> None:
         )
     if "memory" in result:
         Console(stderr=True).print(f"-- from {escape(result['memory'])}", style="cyan", highlight=False)
-    if result.get("corrected"):
-        changes = "; ".join(f"{typed!r} as {held!r}" for typed, held in _changes(prompt, result["corrected"]))
+    changes = "; ".join(f"{typed!r} as {held!r}" for typed, held in _changes(prompt, result.get("corrected") or prompt))
+    if changes:
         Console(stderr=True).print(f"-- read {escape(changes)}", style="yellow", highlight=False)
     Console(stderr=True).print(f"-- {reasons[result['stop']]}", style="yellow", highlight=False)
 

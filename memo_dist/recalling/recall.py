@@ -27,7 +27,8 @@ class Continuation:
     Attributes:
         prompt: as it was asked: a text, or token ids.
         text: what follows the text, exactly where it stops; None if the prompt is token ids.
-        corrected: the prompt as it was read, where a slip in it was set right; else None.
+        corrected: the prompt as it was read, where it is not held as it is and the memory has something like it; else
+            None.
         healed: tokens at the prompt's end that were recalled again; `tokens` repeats their text first.
         tokens: recalled token ids, without "end of document".
         scores: one per token: the log-odds, natural logarithm, that the token continues its whole context.

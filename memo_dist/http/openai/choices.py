@@ -41,7 +41,7 @@ class Choice:
         tokens: after the prompt; a token that repeats the prompt's end is left out.
         confidences, windows: of each token, as in Continuation.
         documents, num_documents: as in Continuation.
-        corrected: the prompt as it was read, where a slip in it was set right.
+        corrected: see Continuation.
         stop: "length", "end_of_document" or "abstained"; stop_confidence: as in Continuation.
     """
 
