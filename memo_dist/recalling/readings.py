@@ -28,7 +28,6 @@ _LONGEST_END = 64  # tokens
 _LINE = 160  # tokens that are looked at for that
 _LONGEST_BEGINNING = 8  # tokens after a prompt's first unit
 _BEFORE = 64  # tokens that spelling looks back to
-_NEAR = 16  # tokens that tell of a context whether it may be held
 _SAID = 64  # tokens that may follow a context and are tried
 _PART = 0.5  # of the probability of a prompt of which not all is held
 
@@ -91,7 +90,7 @@ class _Ledger:
         return found, np.zeros(len(found.ends), bool)  # a window of the other token is not held, which tells it
 
     def held(self, contexts: list[np.ndarray]) -> np.ndarray:
-        cues = self.lookup.encoder.query_near(contexts, _NEAR, self.at_start)
+        cues = self.lookup.encoder.query(contexts, self.at_start)
         depth, found = cues.filled.sum(axis=1), np.zeros(len(contexts), bool)
         asked = depth > 0
         found[asked] = self.lookup.reader.followers(cues.values[asked, depth[asked] - 1]).held
