@@ -138,7 +138,7 @@ def test_a_recall_job(text_corpus: Path, whole: Path, tmp_path: Path) -> None:
     text = (text_corpus / "00.txt").read_text()
     prompts.write_text("".join(json.dumps({"text": text[at : at + 60]}) + "\n" for at in range(0, 1600, 40)))
     words = ["recall", str(whole), "--prompts", str(prompts), "--out"]
-    summary = finished(*words, str(undisturbed), address="none")
+    summary = finished(*words, str(undisturbed))
     assert summary["prompts"] == 40
     require_stopped([*words, str(out)], phase="recall")
     assert finished(*words, str(out))["parts_before"] != 0
