@@ -119,7 +119,7 @@ class _Path:
         if word is None or said is None:
             return word is said
         found = Alignment.begun(Typed.of(word[0])).longer(said[0]).ended()
-        return int(found.row[-1]) <= (len(word[0]) + 1) // 2
+        return int(found.row[-1]) <= min((len(word[0]) + 1) // 2, len(word[0]) - 1)
 
     @property
     def may_fit(self) -> bool:
