@@ -19,7 +19,7 @@ from itertools import pairwise
 
 import numpy as np
 
-_WORD = 2  # differences that a word more counts
+WORD = 2  # differences that a word more counts
 _INSIDE = 0.5  # that the prompt ends inside a word said
 _UNSAID = 1.5  # that the prompt's last character is not said
 _NEVER = 1 << 20
@@ -64,7 +64,7 @@ class Typed:
 
     def _without_words(self, row: np.ndarray) -> np.ndarray:
         for first, last in pairwise(self.ends.tolist()):
-            least = row[first] + _WORD
+            least = row[first] + WORD
             if row[last] > least:
                 row[last:] = np.minimum(row[last:], least + np.arange(len(row) - last))
         return row
@@ -100,7 +100,7 @@ class Alignment:
     @property
     def bound(self) -> int:
         """No end in what comes costs less."""
-        return int(min(self.row.min(), self.begin.min() + _WORD, self.end.min() + _WORD))
+        return int(min(self.row.min(), self.begin.min() + WORD, self.end.min() + WORD))
 
     @property
     def may_improve(self) -> bool:
@@ -120,9 +120,9 @@ class Alignment:
                 if one == " " == last:
                     continue
                 if last.isalnum() and not one.isalnum():
-                    row = end = np.minimum(row, end + _WORD)
+                    row = end = np.minimum(row, end + WORD)
                 elif one.isalnum() and not last.isalnum():
-                    row = begin = np.minimum(row, begin + _WORD)
+                    row = begin = np.minimum(row, begin + WORD)
                 row, before, last = self.typed.row(row, before, last=last, said=one), row, one
         return Alignment(
             typed=self.typed,

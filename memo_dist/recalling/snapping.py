@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from memo_dist.recalling.aligning import Alignment, Typed
+from memo_dist.recalling.aligning import WORD, Alignment, Typed
 from memo_dist.recalling.support import Support
 from memo_dist.tokenizer import Tokenizer
 
@@ -26,7 +26,6 @@ _LAST_WORD = re.compile(r"\w+(?=\W*$)")
 _BEFORE = 8  # tokens that spelling looks back to
 _PATHS = 16  # of one stretch, at a time
 _FITS = 6  # characters for each difference
-_WORD = 2  # differences
 _WORTH = 4  # characters of text that speak for it as much as one difference against it
 
 
@@ -84,7 +83,7 @@ class _Stretch:
     @property
     def limit(self) -> int:
         """How many differences fit; of a short rest, no more than a quarter may be wrong, or a word."""
-        return min(max(1, (self.size + len(self.typed)) // _FITS), max(_WORD, len(self.typed) // 4))
+        return min(max(1, (self.size + len(self.typed)) // _FITS), max(WORD, len(self.typed) // 4))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,16 +152,20 @@ class Snapper:
     def _stretches(self, tokens: np.ndarray, support: Support, ends: np.ndarray) -> list[_Stretch]:
         """The parts that are held, the longest first."""
         before = np.concatenate([[0], np.cumsum(self._units_begun(tokens))])
-        found = []
+        places = []
         for first, last in _runs(support.longest > 0, ends):
             begun = max(int(support.units[first] - support.longest[first]), 0)
             begin = int(np.searchsorted(before, begun, side="right")) - 1  # the token in which that unit begins
             end = int(support.ends[last])
+            if len(tokens) - end <= _LONGEST:  # the rest of a page is spelled for a few alone
+                places.append((begin, end))
+        found = []
+        for begin, end in sorted(places, key=lambda place: place[0] - place[1])[:_STRETCHES]:
             rest = self._said(tokens[:end], tokens[end:])
             held = tokens[begin:end]
             size = len(self._said(tokens[:begin], held))
             found.append(_Stretch(tokens=held, size=size, rest=rest, typed=Typed.of(rest)))
-        return sorted(found, key=lambda one: -len(one.tokens))[:_STRETCHES]
+        return found
 
     def _fitting(self, stretches: list[_Stretch]) -> Iterator[_Path]:
         """What fits of what is recalled from each, each as far as it may fit better."""
