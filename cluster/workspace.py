@@ -4,13 +4,13 @@ Covers: what is being built, what is done, fencing of overlapping attempts, what
 running a build (build.py), room on the disk (room.py).
 
 `.NAME.memo.building/` holds `build.json` (the statement of what is built), `sources.jsonl` (the files of its corpus, as
-they were), `attempt` (the token of the newest attempt),
-`tokenizer.json`, `batches/` (what this run keeps), `runs/` (sorted runs: what is done), then shard files with `merged/`
-(a record of each that is whole) and, last, `manifest.json`: from then on it is a whole memory; of a change, but for the
-batches that the memory has already. A model without a ledger has no runs: its shard files and manifest are checkpoints
-of the splits that are done. Shard files carry their generation and attempt in their names and are never changed; files
-that the manifest does not list are removed after it. Whoever claims the workspace last owns it: an older attempt finds
-another token, and can make no checkpoint and commit nothing; what runs it still makes are those that this one would.
+they were), `attempt` (the token of the newest attempt), `tokenizer.json`, `batches/` (what this run keeps), `runs/`
+(sorted runs: what is done), then shard files with `merged/` (a record of each that is whole) and, last,
+`manifest.json`: from then on it is a whole memory; of a change, but for the batches that the memory has already. A
+model without a ledger has no runs: its shard files and manifest are checkpoints of the splits that are done. Shard
+files carry their generation and attempt in their names and are never changed; files that the manifest does not list are
+removed after it. Whoever claims the workspace last owns it: an older attempt finds another token, and can make no
+checkpoint and commit nothing; what runs it still makes are those that this one would.
 """
 
 import json
@@ -88,8 +88,7 @@ class Workspace:
         self.out, self.path, self._replaces = out, workspace_path(out), replaces
         if replaces is None:
             refuse_existing(out)
-        self._tokenizer = tokenizer
-        self._token = secrets.token_hex(4)
+        self._tokenizer, self._token, self._given_up = tokenizer, secrets.token_hex(4), False
         self._made = [parent for parent in out.absolute().parents if not parent.exists()]
         with writing(out):
             self.path.mkdir(parents=True, exist_ok=True)
@@ -137,8 +136,9 @@ class Workspace:
         """The folder for the batches that are kept."""
         return self.path / BATCHES_FOLDER
 
-    def discard(self) -> None:
-        """Give up what was done: it is not what was asked for, and must not be gone on from."""
+    def discard(self, *, for_good: bool = False) -> None:
+        """Give up what was done: it must not be gone on from; for good, nor what a task under way still adds to it."""
+        self._given_up = for_good
         (self.path / MANIFEST_FILE).unlink(missing_ok=True)
         for folder in (self.merged, self.runs):
             shutil.rmtree(folder, ignore_errors=True)
@@ -226,7 +226,7 @@ class Workspace:
         """After a failure: remove the workspace if nothing is done in it and it is still ours. Whether it is kept."""
         if not self._ours():
             return False
-        if self.resumable:
+        if self.resumable and not self._given_up:
             if self.has_checkpoint:
                 with suppress(OSError, MemoError):
                     self._sweep(Manifest.read(self.path))
