@@ -34,11 +34,12 @@ from cluster.run_maker import PATIENCE_SECONDS
 from cluster.signals import StopRequest, stop_on_sigterm
 from cluster.statement import require_same
 from memo_dist.durable import sync_directory, write_text, writing
-from memo_dist.errors import ClusterError, StoppedError
+from memo_dist.errors import ClusterError, DamagedMemoryError, StoppedError
 from memo_dist.files.generations import locked
 from memo_dist.files.manifest import Manifest
 from memo_dist.files.opened import open_memory
 from memo_dist.files.staging import refuse_existing
+from memo_dist.json_text import parse_json
 from memo_dist.recalling.options import RecallOptions
 from memo_dist.recalling.prompts import PromptRow, read_prompts
 
@@ -94,8 +95,7 @@ def recall_file(
     with locked(place, wait=False):  # parts are named by number alone
         refuse_existing(out)
         if (place / _STATEMENT).exists():
-            before = json.loads((place / _STATEMENT).read_text(encoding="utf-8"))
-            require_same(statement, before, out, what_stopped="recall job", place=place)
+            require_same(statement, _statement_of(place), out, what_stopped="recall job", place=place)
         with writing(place):
             write_text(place / _STATEMENT, json.dumps(statement, indent=1))
         parts_before = len(list(place.glob("part-*.parquet")))
@@ -124,6 +124,17 @@ def _statement(memories: dict[str, Path], prompts: Path, options: RecallOptions)
     digests = {name: Manifest.read(path).digest for name, path in memories.items()}
     memory = next(iter(digests.values())) if len(digests) == 1 else digests  # as jobs of one have always said it
     return {"memory": memory, **asked, "options": told}
+
+
+def _statement_of(place: Path) -> dict[str, Any]:
+    """What a stopped job was asked."""
+    try:
+        said: dict[str, Any] = parse_json((place / _STATEMENT).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DamagedMemoryError(
+            f"{place / _STATEMENT}, left by a stopped job, cannot be read ({error}); remove {place} to start anew"
+        ) from error
+    return said
 
 
 @contextmanager

@@ -33,6 +33,7 @@ from memo_dist.files.journal import Entry
 from memo_dist.files.manifest import MANIFEST_FILE, TOKENIZER_FILE, BatchRecord, Manifest, ShardRecord
 from memo_dist.files.opened import OpenMemory, open_memory
 from memo_dist.files.staging import refuse_existing, write_contents
+from memo_dist.json_text import parse_json
 from memo_dist.memory_config import MemoryConfig
 from memo_dist.tokenizer import Tokenizer
 
@@ -57,7 +58,7 @@ def unfinished_statement(out: Path) -> dict[str, Any] | None:
     if not _has_progress(path) or not (path / STATEMENT_FILE).exists():
         return None
     try:
-        statement: dict[str, Any] = json.loads((path / STATEMENT_FILE).read_text(encoding="utf-8"))
+        statement: dict[str, Any] = parse_json((path / STATEMENT_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DamagedMemoryError(
             f"{path / STATEMENT_FILE}, left by a stopped build, cannot be read ({error}); remove {path} to start anew"
@@ -264,8 +265,7 @@ class Workspace:
             raise self.fenced() or error from error
 
     def _last_generation(self) -> int:
-        numbers = [int(p.name.split(".g")[1][:4]) for p in self.path.glob("shard-*.g*.h5")]
-        return max(numbers, default=0)
+        return max((int(path.name.split(".g")[1][:4]) for path in self.path.glob("shard-*.g*.h5")), default=0)
 
     def _sweep(self, manifest: Manifest) -> None:
         kept = set(shard_files(manifest))

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from memo_dist.errors import TokenizerError
+from memo_dist.json_text import parse_json
 from memo_dist.token_decoder import TokenDecoder, byte_alphabet
 
 _ENCODE_AT_ONCE = 1 << 17  # characters: the library takes up to 250 bytes for every token until it is done
@@ -187,7 +188,7 @@ def _facts_of(definition: str, name: str) -> _Facts:
         TokenizerError: it is no JSON object, or a tokenizer that chooses by chance.
     """
     try:
-        parsed = json.loads(definition)
+        parsed = parse_json(definition)
         state = hashlib.blake2b(digest_size=16)
         for part in json.JSONEncoder(sort_keys=True, separators=(",", ":")).iterencode(parsed):
             state.update(part.encode())
