@@ -105,7 +105,8 @@ def test_evaluate_measures_what_was_given(made: tuple[Memory, Path], opened: Mem
     for memory in (made[0], opened):
         with pytest.raises(ConfigError, match="keeps no tokens"):
             memory.evaluate()
-        found = memory.evaluate(TEXTS, unseen=["nothing of this was ever memorized, not a word of it was"], sample=100, prompts=5, lengths=[16])
+        unseen = ["nothing of this was ever memorized, not a word of it was"]
+        found = memory.evaluate(TEXTS, unseen=unseen, sample=100, prompts=5, lengths=[16])
         assert found.exact == found.ceiling
         assert "exact" in found._repr_html_()
         assert found.to_arrow().num_rows == 1
