@@ -14,8 +14,11 @@ from typing import Any
 from cluster.progress_file import ALIVE_SECONDS, PROGRESS_FILE, ProgressRecord
 from cluster.workspace import STATEMENT_FILE, workspace_path
 from memo_dist.errors import InputError
+from memo_dist.files.manifest import MANIFEST_FILE
 
 _PATIENCE = 6 * ALIVE_SECONDS  # a writer whose record is older has gone, or its disk is very slow
+
+_START_SECONDS = 120.0  # that processes take to start, and files to be put in place, at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +27,8 @@ class BuildStatus:
 
     Attributes:
         memory: the directory that is made or changed.
-        state: "none" (nothing is under way), "running", "stopped" (as asked), "failed", or "lost" (its process says
-            nothing more: it was killed, or the machine is gone).
+        state: "none" (nothing is under way), "starting" (its processes are being started), "running", "finishing" (what
+            it made is being put in place), "stopped" (as asked), "failed", or "lost" (its process says nothing more: it was killed, or the machine is gone).
         there: whether the memory is there.
         action: "build", "add", "forget", "merge" or "rebank"; None if nothing is under way.
         phase, splits, splits_done, tokens, documents, files, files_done, losses, attempts: as in ProgressRecord; None
@@ -73,9 +76,15 @@ def status_of(memory: Path, *, now: float | None = None) -> BuildStatus:
             raise InputError(f"{memory} is not there, nor is a build of it; expected a memory directory, M.memo")
         return BuildStatus(memory=str(memory), state="none", there=True)
     record = _record(place / PROGRESS_FILE)
-    if record is None:
-        return BuildStatus(memory=str(memory), state="lost", there=there, action=_action(place))
     moment = time.time() if now is None else now
+    claimed = _claimed(place)
+    if record is None or claimed > record.updated:  # what an attempt before has left is no news
+        made = record is None and (place / MANIFEST_FILE).exists()  # the record goes a moment before the rename
+        latest = (place / MANIFEST_FILE).stat().st_mtime if made else claimed
+        state = "finishing" if made else "starting"
+        if moment - latest > _START_SECONDS:
+            state = "lost"
+        return BuildStatus(memory=str(memory), state=state, there=there, action=_action(place))
     silent = max(0.0, moment - record.updated)
     state = "lost" if record.state == "running" and silent > _PATIENCE else record.state
     running = record.updated - record.phase_began if record.phase != "splits" else record.updated - record.began
@@ -119,6 +128,13 @@ def _record(path: Path) -> ProgressRecord | None:
     with suppress(OSError, ValueError, TypeError):
         return ProgressRecord(**json.loads(path.read_text(encoding="utf-8")))
     return None
+
+
+def _claimed(place: Path) -> float:
+    """When the newest attempt took the workspace, in seconds since 1970; 0 if nothing says so."""
+    with suppress(OSError):
+        return (place / STATEMENT_FILE).stat().st_mtime
+    return 0.0
 
 
 def _action(place: Path) -> str | None:

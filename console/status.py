@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cluster.build_status import BuildStatus
 
 _EVERY = 2.0  # seconds between two looks
+_GOING_ON = ("starting", "running", "finishing")
 _PHASES = {"splits": "reading and memorizing", "count": "counting", "merge": "merging into files"}
 
 
@@ -38,7 +39,7 @@ def status_command(
         print_json(asdict(status))
     else:
         print_table(f"Status of {memory}", _rows(status))
-    while follow and status.state == "running":
+    while follow and status.state in _GOING_ON:
         time.sleep(_EVERY)
         status = status_of(path)
         if as_json:
@@ -52,7 +53,8 @@ def _rows(status: "BuildStatus") -> dict[str, str]:
         return {"state": "nothing is under way; the memory is there, memo-dist inspect shows it"}
     rows = {"state": f"{status.action or 'a command'}, {_state(status)}"}
     if status.phase is None:
-        rows["progress"] = "not told: no record was left; the same command goes on from what is done"
+        if status.state == "lost":
+            rows["progress"] = "not told: no record was left; the same command goes on from what is done"
         return rows
     rows["phase"] = _PHASES.get(status.phase, status.phase)
     rows["splits"] = f"{status.splits_done:,} of {status.splits:,}"
@@ -66,8 +68,10 @@ def _rows(status: "BuildStatus") -> dict[str, str]:
 
 
 def _line(status: "BuildStatus") -> str:
-    if status.phase is None or status.state == "none":
-        return "done" if status.there else "ended"
+    if status.state == "none":
+        return "done; the memory is there"
+    if status.phase is None:
+        return status.state
     part = f"{status.splits_done:,} of {status.splits:,} splits"
     if status.files:
         part = f"{status.files_done:,} of {status.files:,} files"
@@ -76,8 +80,8 @@ def _line(status: "BuildStatus") -> str:
 
 
 def _state(status: "BuildStatus") -> str:
-    if status.state == "running":
-        return "running"
+    if status.state in _GOING_ON:
+        return status.state
     if status.state == "lost":
         since = "" if status.silent_seconds is None else f" for {show_seconds(status.silent_seconds)}"
         return f"its process says nothing{since}: it was ended, or its machine is gone; the same command goes on"

@@ -4,7 +4,7 @@
 
     memory = memo_dist.open("my.memo")                  # a memory directory of any form
     found = memory.recall("It was the best of times, it was the")
-    found.text, found.stop, found.documents             # verbatim or nothing; and which documents it stands in
+    found.text, found.stop, found.documents             # verbatim, or empty; and which documents it stands in
     memory.trace("a page of text ...").passages         # what of a text is held, and where
     memory.evaluate()                                   # how well it recalls what it was given
 

@@ -88,7 +88,7 @@ class TracedText(Result):
         """What is held, passage by passage."""
         spans = [self._span(start, stop) for start, stop in self.found.spans]
         return [
-            Passage(one["text"], one["start"], one["stop"], place.documents, place.count)
+            Passage(one["text"], one["start"], one["stop"], documents=place.documents, num_documents=place.count)
             for one, place in zip(spans, self.stands, strict=True)
         ]
 

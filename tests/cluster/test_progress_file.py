@@ -1,6 +1,7 @@
 """A run's progress as it is seen from elsewhere: in a file while it works, after it was stopped, for Prometheus."""
 
 import json
+import os
 import socket
 import time
 import urllib.request
@@ -16,7 +17,7 @@ from cluster.progress_file import PROGRESS_FILE, ProgressFile
 from cluster.progress_metrics import PREFIX
 from cluster.resources import Resources
 from cluster.run_state import Held, Progress, RunState
-from cluster.workspace import workspace_path
+from cluster.workspace import STATEMENT_FILE, workspace_path
 from console.app import main
 from memo_dist.errors import InputError, StoppedError
 from pipelines.plan import CorpusOptions
@@ -65,6 +66,17 @@ def test_a_stopped_run_says_so_and_a_killed_one_is_missed(memory: Path, capsys: 
     assert status_of(memory).state == "lost"
     assert main(["status", str(memory)]) == 0
     assert "no record was left" in capsys.readouterr().out
+
+
+def test_an_attempt_that_starts_is_not_taken_for_the_one_before(memory: Path) -> None:
+    place = workspace_path(memory)
+    with pytest.raises(StoppedError), ProgressFile(place, "add", state()).kept():
+        raise StoppedError("stopped")
+    (place / STATEMENT_FILE).write_text('{"action": "add"}')
+    later = time.time() + 10
+    os.utime(place / STATEMENT_FILE, (later, later))
+    assert (status_of(memory, now=later + 1).state, status_of(memory).action) == ("starting", "add")
+    assert status_of(memory, now=later + 3600).state == "lost"
 
 
 def test_pace_and_time_left_are_those_of_this_attempt(memory: Path) -> None:
