@@ -28,7 +28,8 @@ class BuildStatus:
     Attributes:
         memory: the directory that is made or changed.
         state: "none" (nothing is under way), "starting" (its processes are being started), "running", "finishing" (what
-            it made is being put in place), "stopped" (as asked), "failed", or "lost" (its process says nothing more: it was killed, or the machine is gone).
+            it made is being put in place), "stopped" (as asked), "failed", or "lost" (its process says nothing more: it
+            was killed, or the machine is gone).
         there: whether the memory is there.
         action: "build", "add", "forget", "merge" or "rebank"; None if nothing is under way.
         phase, splits, splits_done, tokens, documents, files, files_done, losses, attempts: as in ProgressRecord; None
