@@ -5,6 +5,7 @@ interrupted, 141 the output was closed. With --json an error is a JSON object to
 Python and the operating system mean (faults.py).
 """
 
+import fcntl
 import io
 import os
 import signal
@@ -153,15 +154,16 @@ def _discard_stdout() -> None:
 
 def _open_standard_streams() -> None:
     """Give a stream that whoever started this has closed (`2>&-`, a daemon) a place where nothing is kept, before a
-    file of ours gets its number."""
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    file of ours gets its number; also one whose number a shell script has got, which is no place to write to."""
+    nowhere = os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    while nowhere < 3:
+        nowhere = os.dup(nowhere)
     for name, number in (("stdout", 1), ("stderr", 2)):
-        if getattr(sys, name) is None:
-            setattr(sys, name, os.fdopen(number, "w", closefd=False))
+        if fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            os.dup2(nowhere, number)
+        if getattr(sys, name) is None:  # a library may have its number by now
+            setattr(sys, name, os.fdopen(os.dup(nowhere), "w"))
+    os.close(nowhere)
 
 
 def entry() -> None:
