@@ -35,14 +35,19 @@ def _marks(traced: TracedText) -> np.ndarray:
     return np.where(traced.found.held, np.maximum(longest, 1), 0)
 
 
-def page(traced: TracedText, title: str) -> str:
-    """One page of HTML: a legend, and the text with its passages shaded."""
+def marked_html(traced: TracedText) -> str:
+    """The whole text, its passages shaded."""
     body = [
         f'<mark style="background:{shade}" title="{window} units and the next token">{html.escape(text)}</mark>'
         if shade
         else html.escape(text)
         for text, window, shade in marked_pieces(traced)
     ]
+    return f"<pre style='white-space:pre-wrap'>{''.join(body)}</pre>"
+
+
+def page(traced: TracedText, title: str) -> str:
+    """One page of HTML: a legend, and the text with its passages shaded."""
     legend = " ".join(
         f'<mark style="background:{shade}">{window} units and the next token</mark>'
         for shade, window in zip(_SHADES, traced.memory_windows, strict=False)
@@ -50,5 +55,5 @@ def page(traced: TracedText, title: str) -> str:
     return (
         f"<!doctype html><meta charset=utf-8><title>{html.escape(title)}</title>"
         f"<h1>{html.escape(title)}</h1><p>held, by the longest window that matched: {legend}</p>"
-        f"<pre style='white-space:pre-wrap'>{''.join(body)}</pre>\n"
+        f"{marked_html(traced)}\n"
     )
