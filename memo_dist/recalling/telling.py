@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _NOT_TOLD = (
     "prompt",
     "text",
+    "matched_text",
     "healed",
     "tokens",
     "scores",
@@ -53,6 +54,8 @@ def _facts(found: "Continuation") -> dict[str, Any]:
     more = {one.name: getattr(found, one.name) for one in fields(found) if one.name not in _NOT_TOLD}
     if found.num_documents <= len(found.documents):
         del more["num_documents"]
+    for name in ("snapped", "reason"):
+        more[name] = more[name] and more[name].text
     return {"stop": found.stop, "confidence": round(least, 6)} | {
         name: value for name, value in more.items() if value not in (None, "", [])
     }

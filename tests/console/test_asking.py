@@ -45,14 +45,26 @@ def test_prompts_of_a_file_are_answered_one_by_one_with_their_ids(
         "[short] no│",
         f"[b] {LAZY}│ over the",
     ]
-    assert "prompt short ('no') has 1 word or other character" in told.err
+    assert "nothing said: the prompt has 1 word or other character" in told.err
     assert run("recall", memory, "--prompts", tmp_path / "p.jsonl", "--max-tokens", 9, "--json") == 0
     results = json.loads(capsys.readouterr().out)["results"]
-    assert [(one["id"], one["stop"]) for one in results] == [("a", "length"), ("short", "refused"), ("b", "length")]
-    assert "error" not in results[0]
-    (tmp_path / "p.jsonl").write_text('{"text": "no"}\n{"text": "nor"}\n')
+    assert [(one["id"], one["stop"]) for one in results] == [("a", "length"), ("short", "abstained"), ("b", "length")]
+    assert results[1]["reason"]["code"] == "too_short"
+
+
+def test_a_prompt_that_cannot_be_asked_is_refused_beside_others(
+    memory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    foreign = {"id": "foreign", "tokens": [1, 2, 3, 999_999]}
+    (tmp_path / "p.jsonl").write_text(f"{json.dumps(foreign)}\n{json.dumps({'id': 'b', 'text': LAZY})}\n")
+    assert run("recall", memory, "--prompts", tmp_path / "p.jsonl", "--max-tokens", 9, "--json") == 0
+    results = json.loads(capsys.readouterr().out)["results"]
+    assert [(one["id"], one["stop"]) for one in results] == [("foreign", "refused"), ("b", "length")]
+    assert "999999" in results[0]["error"]
+    assert "error" not in results[1]
+    (tmp_path / "p.jsonl").write_text(json.dumps(foreign))
     assert run("recall", memory, "--prompts", tmp_path / "p.jsonl") == 2
-    assert "prompt 1 ('no')" in capsys.readouterr().err
+    assert "prompt foreign" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("given", [f"{QUICK}\n\n{LAZY}\n", f'{{"id": 1, "text": "{QUICK}"}}\n{{"text": "{LAZY}"}}\n'])

@@ -66,7 +66,7 @@ def test_what_is_built_is_opened_and_answers_alike(made: tuple[Memory, Path], op
 def test_answers_show_themselves(opened: MemoryOnDisk) -> None:
     found = opened.recall("It was the best of times, it was the worst", max_tokens=300)
     assert repr(found).startswith("Continuation(' of times, it was the age of wisdom")
-    assert "stop='end_of_document', confidence=1.0, documents=['a <b>.txt']" in repr(found)
+    assert "stop='end_of_document', confidence=1.0, matched=42, documents=['a <b>.txt']" in repr(found)
     assert len(repr(found)) < 500
     page = Tags(found._repr_html_())
     assert page.tags == {"p", "span", "b"}
@@ -118,7 +118,6 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "an array of floats": (np.zeros(8), "prompt 1 is an array of float64"),
     "a number": (7, "prompt 1 is 7, a int"),
     "truths": ([True, False, True, True], "prompt 1 has True, a bool"),
-    "too short": ("one", "give at least 4 words and other characters, or say that it begins a document (from_start)"),
 }
 
 
@@ -129,6 +128,14 @@ def test_what_is_no_prompt_is_refused_by_name(opened: MemoryOnDisk, case: str) -
         opened.recall(given)
     assert told in str(refused.value)
     assert "--" not in str(refused.value)
+
+
+def test_a_prompt_that_is_too_short_is_a_silence_with_its_reason(opened: MemoryOnDisk) -> None:
+    found = opened.recall("one")
+    assert (found.text, found.reason.code) == ("", "too_short")
+    assert "or say that it begins a document (from_start)" in found.reason.text
+    assert "--" not in found.reason.text
+    assert found.reason.text in repr(found)
 
 
 def test_texts_are_memorized_as_texts(made: tuple[Memory, Path]) -> None:
@@ -161,6 +168,14 @@ def test_texts_that_are_none_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(OutputExistsError) as refused:
         memo_dist.build(["a text"], tmp_path / "there.memo", num_banks=1)
     assert "--" not in str(refused.value)
+
+
+def test_a_prompt_that_is_too_short_is_a_silence_with_its_reason(opened: MemoryOnDisk) -> None:
+    found = opened.recall("one")
+    assert (found.text, found.reason.code) == ("", "too_short")
+    assert "or say that it begins a document (from_start)" in found.reason.text
+    assert "--" not in found.reason.text
+    assert found.reason.text in repr(found)
 
 
 def test_a_memory_that_is_too_small_says_so() -> None:
