@@ -134,8 +134,8 @@ def _sole_owners(lookup: SolvedLookup, lines: list[np.ndarray]) -> tuple[list[se
     """The document that the most anchors on each line name alone; whether some name several."""
     anchors = [_anchors(lookup, line, start=0, stop=len(line)) for line in lines]
     numbers, several = lookup.reader.anchors_at(np.concatenate([np.zeros(0, np.uint64), *anchors]))
-    edges = np.cumsum([len(hashes) for hashes in anchors])[:-1] if anchors else []
-    told = list(zip(np.split(numbers, edges), np.split(several, edges), strict=True)) if anchors else []
+    edges = np.cumsum([len(hashes) for hashes in anchors])[:-1]
+    told = list(zip(np.split(numbers, edges), np.split(several, edges), strict=True)) if lines else []
     sole = [_commonest([[n] for n in one[(one >= 0) & ~more].tolist()]) for one, more in told]
     return [one if len(one) == 1 else set() for one in sole], [bool(more.any()) for _, more in told]
 
