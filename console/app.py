@@ -21,6 +21,7 @@ from console import (
     build,
     change,
     combine,
+    contaminated,
     evaluate,
     inspect,
     plan,
@@ -31,6 +32,7 @@ from console import (
     status,
     trace,
     verify,
+    where,
 )
 from console.faults import named
 from console.flags import Invocation
@@ -67,6 +69,8 @@ def make_app() -> typer.Typer:
         ("publish", publish.publish_command),
         ("recall", recall.recall_command),
         ("trace", trace.trace_command),
+        ("where", where.where_command),
+        ("contaminated", contaminated.contaminated_command),
         ("serve", serve.serve_command),
         ("evaluate", evaluate.evaluate_command),
         ("inspect", inspect.inspect_command),

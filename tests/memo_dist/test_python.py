@@ -170,14 +170,6 @@ def test_texts_that_are_none_are_refused_by_name(tmp_path: Path) -> None:
     assert "--" not in str(refused.value)
 
 
-def test_a_prompt_that_is_too_short_is_a_silence_with_its_reason(opened: MemoryOnDisk) -> None:
-    found = opened.recall("one")
-    assert (found.text, found.reason.code) == ("", "too_short")
-    assert "or say that it begins a document (from_start)" in found.reason.text
-    assert "--" not in found.reason.text
-    assert found.reason.text in repr(found)
-
-
 def test_a_memory_that_is_too_small_says_so() -> None:
     tokens = np.random.default_rng(0).integers(0, 500, 20_000)
     memory = Memory(TextConfig(num_banks=1, vocab_size=500, inner_dim=64))
