@@ -46,6 +46,12 @@ def print_text(pieces: list[tuple[str, str]]) -> None:
         print("".join(text for text, _ in pieces), flush=True)
 
 
+def in_colour() -> bool:
+    """Whether stdout is a terminal that shows colours."""
+    console = Console()
+    return console.is_terminal and not console.no_color and console.color_system is not None
+
+
 def print_note(text: str, style: str) -> None:
     """A line about an answer, on stderr; on a terminal in colour."""
     note = Text(f"-- {printable(text)}", style=style)
