@@ -1,6 +1,6 @@
 """memo-dist recall: continue prompts verbatim from a memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from console.asking import answered
+from console.asking import Answer, answered
 from console.flags import Address, AsJson, ConfigFile
 from console.output import ProgressLine, print_json, print_note, print_text, shows_colour
 from memo_dist.errors import ConfigError, InputError
@@ -100,17 +100,26 @@ def recall_command(
         _require_text(text)
     with ExitStack() as opened:
         sessions = {path: _session(path, opened, address=address, shards=shards) for path in _distinct(memories)}
-        found = answered(SeveralSession(sessions), prompt or [], prompts, options=options)
-        if as_json:
-            print_json({"results": [_told(row, several) for row, several in found]})
+        found: Iterable[Answer] = answered(SeveralSession(sessions), prompt or [], prompts, options=options)
+        tokenizers = {path: one.tokenizer if one.tokenizer_hash else None for path, one in sessions.items()}
+        if not as_json and shards is None and address is None:
+            _show_each(found, tokenizers, named=prompts is not None, steps=bool(top_k))
             return
-        for row, several in found:
-            for one in several:
-                result = _result(one)
-                _show(result, name=row.id if prompts is not None else None)
-                if top_k and one.tokens:
-                    session = sessions[one.memory or memories[0]]
-                    _show_steps(result, session.tokenizer if session.tokenizer_hash else None)
+        found = list(found)  # what is printed while Ray is here goes where Ray's own messages do, to stderr
+    if as_json:
+        print_json({"results": [_told(row, several) for row, several in found]})
+        return
+    _show_each(found, tokenizers, named=prompts is not None, steps=bool(top_k))
+
+
+def _show_each(found: Iterable[Answer], tokenizers: dict[str, Tokenizer | None], *, named: bool, steps: bool) -> None:
+    """Answers as they come; with the names of a file's prompts, and the alternatives of each step."""
+    for row, several in found:
+        for one in several:
+            result = _result(one)
+            _show(result, name=row.id if named else None)
+            if steps and one.tokens:
+                _show_steps(result, tokenizers[one.memory or next(iter(tokenizers))])
 
 
 def _told(row: PromptRow, several: list[Continuation]) -> dict[str, Any]:
