@@ -150,7 +150,9 @@ class ExactSession:
             found = None if kept else after(text, reading.owed)
             return text if found is None else found[0]
 
-        return ways_on(kept, paths, say)
+        found = ways_on(kept, paths, say)
+        owing = bool(reading.owed) and not kept  # then what was counted is the prompt's own end
+        return [replace(way, count=None) for way in found] if owing else found
 
     def _text(self, prompt: tuple[str | None, np.ndarray], reading: Reading, tokens: list[int]) -> str | None:
         """What tokens add to the prompt; None if they do not say all that is owed."""
