@@ -19,12 +19,16 @@ OUT_OF_REACH = (
     "An item that says the same in other words shares no passages with the memory and counts as clean: rephrasing is "
     "out of reach of this report."
 )
-_STYLE = (
-    "body{font:1rem/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222;"
-    "background:#fff}table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;"
-    "padding:.3rem .6rem;border-bottom:1px solid #ccc;overflow-wrap:anywhere}"
-    "del{background:#ffd8a8;color:#222}ins{background:#d3f9d8;color:#222}@media(prefers-color-scheme:dark){body{color:#ddd;background:#1a1a1a}}"
-)
+_STYLE = """
+body { font: 1rem/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
+body { color: #222; background: #fff; }
+table { border-collapse: collapse; width: 100%; }
+th, td { text-align: left; vertical-align: top; padding: .3rem .6rem; border-bottom: 1px solid #ccc; }
+td { overflow-wrap: anywhere; }
+del { background: #ffd8a8; color: #222; }
+ins { background: #d3f9d8; color: #222; }
+@media (prefers-color-scheme: dark) { body { color: #ddd; background: #1a1a1a; } }
+"""
 
 
 @dataclass(frozen=True)

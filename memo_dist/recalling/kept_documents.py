@@ -3,8 +3,8 @@
 Covers: the tokens of one document, all places of a passage in it. Does not cover: which documents may hold a passage
 (placing.py), memories that keep no tokens, of which nothing here is asked.
 
-A passage stands where its windows do, each as many units before the passage's end as in the passage. So it is found
-whatever case and white space it has, in one comparison of keys for each 64 of its units.
+A passage may stand where its last window does, in whatever case and with whatever white space; that all of it stands
+there is told by its text.
 """
 
 from collections import defaultdict
@@ -24,7 +24,7 @@ from memo_dist.recalling.lookup import ExactEncoder, Lookup
 
 _TABLES = 8  # batches in memory
 _LINES = 32  # documents in memory, with the keys of their places
-_TAIL = 16  # tokens of a document that are compared with a passage's last ones
+_TRIED = 8  # last places of a passage that are looked for: a document may have other tokens there
 
 
 @dataclass(frozen=True)
@@ -95,36 +95,29 @@ class KeptDocuments:
         return [Line.of(self._encoder, np.concatenate(tokens)) for tokens in whole]
 
     def _places(self, line: Line, asked: Line) -> Iterator[tuple[int, int]]:
-        starts = _starts(line, asked, (0, *self._config.windows))
-        units, last = int(asked.before[-1]), int(asked.ends[-1]) if len(asked.ends) else 0
-        tail = self._compared(asked.tokens[max(0, last - 1) : last], asked.tokens[last:])
-        for start in starts.tolist():
-            first = int(np.searchsorted(line.before, start, side="right")) - 1
-            stop = min(int(np.searchsorted(line.before, start + units, side="left")), len(line.tokens))
-            at = int(line.ends[np.searchsorted(line.before[line.ends], start + asked.before[last])])
-            if self._compared(line.tokens[max(0, at - 1) : at], line.tokens[at : at + _TAIL]).startswith(tail):
-                yield first, max(stop, first + 1)
+        units, of_line = asked.before[asked.ends], line.before[line.ends]
+        depths, said = asked.cues.filled.sum(axis=1), self._compared(asked.tokens)
+        for at in range(len(units) - 1, max(-1, len(units) - 1 - _TRIED), -1):
+            rung = int(depths[at]) - 1
+            if rung < 0:
+                return
+            same = line.cues.filled[:, rung] & (line.cues.values[:, rung] == asked.cues.values[at, rung])
+            found = [self._place(line, start, int(asked.before[-1])) for start in (of_line[same] - units[at]).tolist()]
+            whole = [(first, stop) for first, stop in found if said in self._compared(line.tokens[first:stop])]
+            if whole:
+                yield from whole
+                return
 
-    def _compared(self, before: np.ndarray, tokens: np.ndarray) -> str:
+    def _place(self, line: Line, start: int, units: int) -> tuple[int, int]:
+        """The tokens of some units of a line, from one on."""
+        first = max(0, int(np.searchsorted(line.before, max(start, 0), side="right")) - 1)
+        stop = int(np.searchsorted(line.before, start + units, side="left"))
+        while stop < len(line.tokens) and line.before[stop + 1] == line.before[stop]:
+            stop += 1  # the rest of the last unit, which may be of several tokens
+        return first, min(max(stop, first + 1), len(line.tokens))
+
+    def _compared(self, tokens: np.ndarray) -> str:
         """What tokens say, without white space; token ids by themselves."""
         if self._tokenizer is None:
-            return "".join(f"{token} " for token in tokens.tolist())
-        return folded_text(self._tokenizer.continuation(before.tolist(), tokens.tolist())).replace(" ", "")
-
-
-def _starts(line: Line, asked: Line, windows: tuple[int, ...]) -> np.ndarray:
-    """Units of a line at which a passage begins, as far as its windows tell."""
-    depths, units = asked.cues.filled.sum(axis=1), asked.before[asked.ends]
-    at, found = len(units) - 1, None
-    of_line = line.before[line.ends]
-    while at >= 0 and depths[at]:
-        rung = int(depths[at]) - 1
-        same = line.cues.filled[:, rung] & (line.cues.values[:, rung] == asked.cues.values[at, rung])
-        starts = of_line[same] - units[at]
-        found = starts if found is None else np.intersect1d(found, starts)
-        reaches = int(units[at]) - windows[int(depths[at])]
-        earlier = int(np.searchsorted(units, max(reaches, 0)))
-        if reaches <= 0 or earlier >= at:
-            break
-        at = earlier
-    return np.zeros(0, np.int64) if found is None else np.unique(found[found >= 0])
+            return "".join(f" {token} " for token in tokens.tolist())
+        return folded_text(self._tokenizer.decode(tokens.tolist())).replace(" ", "")
