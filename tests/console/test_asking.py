@@ -93,16 +93,6 @@ def test_silence_has_no_table_of_steps(memory: Path, capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out == f"{unknown}\n"
 
 
-def test_passages_are_listed_where_there_is_no_colour(
-    memory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "page.txt").write_text(f"He said, {TEXT[:80]} and left.")
-    assert run("trace", memory, "--text", tmp_path / "page.txt", "--least", 10) == 0
-    (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith("characters 9 to 8")
-    assert ", in text: 'the quick brown fox" in line
-
-
 def test_square_brackets_are_shown(memory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("inspect", memory) == 0
     told = capsys.readouterr().out

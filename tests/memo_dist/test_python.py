@@ -91,6 +91,9 @@ def test_traced_texts_show_themselves(opened: MemoryOnDisk) -> None:
     page = Tags(found._repr_html_())
     assert "script" not in page.tags
     assert "<script>alert(1)</script>" in page.text
+    near = opened.trace(TEXTS["ishmael.txt"].replace("precisely", "exactly"), fuzzy=True).near
+    assert near
+    assert "precisely" in near[0].held
     assert "<b>" not in opened._repr_html_().partition("<table>")[2].replace("&lt;b&gt;", "")
 
 

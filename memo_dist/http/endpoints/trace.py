@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, Field, StrictInt, StrictStr
+from pydantic import BaseModel, Field, StrictBool, StrictInt, StrictStr
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -15,6 +15,7 @@ from memo_dist.errors import ConfigError, PromptError
 from memo_dist.http.answerer import Answerer
 from memo_dist.http.asks import Ask, Refusal
 from memo_dist.http.front import Endpoint, Front
+from memo_dist.recalling.near import with_near
 from memo_dist.recalling.options import DEFAULTS
 from memo_dist.recalling.trace import DEFAULT_LEAST, trace_text
 
@@ -27,6 +28,7 @@ class TraceBody(BaseModel):
     text: StrictStr
     least: StrictInt = DEFAULT_LEAST
     min_confidence: Annotated[float, Field(ge=0, le=1)] = DEFAULTS.min_confidence
+    fuzzy: StrictBool = False
     model: StrictStr | None = None
 
 
@@ -37,6 +39,7 @@ class TraceAsk(Ask):
     text: str
     least: int
     min_confidence: float
+    fuzzy: bool = False
 
     @property
     def weight(self) -> int:
@@ -59,6 +62,8 @@ class TraceAsk(Ask):
             )
         except (ConfigError, PromptError) as error:  # of the question; what is wrong with the memory is not for clients
             return Refusal(str(error))
+        if self.fuzzy:
+            traced = with_near(session.lookup, session.tokenizer, traced)
         return traced.to_dict()
 
 
@@ -66,7 +71,7 @@ async def look_up(front: Front, request: Request) -> Response:
     body = TraceBody.model_validate_json(await request.body())
     if body.model is not None:
         front.require_model(body.model)
-    return JSONResponse(await front.ask(request, TraceAsk(body.text, body.least, body.min_confidence)))
+    return JSONResponse(await front.ask(request, TraceAsk(body.text, body.least, body.min_confidence, body.fuzzy)))
 
 
 ENDPOINT = Endpoint("/v1/trace", look_up, "POST")
