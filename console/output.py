@@ -45,6 +45,12 @@ def print_text(pieces: list[tuple[str, str]]) -> None:
         print("".join(text for text, _ in pieces), flush=True)
 
 
+def in_colour() -> bool:
+    """Whether what is printed on stdout is seen in colour: on a terminal that has any, unless NO_COLOR is set."""
+    console = Console()
+    return console.is_terminal and not console.no_color and console.color_system is not None
+
+
 def print_note(text: str, style: str) -> None:
     """A line about an answer, on stderr; on a terminal in colour."""
     note = Text(f"-- {printable(text)}", style=style)
@@ -59,12 +65,6 @@ def for_terminal(text: str) -> str:
 
 def _is_harmless(character: str) -> bool:
     return character in _KEPT or unicodedata.category(character) not in _MOVING
-
-
-def shows_colour() -> bool:
-    """Whether what is printed on stdout is seen in colour: on a terminal that has any, unless NO_COLOR is set."""
-    console = Console()
-    return console.is_terminal and not console.no_color and console.color_system is not None
 
 
 def print_table(title: str, rows: dict[str, Any], error: bool = False) -> None:

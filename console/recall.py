@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from console.asking import Answer, answered
 from console.flags import Address, AsJson, ConfigFile
-from console.output import ProgressLine, print_json, print_note, print_text, shows_colour
+from console.output import ProgressLine, in_colour, print_json, print_note, print_text
 from memo_dist.errors import ConfigError, InputError
 from memo_dist.files.opened import OpenMemory, open_memory
 from memo_dist.recalling.options import DEFAULTS, RecallOptions, with_flags
@@ -217,7 +217,7 @@ def _show(result: dict[str, Any], name: str | None) -> None:
     prompt = " ".join(map(str, result["prompt"])) + " " if bare else result["prompt"]
     following = " ".join(map(str, result["tokens"])) if bare else result.get("text") or ""
     snapped = result.get("snapped")
-    head, mark = ([], []) if name is None else ([(f"[{name}] ", "cyan")], [] if shows_colour() else [(PROMPT_ENDS, "")])
+    head, mark = ([], []) if name is None else ([(f"[{name}] ", "cyan")], [] if in_colour() else [(PROMPT_ENDS, "")])
     print_text([*head, (snapped["text"] if snapped else prompt, "dim"), *mark, (following, "bold green")])
     for note, style in _notes(result):
         print_note(note, style)

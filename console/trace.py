@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from console.flags import AsJson, ConfigFile, MemoryPath
-from console.output import print_json, print_note, print_text, printable, shows_colour
+from console.output import in_colour, print_json, print_note, print_text, printable
 from memo_dist.durable import write_text, writing
 from memo_dist.errors import ConfigError, InputError
 from memo_dist.files.opened import open_memory
@@ -51,7 +51,7 @@ def trace_command(
     if as_json:
         print_json(traced.to_dict())
         return
-    if shows_colour():
+    if in_colour():
         print_text([(piece, f"black on {shade}" if shade else "") for piece, _, shade in marked_pieces(traced)])
     for line in _listed(traced):
         print(line)

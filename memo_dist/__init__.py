@@ -6,6 +6,7 @@
     found = memory.recall("It was the best of times, it was the")
     found.text, found.stop, found.documents             # verbatim, or empty; and which documents it stands in
     memory.trace("a page of text ...").passages         # what of a text is held, and where
+    memory.where("a passage ...").documents             # which documents hold it, how often, and where
     memory.evaluate()                                   # how well it recalls what it was given
 
     memory = memo_dist.build({"a.txt": "a text ...", "b.txt": "another ..."}, "new.memo")

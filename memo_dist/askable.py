@@ -16,6 +16,7 @@ from memo_dist.batches import BatchInfo, make_batch
 from memo_dist.errors import ConfigError, InputError
 from memo_dist.memory_config import MemoryConfig
 from memo_dist.recalling.answers import Answers
+from memo_dist.recalling.near import with_near
 from memo_dist.recalling.options import DEFAULTS, RecallOptions, RecallSettings
 from memo_dist.recalling.questions import Prompt, is_unicode
 from memo_dist.recalling.recall import Continuation
@@ -80,7 +81,12 @@ class Askable:
         return answers[0][0]
 
     def trace(
-        self, text: str, *, least: int = DEFAULT_LEAST, min_confidence: float = DEFAULTS.min_confidence
+        self,
+        text: str,
+        *,
+        least: int = DEFAULT_LEAST,
+        min_confidence: float = DEFAULTS.min_confidence,
+        fuzzy: bool = False,
     ) -> TracedText:
         """Find the passages of a text that this memory holds, with the documents that they stand in.
 
@@ -92,6 +98,7 @@ class Askable:
             text: of any length.
             least: the shortest passage that counts as held, in words and other characters.
             min_confidence: of every statement.
+            fuzzy: also find passages that are held nearly, and what differs: `near` of what comes back.
 
         Raises:
             InputError: it is no text. TokenizerError: this is a memory of bare token ids.
@@ -99,7 +106,8 @@ class Askable:
         """
         require_text(text, "what is traced")
         session = self.session
-        return trace_text(session.lookup, session.tokenizer, text, least=least, min_confidence=min_confidence)
+        traced = trace_text(session.lookup, session.tokenizer, text, least=least, min_confidence=min_confidence)
+        return with_near(session.lookup, session.tokenizer, traced) if fuzzy else traced
 
     def evaluate(
         self,

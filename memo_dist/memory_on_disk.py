@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from memo_dist.askable import Askable
+from memo_dist.askable import Askable, require_text
 from memo_dist.documents import listing
 from memo_dist.errors import ConfigError
 from memo_dist.files.opened import OpenMemory, open_memory
 from memo_dist.recalling.session import Session
+from memo_dist.recalling.where import DEFAULT_LEAST, Finder, Whereabouts
 from memo_dist.result import html_table
 from memo_dist.sizes import show_bytes
 
@@ -27,6 +28,7 @@ class MemoryOnDisk(Askable):
         >>> memory = memo_dist.open("my.memo")          # built, published as sums, or published solved
         >>> memory.recall("It was the best of times, it was the").text
         >>> memory.trace("a page of text ...").passages
+        >>> memory.where("a passage ...").documents     # which documents hold it, how often, and where
         >>> memory.evaluate()                           # on the tokens that it keeps
         >>> memory.close()                              # or: with memo_dist.open("my.memo") as memory:
 
@@ -55,6 +57,27 @@ class MemoryOnDisk(Askable):
     def session(self) -> Session:
         """What answers prompts."""
         return Session(self._opened, self.tokenizer)
+
+    def where(self, text: str, *, least: int = DEFAULT_LEAST) -> Whereabouts:
+        """Find the documents that hold a passage, how often, and from which token to which.
+
+        Example:
+            >>> found = memory.where("it was the epoch of belief, it was the epoch of incredulity")
+            >>> found.documents, found.to_arrow()
+
+        Args:
+            text: the passage; of a memory of bare token ids, the ids that it spells.
+            least: the shortest piece, in words and other characters, where only parts are held.
+
+        Raises:
+            InputError: it is no text. PromptError: it is too short, or spells no token ids.
+        """
+        require_text(text, "the passage")
+        return self._finder.where(text, least=least)
+
+    @cached_property
+    def _finder(self) -> Finder:
+        return Finder(self._opened)
 
     @property
     def form(self) -> str:

@@ -152,6 +152,7 @@ NEEDS = {
     "evaluate working.memo asked.txt": "cluster",
     "bench --tokens 1000": "cluster",
     "plan --tokens 1e6": "cluster",
+    "status working.memo": "cluster",
     "serve working.memo": "serve",
     "reproduce layers --out new": "cluster,plots",
     "reproduce capacity --out new": "cluster,plots",

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from memo_dist.errors import PromptError
 from memo_dist.files.opened import OpenMemory
@@ -21,6 +22,7 @@ from memo_dist.recalling.kept_documents import KeptDocuments
 from memo_dist.recalling.lookup import Lookup
 from memo_dist.recalling.placing import MOST_NAMED, Place, stands_of
 from memo_dist.recalling.questions import ids_of, is_unicode, require_askable
+from memo_dist.result import Result, html_table, table_of
 
 DEFAULT_LEAST = 8  # units
 _SEARCHED = 1 << 26  # tokens of a memory that are searched where anchors tell nothing
@@ -77,7 +79,7 @@ class HeldPiece:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Whereabouts:
+class Whereabouts(Result):
     """Where a passage stands.
 
     Attributes:
@@ -96,9 +98,23 @@ class Whereabouts:
         """Those of the longest piece."""
         return max(self.pieces, key=lambda piece: piece.units).documents if self.pieces else ()
 
+    def to_arrow(self) -> pa.Table:
+        """A row for each piece."""
+        return table_of(self.pieces, HeldPiece)
+
+    def _repr_html_(self) -> str:
+        told = "held whole" if self.whole else "held in part" if self.pieces else f"not held: {self.note}"
+        return html_table([(told, f"{self.tokens:,} tokens"), *((one.text, _stands(one)) for one in self.pieces)])
+
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self)
+
+
+def _stands(piece: HeldPiece) -> str:
+    """Where a piece stands, in a few words."""
+    named = ", ".join(piece.documents) or ("several documents" if piece.several else "not told")
+    return named if piece.times is None else f"{named}, {piece.times:,} times"
 
 
 class Finder:

@@ -91,7 +91,20 @@ def test_traced_texts_show_themselves(opened: MemoryOnDisk) -> None:
     page = Tags(found._repr_html_())
     assert "script" not in page.tags
     assert "<script>alert(1)</script>" in page.text
+    near = opened.trace(TEXTS["ishmael.txt"].replace("precisely", "exactly"), fuzzy=True).near
+    assert near
+    assert "precisely" in near[0].held
     assert "<b>" not in opened._repr_html_().partition("<table>")[2].replace("&lt;b&gt;", "")
+
+
+def test_where_a_passage_stands_shows_itself(opened: MemoryOnDisk) -> None:
+    found = opened.where(TEXTS["ishmael.txt"][20:150])
+    assert found.documents == ("ishmael.txt",)
+    assert found.to_arrow().column("documents").to_pylist() == [["ishmael.txt"]]
+    assert "ishmael.txt" in Tags(found._repr_html_()).text
+    unknown = opened.where("<i>nothing</i> of this was ever memorized, not a word")
+    assert unknown.to_arrow().num_rows == 0
+    assert "not held" in Tags(unknown._repr_html_()).text
 
 
 def test_several_continuations_are_asked_for_by_count(opened: MemoryOnDisk) -> None:
