@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, Field, StrictInt, StrictStr
+from pydantic import BaseModel, Field, StrictBool, StrictInt, StrictStr
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -22,10 +22,11 @@ _READ = 32  # characters of a text that is traced cost about as much as a token 
 
 
 class TraceBody(BaseModel):
-    """What clients send; see recalling/trace.py."""
+    """What clients send; see recalling/trace.py. Without `tokens` only the passages are told, not every token."""
 
     text: StrictStr
     least: StrictInt = DEFAULT_LEAST
+    tokens: StrictBool = True
     min_confidence: Annotated[float, Field(ge=0, le=1)] = DEFAULTS.min_confidence
     model: StrictStr | None = None
 
@@ -37,6 +38,7 @@ class TraceAsk(Ask):
     text: str
     least: int
     min_confidence: float
+    tokens: bool = True
 
     @property
     def weight(self) -> int:
@@ -59,14 +61,15 @@ class TraceAsk(Ask):
             )
         except (ConfigError, PromptError) as error:  # of the question; what is wrong with the memory is not for clients
             return Refusal(str(error))
-        return traced.to_dict()
+        told = traced.to_dict()
+        return told if self.tokens else {name: value for name, value in told.items() if name != "tokens"}
 
 
 async def look_up(front: Front, request: Request) -> Response:
     body = TraceBody.model_validate_json(await request.body())
-    if body.model is not None:
-        front.require_model(body.model)
-    return JSONResponse(await front.ask(request, TraceAsk(body.text, body.least, body.min_confidence)))
+    front.require_model(body.model)
+    ask = TraceAsk(body.text, body.least, body.min_confidence, body.tokens)
+    return JSONResponse(await front.ask(request, ask))
 
 
-ENDPOINT = Endpoint("/v1/trace", look_up, "POST")
+ENDPOINT = Endpoint("/v1/trace", look_up, "POST", says="Which passages of a text the memory holds", body=TraceBody)

@@ -37,7 +37,7 @@ class CompletionBody(BaseModel):
 
     model_config = ConfigDict(extra="allow")  # clients send fields that a memory has no use for
 
-    model: StrictStr
+    model: StrictStr | None = None
     prompt: Prompt
     max_tokens: Annotated[StrictInt, Field(ge=0)] | None = 16
     n: Annotated[StrictInt, Field(ge=1, le=_MOST_CHOICES)] | None = 1

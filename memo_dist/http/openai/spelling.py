@@ -43,12 +43,12 @@ class Told:
 
 
 class Completion:
-    """One response to a completion request: `whole` or `events`."""
+    """One response to a completion request: `whole` or `events`; `model` is named in it."""
 
-    def __init__(self, body: CompletionBody, answers: list[Answer]) -> None:
+    def __init__(self, body: CompletionBody, answers: list[Answer], model: str) -> None:
         self._body, self._answers = body, answers
         made = {"id": f"cmpl-{uuid.uuid4().hex}", "object": "text_completion", "created": int(time.time())}
-        self._common: dict[str, Any] = {**made, "model": body.model}
+        self._common: dict[str, Any] = {**made, "model": model}
         self.told = list(_told(body, answers))
 
     @property

@@ -95,7 +95,7 @@ def cut(text: str, stops: list[str]) -> tuple[str, bool]:
 @given(request())
 def test_the_stream_put_together_is_the_whole(asked: tuple[CompletionBody, list[Answer]]) -> None:
     body, answers = asked
-    completion = Completion(body, answers)
+    completion = Completion(body, answers, "m")
     whole, events = json.loads(json.dumps(completion.whole())), events_of(completion)
     nothing = {name: [] for name in ("tokens", "token_logprobs", "top_logprobs", "text_offset")}
     if body.logprobs == 0:
@@ -116,7 +116,7 @@ def test_the_stream_put_together_is_the_whole(asked: tuple[CompletionBody, list[
 @given(request())
 def test_the_whole_is_what_the_answers_say(asked: tuple[CompletionBody, list[Answer]]) -> None:
     body, answers = asked
-    whole = Completion(body, answers).whole()
+    whole = Completion(body, answers, "m").whole()
     stops = [body.stop] if isinstance(body.stop, str) else body.stop or []
     count, given_tokens = body.n or 1, 0
     assert [one["index"] for one in whole["choices"]] == list(range(count * len(answers)))
@@ -181,7 +181,7 @@ def test_a_stop_text_ends_the_continuation_wherever_tokens_begin(
     said = [SpelledToken("one "), SpelledToken("two"), SpelledToken(" three")]
     choice = Choice(tokens=said, confidences=[0.9, 0.8, 0.7], windows=[4, 16, 64], stop="length", stop_confidence=0.7)
     body = CompletionBody(model="m", prompt="p", stop=stop)
-    (found,) = Completion(body, [Answer(prompt_tokens=2, prompt=[], choices=[choice])]).whole()["choices"]
+    (found,) = Completion(body, [Answer(prompt_tokens=2, prompt=[], choices=[choice])], "m").whole()["choices"]
     assert found["text"] == text
     assert found["memo"]["windows"] == [4, 16, 64][:kept]
     assert found["finish_reason"] == ("length" if kept == 3 else "stop")

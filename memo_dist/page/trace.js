@@ -1,0 +1,88 @@
+// Trace: a text of any length, looked up part by part; what two parts say of where they overlap is put together.
+"use strict";
+
+const OVERLAP = 2000; // UTF-16 units: more than the longest passage that is asked for, in most texts
+let stopTracing = null;
+
+// Where a text is cut so that no part has more bytes of UTF-8, thus tokens, than the service takes: [start, stop].
+function* partsOf(text, mostBytes) {
+  const bytes = new TextEncoder();
+  let start = 0;
+  while (start < text.length) {
+    let stop = Math.min(text.length, start + mostBytes);
+    while (stop > start + 1 && bytes.encode(text.slice(start, stop)).length > mostBytes) stop = start + ((stop - start) >> 1) + ((stop - start) >> 2);
+    if (stop < text.length) {
+      const space = text.slice(start, stop).search(/\s\S*$/);
+      stop = space > (stop - start) / 2 ? start + space : /[\udc00-\udfff]/.test(text[stop]) ? stop - 1 : stop;
+    }
+    yield [start, stop];
+    if (stop >= text.length) return;
+    const back = Math.max(start + 1, stop - Math.min(OVERLAP, (stop - start) >> 1));
+    const space = text.slice(back, stop).search(/\s/);
+    start = space >= 0 ? back + space : /[\udc00-\udfff]/.test(text[back]) ? back + 1 : back;
+  }
+}
+
+// Places counted in characters, as the service does, -> UTF-16 units of the whole text.
+function spansOf(told, part, from) {
+  const places = [0];
+  for (const character of part) places.push(places[places.length - 1] + character.length);
+  return told.spans.map((span) => ({ ...span, start: from + places[span.start], stop: from + places[span.stop] }));
+}
+
+// Passages that overlap or touch are one; in the documents that both stand in, or in either if there are none.
+function joined(spans) {
+  const whole = [];
+  for (const span of [...spans].sort((a, b) => a.start - b.start || b.stop - a.stop)) {
+    const last = whole[whole.length - 1];
+    if (!last || span.start > last.stop) {
+      whole.push({ ...span });
+    } else {
+      const both = last.documents.filter((name) => span.documents.includes(name));
+      const either = [...new Set([...last.documents, ...span.documents])].sort();
+      const number = Math.min(last.num_documents, span.num_documents);
+      last.documents = both.length ? both : either;
+      last.num_documents = both.length ? Math.max(both.length, number) : either.length;
+      last.changes = [...(last.changes || []), ...(span.changes || [])];
+      last.stop = Math.max(last.stop, span.stop);
+    }
+  }
+  return whole;
+}
+
+async function traced(event) {
+  event.preventDefault();
+  const text = byId("text").value;
+  const [told, progress, button, stop] = ["trace-told", "trace-progress", "trace-button", "trace-stop"].map(byId);
+  const view = passagesView(byId("passages"));
+  stopTracing = new AbortController();
+  [button.disabled, stop.hidden, progress.hidden, progress.value] = [true, false, false, 0];
+  told.textContent = "Looking it up …";
+  let [shown, waiting] = [0, []];
+  try {
+    const limits = (await memoryTold()).limits;
+    const most = Math.min(limits.prompt_tokens, Math.floor(limits.body_bytes / 8));
+    for (const [start, stop] of partsOf(text, most)) {
+      const part = text.slice(start, stop);
+      const body = { text: part, least: Number(byId("least").value), tokens: false };
+      waiting = joined([...waiting, ...spansOf(await ask("/v1/trace", body, stopTracing.signal), part, start)]);
+      // what the next part may still change is shown with it
+      const sure = stop >= text.length ? text.length : Math.max(shown, stop - OVERLAP);
+      const done = waiting.filter((span) => span.stop <= sure);
+      const open = waiting.filter((span) => span.stop > sure);
+      const until = Math.min(sure, ...open.map((span) => span.start));
+      view.append(text.slice(shown, until), shown, done);
+      [shown, waiting, progress.value] = [until, open, stop / text.length];
+    }
+    view.finish();
+    told.textContent = text ? heldTold(view, text.length) : "There is no text to look up; paste one.";
+  } catch (error) {
+    if (error.name === "AbortError") told.textContent = "Stopped.";
+    else told.replaceChildren(failed(error));
+  } finally {
+    [button.disabled, stop.hidden, progress.hidden] = [false, true, true];
+  }
+}
+
+byId("trace-form").addEventListener("submit", traced);
+byId("trace-stop").addEventListener("click", () => stopTracing.abort());
