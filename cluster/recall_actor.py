@@ -13,21 +13,36 @@ from threadpoolctl import threadpool_limits
 from memo_dist.files.opened import open_memory
 from memo_dist.recalling.options import RecallOptions, with_flags
 from memo_dist.recalling.prompts import PromptRow
+from memo_dist.recalling.recall import Continuation
 from memo_dist.recalling.session import Session
 from memo_dist.recalling.several_session import SeveralSession
 
+_CHANGE = pa.struct([("typed", pa.string()), ("held", pa.string())])
+_WAY = pa.struct([("text", pa.string()), ("count", pa.int64()), ("share", pa.float64())])
+_ALTERNATIVE = pa.struct(
+    [
+        ("token", pa.int64()),
+        ("score", pa.float64()),
+        ("count", pa.int64()),
+        ("probability", pa.float64()),
+        ("text", pa.string()),
+    ]
+)
 SCHEMA = pa.schema(
     [
         ("id", pa.string()),
         ("text", pa.string()),
-        ("corrected", pa.string()),
+        ("snapped", pa.struct([("text", pa.string()), ("changes", pa.list_(_CHANGE))])),
+        ("matched", pa.int64()),
+        ("matched_text", pa.string()),
         ("tokens", pa.list_(pa.int64())),
         ("scores", pa.list_(pa.float64())),
         ("confidences", pa.list_(pa.float64())),
         ("windows", pa.list_(pa.int64())),
         ("stop", pa.string()),
         ("stop_confidence", pa.float64()),
-        ("alternatives", pa.list_(pa.list_(pa.struct([("token", pa.int64()), ("score", pa.float64())])))),
+        ("reason", pa.struct([("code", pa.string()), ("text", pa.string()), ("between", pa.list_(_WAY))])),
+        ("alternatives", pa.list_(pa.list_(_ALTERNATIVE))),
         ("documents", pa.list_(pa.string())),
         ("num_documents", pa.int64()),
         ("error", pa.string()),
@@ -55,6 +70,15 @@ class RecallActor:
         questions = self._session.questions([prompt.asked for prompt in prompts], self._options, names)
         rows: list[dict[str, object]] = []
         for prompt, (found, *_) in zip(prompts, self._session.answer(questions, self._options), strict=True):
-            told = asdict(found) if found.error is None else {"stop": found.stop, "error": with_flags(found.error)}
-            rows.append({"id": prompt.id, **told})
+            rows.append({"id": prompt.id, **_told(found)})
         return pa.Table.from_pylist(rows, SCHEMA)
+
+
+def _told(found: Continuation) -> dict[str, object]:
+    """A row of an answer; of a refusal, why."""
+    if found.error is not None:
+        return {"stop": found.stop, "error": with_flags(found.error)}
+    row = asdict(found)
+    if found.reason is not None:
+        row["reason"]["text"] = with_flags(found.reason.text)
+    return row

@@ -7,6 +7,7 @@ import json
 import math
 import sys
 import time
+import unicodedata
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -16,6 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 _LINE_SECONDS = 3.0
+_MOVING = ("Cc", "Cf", "Cs", "Zl", "Zp")  # categories of characters that a terminal may obey
+_KEPT = "\n\t\u00ad\u200c\u200d"
 
 
 def print_json(value: dict[str, Any], stream: TextIO | None = None) -> None:
@@ -34,12 +37,29 @@ def _clean(value: Any) -> Any:
 
 
 def print_text(pieces: list[tuple[str, str]]) -> None:
-    """(text, style) pieces on stdout: in colour on a terminal, elsewhere character for character."""
+    """(text, style) pieces on stdout: in colour on a terminal, with what would move or colour it spelled out; elsewhere
+    character for character."""
     console = Console()
     if console.is_terminal:
-        console.print(Text.assemble(*pieces), soft_wrap=True)
+        console.print(Text.assemble(*((for_terminal(text), style) for text, style in pieces)), soft_wrap=True)
     else:
         print("".join(text for text, _ in pieces), flush=True)
+
+
+def print_note(text: str, style: str) -> None:
+    """A line about an answer, on stderr; on a terminal in colour."""
+    note = Text(f"-- {printable(text)}", style=style)
+    Console(stderr=True).print(note, soft_wrap=True)
+
+
+def for_terminal(text: str) -> str:
+    """A text with the characters spelled out that would move, colour or turn a terminal's; line feeds and tabs stay, as
+    do characters that only join others."""
+    return "".join(one if _is_harmless(one) else printable(one) for one in text.replace("\r\n", "\n"))
+
+
+def _is_harmless(character: str) -> bool:
+    return character in _KEPT or unicodedata.category(character) not in _MOVING
 
 
 def print_table(title: str, rows: dict[str, Any], error: bool = False) -> None:

@@ -6,17 +6,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 from rich.markup import escape
 
 from console.flags import Address, AsJson, ConfigFile
-from console.output import ProgressLine, print_json, print_text
+from console.output import ProgressLine, print_json, print_note, print_text
 from memo_dist.errors import ConfigError, InputError, PromptError
 from memo_dist.files.opened import OpenMemory, open_memory
 from memo_dist.recalling.options import DEFAULTS, RecallOptions, with_flags
 from memo_dist.recalling.placing import MOST_NAMED
-from memo_dist.recalling.probabilities import log_probabilities
 from memo_dist.recalling.prompts import read_prompts
 from memo_dist.recalling.recall import Continuation
 from memo_dist.recalling.session import Session
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     from cluster.reader import ClusterReader
 
 _SHOWN = 1e-6  # the least probability worth a place in the table of steps
+_MOST_SHOWN = 80  # characters of a prompt that a note repeats
 
 
 def recall_command(
@@ -105,7 +104,7 @@ def recall_command(
         return
     for result in results:
         _show(result)
-        if top_k:
+        if top_k and result["tokens"]:
             session = sessions[result.get("memory", memories[0])]
             _show_steps(result, session.tokenizer if session.tokenizer_hash else None)
 
@@ -179,52 +178,52 @@ def reader_for(
 
 
 def _result(found: Continuation) -> dict[str, Any]:
-    """A continuation as --json tells it: `text` and `healed` only of prompts that are text, `memory` only
-    of several."""
-    left_out = {"error"} if found.text is not None else {"error", "text", "healed", "corrected"}
+    """A continuation as --json tells it: `text`, `healed`, `snapped` and `matched_text` only of prompts that are text,
+    `memory` only of several."""
+    left_out = {"error"} if found.text is not None else {"error", "text", "healed", "snapped", "matched_text"}
     if found.memory is None:
         left_out.add("memory")
-    return {name: value for name, value in asdict(found).items() if name not in left_out}
+    result = {name: value for name, value in asdict(found).items() if name not in left_out}
+    if found.reason is not None:
+        result["reason"]["text"] = with_flags(found.reason.text)
+    return result
 
 
 def _show(result: dict[str, Any]) -> None:
-    from rich.console import Console
-
     bare = "text" not in result  # token ids
     prompt = " ".join(map(str, result["prompt"])) + " " if bare else result["prompt"]
     following = " ".join(map(str, result["tokens"])) if bare else result["text"]
-    reasons = {
-        "length": f"stopped after {len(result['tokens'])} tokens",
-        "end_of_document": "end of document",
-        "abstained": f"abstained after {len(result['tokens'])} tokens: nothing in the memory surely goes on from here "
-        f"(confidence {result['stop_confidence']:.4f})",
-    }
-    print_text([(result.get("corrected") or prompt, "dim"), (following, "bold green")])
+    snapped = result.get("snapped")
+    print_text([(snapped["text"] if snapped else prompt, "dim"), (following, "bold green")])
+    for note, style in _notes(result):
+        print_note(note, style)
+
+
+def _notes(result: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is to be said of an answer: its documents, how the prompt was read, why it ends; with colours."""
     if result["num_documents"]:
         more = f" and {result['num_documents'] - len(result['documents'])} more" * (
             result["num_documents"] > MOST_NAMED
         )
-        Console(stderr=True).print(
-            f"-- in {escape(', '.join(result['documents']))}{more}", style="cyan", highlight=False
-        )
+        yield f"in {', '.join(result['documents'])}{more}", "cyan"
     if "memory" in result:
-        Console(stderr=True).print(f"-- from {escape(result['memory'])}", style="cyan", highlight=False)
-    changes = "; ".join(f"{typed!r} as {held!r}" for typed, held in _changes(prompt, result.get("corrected") or prompt))
-    if changes:
-        Console(stderr=True).print(f"-- read {escape(changes)}", style="yellow", highlight=False)
-    Console(stderr=True).print(f"-- {reasons[result['stop']]}", style="yellow", highlight=False)
+        yield f"from {result['memory']}", "cyan"
+    snapped, said = result.get("snapped"), len(result["tokens"])
+    if snapped:
+        yield "read " + "; ".join(f"{one['typed']!r} as {one['held']!r}" for one in snapped["changes"]), "yellow"
+    part = result.get("matched_text")
+    if part and part.strip() != (snapped["text"] if snapped else result["prompt"]).strip():
+        yield f"found only {_short(part)!r} of the prompt, its last {result['matched']} tokens", "yellow"
+    if result["stop"] == "abstained":
+        before = f"abstained after {said} tokens" if said else "nothing said"
+        yield f"{before}: {result['reason']['text']} (confidence {result['stop_confidence']:.4f})", "yellow"
+    else:
+        yield "end of document" if result["stop"] == "end_of_document" else f"stopped after {said} tokens", "yellow"
 
 
-def _changes(typed: str, held: str) -> Iterator[tuple[str, str]]:
-    """What was read in place of what, in words, their case aside; of words left out or put in, with the one before."""
-    from difflib import SequenceMatcher
-
-    ours, theirs = typed.split(), held.split()
-    one, other = ([word.casefold() for word in words] for words in (ours, theirs))
-    for change, a, b, c, d in SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
-        if change != "equal":
-            first = a - (change != "replace" and a > 0 and c > 0)
-            yield " ".join(ours[first:b]), " ".join(theirs[c - (a - first) : d])
+def _short(text: str) -> str:
+    """A text's beginning and end."""
+    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN // 2]}...{text[-_MOST_SHOWN // 2 :]}"
 
 
 def _show_steps(result: dict[str, Any], tokenizer: Tokenizer | None) -> None:
@@ -232,18 +231,22 @@ def _show_steps(result: dict[str, Any], tokenizer: Tokenizer | None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("step", "token", "alternatives (probability)", title="on each step's own evidence")
+    counted = " and count" * any(one["count"] is not None for others in result["alternatives"] for one in others)
+    table = Table("step", "token", f"alternatives (probability{counted})", title="on each step's own evidence")
     before = _before(result, tokenizer)
     for step, (token, others) in enumerate(zip(result["tokens"], result["alternatives"], strict=True), start=1):
-        probable = np.exp(log_probabilities(np.array([one["score"] for one in others])))
         shown = [
-            f"{_word(before, one['token'], tokenizer)} {p:.3g}"
-            for one, p in zip(others, probable, strict=True)
-            if p >= _SHOWN
+            f"{_word(before, one['token'], tokenizer)} {_often(one)}" for one in others if one["probability"] >= _SHOWN
         ]
         table.add_row(str(step), escape(_word(before, token, tokenizer)), escape("  ".join(shown)))
         before.append(token)
     Console().print(table)
+
+
+def _often(one: dict[str, Any]) -> str:
+    """How probable an alternative is, and how often it was counted."""
+    probable = f"{one['probability']:.3g}"
+    return probable if one["count"] is None else f"{probable} ({one['count']:,})"
 
 
 def _before(result: dict[str, Any], tokenizer: Tokenizer | None) -> list[int]:

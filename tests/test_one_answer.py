@@ -107,8 +107,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
             Asked("ids from the start", [pick(ids)[: int(rng.integers(0, 9))] for _ in range(20)], True),
             Asked("unknown text", nonsense),
             Asked("unknown ids", [rng.integers(0, VOCABULARY, int(n)).tolist() for n in rng.integers(24, 90, 10)]),
+            Asked("short text", ["", "a", *(pick(texts)[:2] for _ in range(3))]),
+            Asked("short ids", [[], [1], [1, 2]]),
         ],
-        ["", "a", *(pick(texts)[:2] for _ in range(3)), [], [1], [1, 2], [1, 2, 3], [1, 2, 3, VOCABULARY]],
+        [[1, 2, 3, VOCABULARY], [VOCABULARY]],
     )
 
 

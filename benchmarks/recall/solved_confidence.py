@@ -91,7 +91,8 @@ class Answer:
     """One answer, and whether its beginnings stand in the corpus."""
 
     def __init__(self, corpus: UnitIndex, tokenizer: Tokenizer, prompt: str, said: Continuation) -> None:
-        self._corpus, self._tokenizer, self._asked, self.said = corpus, tokenizer, said.corrected or prompt, said
+        self._corpus, self._tokenizer, self.said = corpus, tokenizer, said
+        self._asked = prompt if said.snapped is None else said.snapped.text
         self._verdicts: dict[int, Verdict] = {}
 
     def told(self, least: float) -> int:
@@ -125,7 +126,7 @@ def row(found: list[Answer], least: float) -> dict[str, Any]:
         "false": len(false) / len(found),
         "false_low": low,
         "false_high": high,
-        "corrected": sum(one.said.corrected is not None for one in told) / len(found),
+        "corrected": sum(one.said.snapped is not None for one in told) / len(found),
     }
 
 

@@ -18,10 +18,21 @@ _LOW = 2**32 - 1  # the half of a key that holds a column, turned around
 
 @dataclass(frozen=True)
 class Alternative:
-    """A token that a context may go on with (V is "end of document") and its log-odds."""
+    """A token that a context may go on with.
+
+    Attributes:
+        token: its id; V is "end of document".
+        score: log-odds, natural logarithm.
+        count: how often it follows the longest window that is held; None where the memory does not count.
+        probability: that it is the next one; None until an answer is told.
+        text: that it adds; None of bare token ids, or until an answer is told.
+    """
 
     token: int
     score: float
+    count: int | None = None
+    probability: float | None = None
+    text: str | None = None
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,7 @@ class Path:
         context: the last tokens, as many as keys know.
         tokens: recalled, without "end of document".
         windows, alternatives: of each token: the window that said it, in units; the best of its step.
+        counts: how often each token followed that window, and last, where one does, the end of the document.
         weight: natural logarithm.
         owed: what is still owed.
         stop: "" while it goes on, else "end_of_document" or "lost".
@@ -65,6 +66,7 @@ class Path:
     tokens: list[int] = field(default_factory=list)
     windows: list[int] = field(default_factory=list)
     alternatives: list[list[Alternative]] = field(default_factory=list)
+    counts: list[int] = field(default_factory=list)
     weight: float = 0.0
     owed: str = ""
     stop: str = ""
@@ -164,12 +166,13 @@ class _Follower:
         shares = counts / counts.sum()
         weight = path.weight - LEFT * (depth - 1 - rung)
         shown, most = self._options.top_k, _RIVALS * self.width
-        best = zip(tokens[:shown].tolist(), shares[:shown].tolist(), strict=True)
-        others = [Alternative(token, _log_odds(share)) for token, share in best]
-        for token, share, owed in zip(tokens[:most].tolist(), shares[:most].tolist(), owing[:most], strict=True):
-            likely = weight + float(np.log(share))
+        listed = list(zip(tokens.tolist()[:most], shares.tolist()[:most], counts.tolist()[:most], strict=True))
+        best = zip(tokens[:shown].tolist(), shares[:shown].tolist(), counts[:shown].tolist(), strict=True)
+        others = [Alternative(token, _log_odds(share), count, share) for token, share, count in best]
+        for (token, share, count), owed in zip(listed, owing[:most], strict=True):
+            likely, often = weight + float(np.log(share)), [*path.counts, count]
             if token == config.end_of_document:
-                yield replace(path, weight=likely, stop="end_of_document")
+                yield replace(path, weight=likely, stop="end_of_document", counts=often)
                 continue
             yield Path(
                 start=path.start,
@@ -177,6 +180,7 @@ class _Follower:
                 tokens=[*path.tokens, token],
                 windows=[*path.windows, config.windows[rung]],
                 alternatives=[*path.alternatives, others],
+                counts=often,
                 weight=likely,
                 owed=owed,
             )

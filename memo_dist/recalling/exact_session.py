@@ -16,13 +16,18 @@ import numpy as np
 
 from memo_dist.recalling.exact import Path, Spell, Start, beginnings, follow_exactly, log_odds
 from memo_dist.recalling.lookup import ExactLookup
+from memo_dist.recalling.match import held_exactly, with_match
 from memo_dist.recalling.options import RecallOptions
 from memo_dist.recalling.overlap import after
 from memo_dist.recalling.placing import NOWHERE, Place, placed_starts
 from memo_dist.recalling.questions import Question
 from memo_dist.recalling.readings import Reading, Readings
+from memo_dist.recalling.reasons import Reason, Way, ambiguous, below_confidence, left, not_held
 from memo_dist.recalling.recall import Continuation, said_nothing
+from memo_dist.recalling.ways import ways_on
 from memo_dist.tokenizer import Tokenizer
+
+_LIKELY = 0.25  # a prompt of which so much is held may be answered by who asks for less confidence
 
 
 class ExactSession:
@@ -49,12 +54,14 @@ class ExactSession:
             place for place, one in enumerate(told) if not one.as_it_is and _unsaid(read[place][0], followed[place])
         ]
         others = [self._readings.chosen(told[place].unheld(), options) for place in again]
-        for place, reading, paths in zip(again, others, self._followed(others, options), strict=True):
-            read[place], followed[place] = reading, paths
-        return [
-            self._answers(prompt, reading, paths, held=held, options=options)
-            for prompt, (reading, held), paths in zip(prompts, read, followed, strict=True)
-        ]
+        for place, other, going in zip(again, others, self._followed(others, options), strict=True):
+            read[place], followed[place] = other, going
+        counts = held_exactly(self._lookup, [reading.tokens for reading, _ in read], at_start=options.from_start)
+        answers = []
+        for question, (reading, held), paths, count in zip(questions, read, followed, counts, strict=True):
+            found = self._answers((question.text, question.ids), reading, paths, held=held, options=options)
+            answers.append([with_match(one, question, reading, held=count, tokenizer=self._tokenizer) for one in found])
+        return answers
 
     def places(self, questions: Sequence[Question], options: RecallOptions) -> list[Place]:
         """Where each prompt that is held, all of it, stands, however it goes on; nowhere for others."""
@@ -88,7 +95,7 @@ class ExactSession:
             found = self._said(prompt, reading, path, paths=paths, held=held, options=options)
             if not any(_repeats(found, one) for one in kept):
                 kept.append(found)
-        return kept or [said_nothing("abstained", 0.0)]
+        return kept or [replace(said_nothing("abstained", 0.0), reason=not_held(exact_prompt=options.exact_prompt))]
 
     def _said(
         self,
@@ -114,9 +121,15 @@ class ExactSession:
         text = self._text(prompt, reading, path.tokens[:keep])
         if text is None:  # what is owed was not said
             keep, stop, text = 0, "abstained", ""
+            held = 0.0 if path.owed else held
+        reason = None
+        if stop == "abstained":
+            ways = self._ways(reading, path.tokens[:keep], paths)
+            reason = _reason(ways, said=keep, held=held, sure=at, options=options)
         return Continuation(
             text=None if prompt[0] is None else text,
-            corrected=reading.spelled,
+            snapped=reading.snapped(prompt[0]),
+            reason=reason,
             healed=reading.cut if keep else 0,
             tokens=path.tokens[:keep],
             scores=log_odds(sure[:keep]),
@@ -126,6 +139,18 @@ class ExactSession:
             stop_confidence=at,
             alternatives=path.alternatives[:keep],
         )
+
+    def _ways(self, reading: Reading, kept: list[int], paths: list[Path]) -> list[Way]:
+        """How the memory goes on after some tokens of a continuation."""
+
+        def say(tokens: list[int]) -> str:
+            if self._tokenizer is None:
+                return " ".join(map(str, tokens[len(kept) :]))
+            text = self._tokenizer.continuation([*reading.tokens.tolist(), *kept], tokens[len(kept) :])
+            found = None if kept else after(text, reading.owed)
+            return text if found is None else found[0]
+
+        return ways_on(kept, paths, say)
 
     def _text(self, prompt: tuple[str | None, np.ndarray], reading: Reading, tokens: list[int]) -> str | None:
         """What tokens add to the prompt; None if they do not say all that is owed."""
@@ -137,6 +162,15 @@ class ExactSession:
             return None if tokens or reading.owed else ""
         lost = self._tokenizer.loses_last_space(prompt[0], prompt[1].tolist())
         return found[0].lstrip() if lost else found[0]
+
+
+def _reason(ways: list[Way], *, said: int, held: float, sure: float, options: RecallOptions) -> Reason:
+    """Why nothing is said after `said` tokens."""
+    if held < _LIKELY or not ways:
+        return left(said) if said else not_held(exact_prompt=options.exact_prompt)
+    if len(ways) > 1:
+        return ambiguous(ways, len(ways))
+    return below_confidence(sure, options.min_confidence)
 
 
 def _unsaid(reading: Reading, paths: list[Path]) -> bool:

@@ -17,13 +17,17 @@ import numpy as np
 
 from memo_dist.errors import TokenizerError
 from memo_dist.recalling.lookup import Lookup
+from memo_dist.recalling.match import held_by_matrices, with_match
 from memo_dist.recalling.options import RecallOptions
 from memo_dist.recalling.questions import Question
+from memo_dist.recalling.readings import Reading
+from memo_dist.recalling.reasons import Reason, below_confidence, left, not_held
 from memo_dist.recalling.recall import Continuation, continue_ids
 from memo_dist.tokenizer import Tokenizer
 
 _MOST_HEALED = 3
 _LONGEST_WORD = 8  # tokens
+_LIKELY = 0.25  # a token that is so sure may be told to who asks for less confidence
 
 
 class MatrixSession:
@@ -52,9 +56,27 @@ class MatrixSession:
             for question, asked, found in zip(questions, ids, continue_ids(self.lookup, ids, options), strict=True)
         ]
         texts = {place: tokens for place, tokens in enumerate(ids) if questions[place].text is not None}
-        if options.max_tokens:
-            self._heal(questions, answers, texts, options=options)
-        return answers
+        if not options.max_tokens:
+            return answers
+        self._heal(questions, answers, texts, options=options)
+        pairs = zip(questions, ids, answers, strict=True)
+        return [self._matched(question, tokens, several, options=options) for question, tokens, several in pairs]
+
+    def _matched(
+        self, question: Question, tokens: np.ndarray, several: list[Continuation], *, options: RecallOptions
+    ) -> list[Continuation]:
+        """The answers to one question, asked as `tokens`, with what they rest on, and why one says no more."""
+        cut = several[0].healed
+        reading = Reading(tokens=tokens[: len(tokens) - cut], cut=cut, owed=self._taken(question, tokens, cut))
+        held = held_by_matrices(self.lookup, reading.tokens, several[0].tokens)
+        told = [replace(one, reason=_reason(one, options)) if one.stop == "abstained" else one for one in several]
+        return [with_match(one, question, reading, held=held, tokenizer=self._tokenizer) for one in told]
+
+    def _taken(self, question: Question, tokens: np.ndarray, cut: int) -> str:
+        """The text of the last `cut` tokens of a question."""
+        if question.text is None or not cut:
+            return ""
+        return self.tokenizer.continuation(tokens[:-cut].tolist(), tokens[-cut:].tolist())
 
     def _asked(self, question: Question, options: RecallOptions) -> np.ndarray:
         if question.text is None or options.from_start or not options.max_tokens or self.lookup.config.reads_text:
@@ -86,8 +108,7 @@ class MatrixSession:
             ]
             again = continue_ids(self.lookup, [texts[place][:-cut] for place in silent], options)
             for place, several in zip(silent, again, strict=True):
-                kept, taken_ids = texts[place][:-cut], texts[place][-cut:]
-                taken = self.tokenizer.continuation(kept.tolist(), taken_ids.tolist())
+                kept, taken = texts[place][:-cut], self._taken(questions[place], texts[place], cut)
                 whole = [self._said(questions[place], found, ids=kept, cut=cut) for found in several]
                 healed = [
                     replace(one, text=one.text[len(taken) :])
@@ -95,6 +116,12 @@ class MatrixSession:
                     if one.text is not None and one.text.startswith(taken) and len(one.text) > len(taken)
                 ]
                 answers[place] = healed or answers[place]
+
+
+def _reason(found: Continuation, options: RecallOptions) -> Reason:
+    if found.stop_confidence >= _LIKELY:
+        return below_confidence(found.stop_confidence, options.min_confidence)
+    return left(len(found.tokens)) if found.tokens else not_held(slips_matter=True)
 
 
 def _without_first_word(tokens: np.ndarray, tokenizer: Tokenizer, shortest: int) -> np.ndarray:

@@ -75,5 +75,8 @@ DEFAULTS = RecallOptions()
 
 
 def with_flags(message: str) -> str:
-    """A refusal with its setting named as the command line's flag."""
-    return message.replace("(from_start)", "(--from-start)").replace("(read)", "(--read)")
+    """A sentence with its settings named as the command line's flags."""
+    flags = {"from_start": "--from-start", "read": "--read", "min_confidence": "--min-confidence"}
+    for name, flag in {**flags, "exact_prompt": "no --exact-prompt"}.items():
+        message = message.replace(f"({name})", f"({flag})")
+    return message

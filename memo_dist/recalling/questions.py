@@ -1,6 +1,6 @@
 """Questions: prompts as they are asked, or why they cannot be.
 
-Covers: texts and token ids given in any form, refusals. Does not cover: answers (session.py).
+Covers: texts and token ids given in any form, refusals, what is too short. Does not cover: answers (session.py).
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ import numpy as np
 from memo_dist.errors import PromptError
 from memo_dist.memory_config import MemoryConfig
 from memo_dist.models.cues import Encoder, Reader
+from memo_dist.recalling.reasons import Reason, too_short
 
 Prompt = str | list[int] | np.ndarray
 _ONE = {"tokens": "token", "words and other characters": "word or other character"}
@@ -24,11 +25,13 @@ class Question:
         ids: (n,) int64.
         text: what the ids spell; None for a prompt of token ids.
         error: why it cannot be asked; None if it can.
+        silent: why nothing is said to it without asking; None if it is asked.
     """
 
     ids: np.ndarray
     text: str | None = None
     error: str | None = None
+    silent: Reason | None = None
 
     @property
     def prompt(self) -> str | list[int]:
@@ -61,14 +64,18 @@ def require_readable(reader: Reader, read: str, *, name: str) -> None:
 
 def require_long_enough(ids: np.ndarray, encoder: Encoder, *, name: str) -> None:
     """Raise PromptError, naming the prompt, if it does not fill the shortest window."""
+    reason = why_too_short(ids, encoder, name=name)
+    if reason is not None:
+        raise PromptError(reason.text)
+
+
+def why_too_short(ids: np.ndarray, encoder: Encoder, *, name: str = "the prompt") -> Reason | None:
+    """What a prompt lacks that does not fill the shortest window; None if it does."""
     if encoder.query([ids]).filled[0, 0]:
-        return
+        return None
     shortest, (count, what) = encoder.config.windows[0], encoder.length(ids)
     counted = _ONE.get(what, what) if count == 1 else what
-    raise PromptError(
-        f"{name} has {count} {counted}; the shortest window is {shortest}: give at least {shortest} {what}, or say "
-        "that it begins a document (from_start)"
-    )
+    return too_short(f"{name} has {count} {counted}", shortest, units=what)
 
 
 def is_unicode(text: str) -> bool:

@@ -10,6 +10,7 @@ from itertools import islice
 
 import numpy as np
 
+from memo_dist.recalling.changes import ReadAs
 from memo_dist.recalling.exact import followed_by
 from memo_dist.recalling.lookup import ExactLookup
 from memo_dist.recalling.mending import Mender
@@ -46,6 +47,10 @@ class Reading:
     owed: str = ""
     cut: int = 0
     spelled: str | None = None
+
+    def snapped(self, typed: str | None) -> ReadAs | None:
+        """How a prompt was read that is not held as it is; perhaps as it is, but from a part of it."""
+        return None if typed is None or self.spelled is None else ReadAs.of(typed, self.spelled)
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from memo_dist.models.candidates import Alternative
+from memo_dist.recalling.changes import ReadAs
 from memo_dist.recalling.confidence import confirmed_by_later
 from memo_dist.recalling.lookup import Lookup
 from memo_dist.recalling.options import RecallOptions
 from memo_dist.recalling.paths import Path, follow
+from memo_dist.recalling.reasons import Reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +29,11 @@ class Continuation:
     Attributes:
         prompt: as it was asked: a text, or token ids.
         text: what follows the text, exactly where it stops; None if the prompt is token ids.
-        corrected: the prompt as it was read, where it is not held as it is and the memory has something like it; else
-            None.
+        snapped: how the prompt was read and what in it was changed for that, where it is not held as it is and the
+            memory has something like it; else None.
+        matched: tokens at the end of the prompt, as it was read, that the memory holds in one piece; None where it
+            cannot tell, as of the preset paper. Of a long prompt, its last 1,024 are asked; 512 of matrices.
+        matched_text: their text; None of token ids.
         healed: tokens at the prompt's end that were recalled again; `tokens` repeats their text first.
         tokens: recalled token ids, without "end of document".
         scores: one per token: the log-odds, natural logarithm, that the token continues its whole context.
@@ -36,6 +41,7 @@ class Continuation:
         windows: for each token the longest window that was full and asked, in tokens.
         stop: "length", "end_of_document", "abstained" or "refused".
         stop_confidence: of the token at which recall abstained, of the end of the document, or of the last token.
+        reason: why nothing more is said, where it is neither the length nor the end of a document; else None.
         alternatives: for each token the best of that step, best first; empty unless asked for.
         documents: ids of the documents in which the prompt stands with its continuation, sorted, eight at most; where
             nothing is said, those in which the prompt stands, if it is held whole.
@@ -46,7 +52,9 @@ class Continuation:
 
     prompt: str | list[int] = field(default_factory=list)
     text: str | None = None
-    corrected: str | None = None
+    snapped: ReadAs | None = None
+    matched: int | None = None
+    matched_text: str | None = None
     healed: int = 0
     tokens: list[int]
     scores: list[float]
@@ -54,6 +62,7 @@ class Continuation:
     windows: list[int]
     stop: str
     stop_confidence: float
+    reason: Reason | None = None
     alternatives: list[list[Alternative]] = field(default_factory=list)
     documents: list[str] = field(default_factory=list)
     num_documents: int = 0

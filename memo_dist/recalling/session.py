@@ -15,9 +15,9 @@ import numpy as np
 from memo_dist.errors import PromptError, TokenizerError
 from memo_dist.models.candidates import Cleanup
 from memo_dist.models.cues import Reader
+from memo_dist.recalling.alternatives import with_told_alternatives
 from memo_dist.recalling.exact_session import ExactSession
 from memo_dist.recalling.lookup import Lookup
-from memo_dist.recalling.match import match_length
 from memo_dist.recalling.matrix_session import MatrixSession
 from memo_dist.recalling.options import DEFAULTS, RecallOptions
 from memo_dist.recalling.placing import placed_further
@@ -28,12 +28,23 @@ from memo_dist.recalling.questions import (
     ids_of,
     is_unicode,
     require_askable,
-    require_long_enough,
     require_readable,
+    why_too_short,
 )
 from memo_dist.recalling.recall import Continuation, said_nothing
 from memo_dist.recalling.solved_session import SolvedSession
 from memo_dist.tokenizer import Tokenizer
+
+
+def _unasked(question: Question) -> list[Continuation]:
+    """The answer to a question that a memory is not asked; none where it is."""
+    if question.error is not None:
+        return [replace(said_nothing("refused", 0.0), prompt=question.prompt, error=question.error)]
+    if question.silent is None:
+        return []
+    text = None if question.text is None else ""
+    nothing = replace(said_nothing("abstained", 0.0), text=text, matched=0, matched_text=text)
+    return [replace(nothing, prompt=question.prompt, reason=question.silent)]
 
 
 class Session:
@@ -116,9 +127,9 @@ class Session:
                     ids = next(encoded).astype(np.int64)
                 require_askable(ids, self.lookup.config, name=name)
                 require_readable(self.lookup.reader, options.read, name=name)
-                if options.max_tokens and not options.from_start:
-                    require_long_enough(ids, self.lookup.encoder, name=name)
-                questions.append(Question(ids=ids, text=text))
+                short = options.max_tokens and not options.from_start
+                silent = why_too_short(ids, self.lookup.encoder) if short else None
+                questions.append(Question(ids=ids, text=text, silent=silent))
             except PromptError as error:
                 questions.append(Question(ids=np.zeros(0, np.int64), text=text, error=str(error)))
         return questions
@@ -126,11 +137,8 @@ class Session:
     def answer(self, questions: Sequence[Question], options: RecallOptions = DEFAULTS) -> list[list[Continuation]]:
         """Up to `options.count` continuations of each question, best first; one that says "refused", and why, where
         the question cannot be asked."""
-        answers = [
-            [] if q.error is None else [replace(said_nothing("refused", 0.0), prompt=q.prompt, error=q.error)]
-            for q in questions
-        ]
-        places = [place for place, question in enumerate(questions) if question.error is None]
+        answers = [_unasked(question) for question in questions]
+        places = [place for place, answer in enumerate(answers) if not answer]
         asked = [questions[place] for place in places]
         if not asked:
             return answers
@@ -143,16 +151,14 @@ class Session:
         if self.lookup.reader.has_ledger and options.max_tokens:
             told = self._placed(asked, told, options)
         for place, found in zip(places, told, strict=True):
-            answers[place] = [replace(one, prompt=questions[place].prompt) for one in found]
+            answers[place] = [self._told(one, questions[place]) for one in found]
         return answers
 
-    def match_length(self, found: Continuation, options: RecallOptions = DEFAULTS) -> int:
-        """How many characters of a prompt's end, of bare token ids how many of these, the memory holds in one piece.
-
-        Args:
-            found: its answer to the prompt.
-        """
-        return match_length(self.lookup, self._tokenizer, found=found, options=options)
+    def _told(self, found: Continuation, question: Question) -> Continuation:
+        """An answer as it is told: with its prompt and what was changed in it, its alternatives spelled."""
+        changed = found.snapped is not None and bool(found.snapped.changes)
+        found = replace(found, prompt=question.prompt, snapped=found.snapped if changed else None)
+        return with_told_alternatives(found, question.ids, self._tokenizer)
 
     def _placed(
         self, asked: Sequence[Question], told: list[list[Continuation]], options: RecallOptions
@@ -172,8 +178,8 @@ class Session:
 
     def _passage(self, question: Question, found: Continuation) -> np.ndarray:
         """The tokens of a prompt, as it was read, with those recalled."""
-        if found.corrected is not None:  # it may end inside the first token recalled
-            return self.tokenizer.encode([found.corrected + (found.text or "")])[0].astype(np.int64)
+        if found.snapped is not None:  # it may end inside the first token recalled
+            return self.tokenizer.encode([found.snapped.text + (found.text or "")])[0].astype(np.int64)
         ids = question.ids
         kept = ids[: len(ids) - found.healed] if found.healed else ids
         return np.concatenate([kept, np.array(found.tokens, np.int64)])

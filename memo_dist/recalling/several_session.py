@@ -19,6 +19,7 @@ from memo_dist.recalling.recall import Continuation
 from memo_dist.recalling.session import Session
 
 Asked = list[Question]  # one prompt, as each memory is asked
+_SLIP = 2  # characters that a prompt which was snapped counts less: who holds it as it was typed holds more
 
 
 class SeveralSession:
@@ -85,24 +86,26 @@ class SeveralSession:
         ]
         if len(self._sessions) == 1:
             return told[0]
-        return [self._best(list(several), options) for several in zip(*told, strict=True)]
+        return [self._best(list(several)) for several in zip(*told, strict=True)]
 
-    def _best(self, told: list[list[Continuation]], options: RecallOptions) -> list[Continuation]:
+    def _best(self, told: list[list[Continuation]]) -> list[Continuation]:
         """The answers of the memory that wins one prompt; `told` are those of all, in order."""
         answering = [place for place, (first, *_) in enumerate(told) if first.error is None]
         if not answering:
             return told[0]
         saying = [place for place in answering if _says(told[place][0])]
         if len(saying) > 1:
-            best = max(saying, key=lambda place: self._worth(place, told[place][0], options))
+            best = max(saying, key=lambda place: self._worth(told[place][0]))
         elif saying:
             best = saying[0]
         else:
             best = max(answering, key=lambda place: _nearness(told[place][0]))
         return [replace(one, memory=self._names[best]) for one in told[best]]
 
-    def _worth(self, place: int, found: Continuation, options: RecallOptions) -> tuple[int, float, int]:
-        length = self._sessions[place].match_length(found, options)
+    @staticmethod
+    def _worth(found: Continuation) -> tuple[int, float, int]:
+        length = (found.matched or 0) if found.matched_text is None else len(found.matched_text)
+        length = max(0, length - _SLIP * (found.snapped is not None))
         return length, (found.confidences or [found.stop_confidence])[0], found.num_documents
 
 

@@ -14,14 +14,17 @@ from itertools import islice
 
 import numpy as np
 
+from memo_dist.models.candidates import Alternative
 from memo_dist.recalling.exact import Spell, log_odds
 from memo_dist.recalling.lookup import SolvedLookup
+from memo_dist.recalling.match import held_solved, with_match
 from memo_dist.recalling.mending import Mender
 from memo_dist.recalling.options import RecallOptions
 from memo_dist.recalling.overlap import after
 from memo_dist.recalling.placing import NOWHERE, Place, placed
 from memo_dist.recalling.questions import Question
 from memo_dist.recalling.readings import Reading, endings
+from memo_dist.recalling.reasons import Reason, Way, ambiguous, below_confidence, left, not_held
 from memo_dist.recalling.recall import Continuation, said_nothing
 from memo_dist.recalling.snapping import Next
 from memo_dist.recalling.support import Support
@@ -33,6 +36,8 @@ _PLACES = 64  # last places of a prompt that are asked where it is not held as i
 _MOST_CUT = 6  # ends that are taken from a prompt
 _FURTHER = 64  # tokens that a passage is followed to find an anchor
 _SHOWN = 24  # tokens that spelling looks back to
+_WAY = 8  # tokens that tell how a memory goes on
+_LIKELY = 0.25  # a prompt that is held so surely may be answered by who asks for less confidence
 
 
 @dataclass(frozen=True)
@@ -86,10 +91,14 @@ class SolvedSession:
             for question, (reading, found), walk in zip(questions, read, walks, strict=True)
         ]
         stands = self._places(read, said, walks)
-        return [
-            [replace(one, documents=place.documents, num_documents=place.count)]
-            for one, place in zip(said, stands, strict=True)
-        ]
+        says = says_alike(self._lookup, self._tokenizer)
+        asked = [reading.tokens for reading, _ in read]
+        held = held_solved(self._lookup, asked, says=says, at_start=options.from_start)
+        answers = []
+        for row, (place, count) in enumerate(zip(stands, held, strict=True)):
+            found = with_match(said[row], questions[row], read[row][0], held=count, tokenizer=self._tokenizer)
+            answers.append([replace(found, documents=place.documents, num_documents=place.count)])
+        return answers
 
     @property
     def _spell(self) -> Spell | None:
@@ -157,19 +166,44 @@ class SolvedSession:
         text = self._text(question, reading, tokens)
         if text is None:
             tokens, stop, text = [], "abstained", ""
-        keep = len(tokens)
+        reason, keep = None, len(tokens)
+        if stop == "abstained":
+            reason = self._reason(reading, found, walk, said=keep, sure=at, options=options)
+        scores = log_odds(sure[:keep])
+        alternatives = [[Alternative(token, score)] for token, score in zip(tokens, scores, strict=True)]
         return Continuation(
             text=None if question.text is None else text,
-            corrected=reading.spelled,
+            snapped=reading.snapped(question.text),
+            reason=reason,
             healed=reading.cut if keep else 0,
             tokens=tokens,
-            scores=log_odds(sure[:keep]),
+            scores=scores,
             confidences=sure[:keep],
             windows=walk.windows[:keep],
             stop=stop,
             stop_confidence=at,
-            alternatives=[[] for _ in tokens],
+            alternatives=alternatives if options.top_k else [[] for _ in tokens],
         )
+
+    def _reason(
+        self, reading: Reading, found: Judged, walk: Walk, *, said: int, sure: float, options: RecallOptions
+    ) -> Reason:
+        """Why nothing is said after `said` tokens."""
+        if found.sure < _LIKELY or walk.owed or not walk.states:
+            return not_held(exact_prompt=options.exact_prompt)
+        following = walk.states[said : said + 1]
+        if State.LEFT in (following if said else [*following, found.state]):
+            text = self._shown(reading, walk.tokens[:said], walk.tokens[said : said + _WAY])
+            return ambiguous([Way(text=text, count=None, share=sure)], 0)
+        return below_confidence(sure, options.min_confidence) if following else left(said)
+
+    def _shown(self, reading: Reading, kept: list[int], tokens: list[int]) -> str:
+        """Some tokens of a continuation, without what is owed."""
+        if self._tokenizer is None:
+            return " ".join(map(str, tokens))
+        text = self._tokenizer.continuation([*reading.tokens.tolist(), *kept], tokens)
+        found = None if kept else after(text, reading.owed)
+        return text if found is None else found[0]
 
     def _text(self, question: Question, reading: Reading, tokens: list[int]) -> str | None:
         """What tokens add to the prompt; None if they do not say all that is owed."""

@@ -109,15 +109,15 @@ def test_what_follows_is_said_in_spite_of_slips(
         (found,) = session.recall([prompt], OPTIONS)
         right += bool(found.text) and f" {rest}".startswith(found.text)
         assert not found.text or f" {rest}".startswith(found.text), prompt
-        if found.text and found.corrected is not None:
-            assert found.corrected.split()[-4:] == words[-4:]
+        if found.text and found.snapped is not None:
+            assert found.snapped.text.split()[-4:] == words[-4:]
     assert right >= 0.85 * len(passages)
 
 
 def test_a_prompt_of_the_text_is_read_as_it_is(session: Session, passages: list[tuple[Words, str]]) -> None:
     for words, rest in passages:
         (found,) = session.recall([" ".join(words)], OPTIONS)
-        assert found.corrected is None
+        assert found.snapped is None
         assert f" {rest}".startswith(found.text or "nothing")
 
 
@@ -125,7 +125,7 @@ def test_prompts_are_not_mended_where_they_are_exact(session: Session, passages:
     rng, options = random.Random(3), RecallOptions(max_tokens=12, exact_prompt=True)
     for words, _ in passages:
         (found,) = session.recall([" ".join(letter(words, rng, 19))], options)
-        assert (found.text, found.corrected) == ("", None)
+        assert (found.text, found.snapped) == ("", None)
 
 
 def test_words_in_another_order_and_other_words_are_met_with_silence(

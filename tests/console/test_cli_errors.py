@@ -222,7 +222,6 @@ def test_a_damaged_memory_is_refused_by_name(refused: Run, memory: Path, command
 
 
 BAD_PROMPTS = {
-    '{"text": "abc"}': "prompt 1 ('abc') has 1 word or other character; the shortest window is 4",
     '\n\n{"body": "long enough"}': "prompts.jsonl line 3",
     '{"text": 5}': "prompts.jsonl line 1",
     '{"text": "\\ud800 long enough"}': "prompt",

@@ -18,12 +18,6 @@ from memo_dist.models.paper.gaussians import gaussian
 from memo_dist.models.text import cleanup as text_cleanup
 
 MODELS = list(CONFIGS)
-COMPANY = pytest.mark.xfail(
-    strict=True,
-    reason="1 to 4 queries find the shortlist of the model text in 6-bit planes, more by tables: where it is no longer "
-    "than the list, or scores are equal, the list's end depends on how many are asked",
-)
-KNOWN = [pytest.param(model, marks=[COMPANY] if is_text(config) else []) for model, config in CONFIGS.items()]
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}  # the model paper scores in float32
 SHORTLIST = 16  # tokens that the model text scores exactly, if no more are asked
 
@@ -142,7 +136,7 @@ def test_more_tokens_begin_with_the_fewer(case: Case) -> None:
         assert np.array_equal(found.log_odds, longest.log_odds[:, :top_k])
 
 
-@pytest.mark.parametrize("model", KNOWN)
+@pytest.mark.parametrize("model", MODELS)
 def test_a_list_is_the_best_of_the_vocabulary_to_its_end(model: str) -> None:
     case = case_of(CONFIGS[model])
     found = case.rank(SHORTLIST)
@@ -200,7 +194,7 @@ def test_answers_do_not_depend_on_who_else_is_asked(case: Case, company: int, to
         assert np.allclose(alone.log_odds, together.log_odds[rows], **exactly)
 
 
-@pytest.mark.parametrize("model", KNOWN)
+@pytest.mark.parametrize("model", MODELS)
 def test_long_lists_do_not_depend_on_who_else_is_asked(model: str) -> None:
     case = case_of(CONFIGS[model])
     together = case.rank(SHORTLIST)
@@ -239,7 +233,7 @@ def test_silence_speaks_for_no_token(model: str) -> None:
 
 
 @pytest.mark.parametrize("model", [model for model in MODELS if is_text(CONFIGS[model])])
-@pytest.mark.parametrize("count", [pytest.param(1, marks=COMPANY), pytest.param(4, marks=COMPANY), 5, 20])
+@pytest.mark.parametrize("count", [1, 4, 5, 20])
 def test_equal_log_odds_are_ranked_by_rising_token_ids(model: str, count: int) -> None:
     assert (silent(CONFIGS[model], count, 3).tokens == [0, 1, 2]).all()
 

@@ -5,7 +5,9 @@ Covers: dataclasses. Does not cover: answering (completing.py), spelling answers
 
 from dataclasses import dataclass, field
 
+from memo_dist.recalling.changes import ReadAs
 from memo_dist.recalling.options import RecallOptions
+from memo_dist.recalling.reasons import Reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +43,7 @@ class Choice:
         tokens: after the prompt; a token that repeats the prompt's end is left out.
         confidences, windows: of each token, as in Continuation.
         documents, num_documents: as in Continuation.
-        corrected: see Continuation.
+        snapped, matched, matched_text, reason: see Continuation.
         stop: "length", "end_of_document" or "abstained"; stop_confidence: as in Continuation.
     """
 
@@ -50,7 +52,10 @@ class Choice:
     windows: list[int]
     stop: str
     stop_confidence: float
-    corrected: str | None = None
+    snapped: ReadAs | None = None
+    matched: int | None = None
+    matched_text: str | None = None
+    reason: Reason | None = None
     documents: list[str] = field(default_factory=list)
     num_documents: int = 0
 

@@ -134,7 +134,10 @@ class _Spelling:
             windows=[int(found.windows[place]) for place in kept],
             stop=found.stop,
             stop_confidence=found.stop_confidence,
-            corrected=found.corrected,
+            snapped=found.snapped,
+            matched=found.matched,
+            matched_text=found.matched_text,
+            reason=found.reason,
             documents=found.documents,
             num_documents=found.num_documents,
         )

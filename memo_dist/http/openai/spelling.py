@@ -2,14 +2,15 @@
 
 Covers: choices, log-probabilities, stop texts, usage. Does not cover: HTTP (endpoints/completions.py).
 
-Beside OpenAI's fields every choice has `memo`: why recall stopped, and how sure it was of each token.
+Beside OpenAI's fields every choice has `memo`: why recall stopped, how sure it was of each token, what of the prompt it
+rests on, and in which documents that stands.
 """
 
 import json
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from memo_dist.http.openai.bodies import CompletionBody
@@ -36,7 +37,10 @@ class Told:
             "stop_confidence": self.choice.stop_confidence,
             "confidences": self.choice.confidences[:kept],
             "windows": self.choice.windows[:kept],
-            "corrected": self.choice.corrected,
+            "reason": None if self.choice.reason is None else asdict(self.choice.reason),
+            "matched": self.choice.matched,
+            "matched_text": self.choice.matched_text,
+            "snapped": None if self.choice.snapped is None else asdict(self.choice.snapped),
             "documents": self.choice.documents,
             "num_documents": self.choice.num_documents,
         }

@@ -88,9 +88,10 @@ class HashedCleanup:
 
         The shortlist is the top of sum_l r_l O^T / s_l^2 + d^2 log p, rounded to whole steps; scores and log-odds of
         what is on it come from exact integer sums, in float64. On the CPU it is found by tables, or for a
-        few queries in packed codes: docs/decisions/0011.
+        few queries in packed codes: docs/decisions/0011. Either way it is the same, whoever else is asked. It has
+        twice `top_k`, as what log-odds take from partial matches ranks it anew.
         """
-        keep = max(top_k, self.shortlist)
+        keep = max(2 * top_k, self.shortlist)
         rows = max(1, SCORES_AT_ONCE // len(self.codebook))
         rows -= rows % AT_ONCE if rows > AT_ONCE else 0
         parts = [
@@ -110,10 +111,8 @@ class HashedCleanup:
     def _rank(self, reads: np.ndarray, filled: np.ndarray, *, keep: int, top_k: int) -> Candidates:
         here = to_device(reads, self.xp)
         pooled = self._pooled(here, self._precision(here, to_device(filled, self.xp)))
-        if self.xp is np and len(pooled) <= _FEW:
-            listed = best_whole(self._few_scores(pooled), len(self.codebook), keep)
-        else:
-            listed = (self._by_tables if self.xp is np else self._by_product)(*self.in_steps(pooled), keep)
+        on_cpu = self._by_planes if len(pooled) <= _FEW else self._by_tables
+        listed = (on_cpu if self.xp is np else self._by_product)(*self.in_steps(pooled), keep)
         # rising ids, so that equal log-odds are ranked the same everywhere
         found = self.score(here, filled, listed)
         order = np.argsort(-found.log_odds, axis=1, kind="stable")[:, :top_k]
@@ -162,21 +161,32 @@ class HashedCleanup:
             listed[~sure] = self._by_product(sought[~sure], scale[~sure], keep)
         return listed
 
-    def _few_scores(self, pooled: np.ndarray) -> np.ndarray:
-        """About pooled O^T and the prior times a factor, padded, from packed codes: a matrix product would read O as
-        floats. Where the prior is beyond 2^22 steps, pooled is next to nothing beside it."""
+    def _by_planes(self, sought: np.ndarray, scale: np.ndarray, keep: int) -> np.ndarray:
+        """The same columns of a few rows: what may be among the best by sign planes of a few bits, which are wrong by
+        at most what rounding took from a row, is multiplied out; a product would read the codebook as floats."""
         from memo_dist.kernels.planes import read_planes
 
-        count, size = len(pooled), len(self.codebook)
-        planes = sign_planes(pooled, _FEW_BITS).reshape(count * _FEW_BITS, -1)
-        parts = np.empty((len(planes), size), np.int32)
-        read_planes(self._packed[None, None], np.zeros(len(planes), np.int64), planes, parts)
-        scores = np.zeros((count, len(self._padded)), np.float32)
-        scores[:, :size] = np.einsum("npv,p->nv", parts.reshape(count, _FEW_BITS, size), 2 ** np.arange(_FEW_BITS))
+        count, size = len(sought), len(self.codebook)
+        planes, weights = sign_planes(sought, _FEW_BITS), 2 ** np.arange(_FEW_BITS)
+        parts = np.empty((count * _FEW_BITS, size), np.int32)
+        read_planes(self._packed[None, None], np.zeros(len(parts), np.int64), planes.reshape(len(parts), -1), parts)
+        step = np.abs(sought).max(axis=1, keepdims=True) / 2**_FEW_BITS
+        levels = signs(planes.reshape(len(parts), -1)).reshape(count, _FEW_BITS, -1)
+        rounded = step * np.einsum("npd,p->nd", levels, weights)
+        scores = np.full((count, len(self._padded)), -np.inf)
+        scores[:, :size] = step * np.einsum("npv,p->nv", parts.reshape(count, _FEW_BITS, size), weights)
         if self.prior.spread:
-            largest = np.maximum(np.abs(pooled).max(axis=1, keepdims=True), 1e-30)
-            scores[:, :size] += self.prior.steps(self.prior.limit(2**_FEW_BITS / largest * self.config.inner_dim**2))
-        return scores
+            scores[:, :size] += self.prior.steps(scale)
+        error = np.abs(sought - rounded).sum(axis=1) + 1  # and what floats round
+        blocks = scores.reshape(count, -1, BLOCK).max(axis=2)
+        few = min(keep, blocks.shape[1])
+        least = np.partition(blocks, -few, axis=1)[:, -few] if keep <= blocks.shape[1] else np.full(count, -np.inf)
+        listed = np.empty((count, keep), np.int64)
+        for row in range(count):
+            some = np.flatnonzero(scores[row, :size] >= least[row] - 2 * error[row])
+            exact = self.codebook[some] @ sought[row] + self.prior.steps(scale[row : row + 1], some[None])[0]
+            listed[row] = np.sort(first_columns(exact[None], some[None], keep)[0])
+        return listed
 
     def score(self, reads: Array, filled: np.ndarray, tokens: Array) -> Candidates:
         """Score given tokens (n, k), in the order given."""

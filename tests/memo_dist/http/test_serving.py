@@ -394,8 +394,8 @@ def test_a_slip_is_told(client: TestClient) -> None:
     prompt = TEXT[500:570].replace("beside", "besdie", 1)
     (choice,) = ask(client, prompt=prompt, max_tokens=20)["choices"]
     assert choice["text"] == TEXT[570:590]
-    assert choice["memo"]["corrected"] == TEXT[500:570]
-    assert ask(client, prompt=TEXT[500:570], max_tokens=20)["choices"][0]["memo"]["corrected"] is None
+    assert choice["memo"]["snapped"]["text"] == TEXT[500:570]
+    assert ask(client, prompt=TEXT[500:570], max_tokens=20)["choices"][0]["memo"]["snapped"] is None
 
 
 def test_memories_that_cannot_be_served_say_why(tmp_path: Path) -> None:

@@ -19,9 +19,14 @@ import numpy as np
 import pytest
 
 from memo_dist import Memory, RecallOptions, TextConfig, Tokenizer
+from memo_dist.recalling.recall import Continuation
 from pipelines.tokenizing import _train
 
 DOCUMENTS = [inspect.getsource(module) for module in (textwrap, bisect, heapq, colorsys)]
+
+
+def read_as(answer: Continuation) -> str | None:
+    return None if answer.snapped is None else answer.snapped.text
 
 
 def squeezed(text: str) -> str:
@@ -162,17 +167,17 @@ def test_one_slip_in_any_word_is_set_right(prose: Memory, kind: str) -> None:
         answer = prose.recall(prompt, max_tokens=12)
         assert answer.text, prompt
         assert PROSE[end:].startswith(answer.text)
-        assert answer.corrected == PROSE[start:end] or place == 0  # a first word may as well be cut off
+        assert read_as(answer) == PROSE[start:end] or place == 0  # a first word may as well be cut off
         tried += 1
     assert tried == 4
-    assert prose.recall(PROSE[start:end], max_tokens=12).corrected is None
+    assert prose.recall(PROSE[start:end], max_tokens=12).snapped is None
 
 
 def test_a_slip_before_a_word_that_is_cut_off(prose: Memory) -> None:
     end = PROSE.index("nted. Nothing")
     answer = prose.recall(PROSE[:end].replace("evening", "evenign"), max_tokens=12)
     assert PROSE[end:].startswith(answer.text or "nothing")
-    assert answer.corrected == PROSE[:end]
+    assert read_as(answer) == PROSE[:end]
 
 
 @pytest.mark.parametrize("kind", ["exchanged", "left out", "too many", "another"])
@@ -184,7 +189,7 @@ def test_a_slip_after_a_beginning_that_is_held(prose: Memory, word: str, kind: s
     end = PROSE.index("counted.")
     prompt = slips_of(word, random.Random(5))[kind].join(PROSE[:end].rsplit(word, 1))
     answer = prose.recall(prompt, max_tokens=12)
-    assert (answer.corrected, PROSE[end:].startswith(answer.text or "nothing")) == (PROSE[:end], True)
+    assert (read_as(answer), PROSE[end:].startswith(answer.text or "nothing")) == (PROSE[:end], True)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +213,7 @@ def test_another_beginning_that_no_cut_explains_is_met_with_silence(prose: Memor
 def test_prompts_are_asked_as_they_are_where_that_is_asked_for(prose: Memory) -> None:
     prompt = PROSE[: PROSE.index("counted.")].replace("evening", "evxning")
     answer = prose.recall(prompt, max_tokens=12, exact_prompt=True)
-    assert (answer.text, answer.stop, answer.corrected) == ("", "abstained", None)
+    assert (answer.text, answer.stop, answer.snapped) == ("", "abstained", None)
     whole = prose.recall(PROSE[: PROSE.index("counted.")], max_tokens=12, exact_prompt=True)
     assert PROSE[PROSE.index("counted.") :].startswith(whole.text or "nothing")
 
@@ -302,7 +307,7 @@ def test_a_short_prompt_whose_first_word_is_cut_off(prose: Memory) -> None:
     answer = prose.recall(PROSE[PROSE.index("eper of") : end], max_tokens=9)
     assert answer.text
     assert PROSE[end:].startswith(answer.text)
-    assert answer.corrected is None
+    assert answer.snapped is None
 
 
 def test_prompts_cut_where_tokens_are_parts_of_characters() -> None:

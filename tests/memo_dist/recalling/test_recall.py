@@ -89,8 +89,6 @@ def test_prompts_do_not_influence_one_another() -> None:
 
 def test_bad_prompts_are_named() -> None:
     memory = memory_of(random_tokens(100, 12))
-    with pytest.raises(PromptError, match="prompt 2 has 3 tokens; the shortest window is 4"):
-        memory.recall([[1, 2, 3, 4], [1, 2, 3]])
     with pytest.raises(PromptError, match="token id 1000"):
         memory.recall([[1, 2, 3, 1000]])
     with pytest.raises(PromptError, match="no tokenizer"):

@@ -5,6 +5,7 @@ Covers: recalling/session.py, options.py, confidence.py, one prompt or several i
 """
 
 import math
+import re
 from dataclasses import fields
 from typing import Any
 
@@ -67,9 +68,6 @@ def test_a_memory_without_a_tokenizer_reads_numbers(bare: Memory) -> None:
 
 
 REFUSED: dict[str, tuple[Any, str]] = {
-    "a short text": ("abc", r"prompt 2 \('abc'\) has 1 word or other character; .* is 4: give at least 4 words and"),
-    "three words": ("a, b", r"prompt 2 \('a, b'\) has 3 words and other characters; the shortest window is 4"),
-    "short ids": ([1, 2], "prompt 2 has 2 words and other characters; the shortest window is 4"),
     "a foreign id": ([1, 2, 3, 256], "prompt 2 has token id 256; the vocabulary has 256"),
     "a negative id": ([1, 2, 3, -7], "prompt 2 has token id -7; the vocabulary has 256"),
     "a huge id": ([1, 2, 3, 2**70], "no list of token ids"),
@@ -91,9 +89,29 @@ def test_a_prompt_that_cannot_be_asked_is_refused_alone(memory: Memory, prompt: 
     assert "--" not in str(raised.value)
 
 
+SHORT: dict[str, tuple[Any, str]] = {
+    "a short text": ("abc", "the prompt has 1 word or other character; .* is 4: give at least 4 words and"),
+    "three words": ("a, b", "the prompt has 3 words and other characters; the shortest window is 4"),
+    "short ids": ([1, 2], "the prompt has 2 words and other characters; the shortest window is 4"),
+    "nothing": ("", "the prompt has 0 words"),
+}
+
+
+@pytest.mark.parametrize(("prompt", "reason"), SHORT.values(), ids=SHORT)
+def test_a_prompt_that_is_too_short_is_met_with_silence_alone(memory: Memory, prompt: Any, reason: str) -> None:
+    first, second, third = memory.recall([TEXT[:30], prompt, TEXT[:40]], max_tokens=5)
+    assert (first.text, third.text) == (TEXT[30:35], TEXT[40:45])
+    assert (second.stop, second.tokens, second.text) == ("abstained", [], "" if isinstance(prompt, str) else None)
+    assert (second.prompt, second.error, second.matched) == (prompt, None, 0)
+    assert second.reason is not None
+    assert second.reason.code == "too_short"
+    assert re.match(reason, second.reason.text)
+    assert "--" not in second.reason.text
+
+
 def test_refusals_name_prompts_as_their_caller_does(memory: Memory) -> None:
-    (question,) = memory.session.questions(["abc"], names=["row seven"])
-    assert str(question.error).startswith("row seven has 1 word or other character")
+    (question,) = memory.session.questions([[1, 999]], names=["row seven"])
+    assert str(question.error).startswith("row seven has token id 999")
 
 
 def test_beginnings_may_be_of_any_length(memory: Memory) -> None:

@@ -117,8 +117,12 @@ def test_what_none_holds_is_answered_by_none(both: SeveralSession) -> None:
 
 
 def test_what_all_refuse_is_refused(both: SeveralSession) -> None:
-    with pytest.raises(PromptError, match=r"prompt 2 .*the shortest window"):
-        both.recall([SHARED[:100], "ab"], OPTIONS)
+    found, short = both.recall([SHARED[:100], "ab"], OPTIONS)
+    assert found.text
+    assert short.reason is not None
+    assert (short.stop, short.text, short.reason.code) == ("abstained", "", "too_short")
+    with pytest.raises(PromptError, match=r"prompt 2 .*UTF-8"):
+        both.recall([SHARED[:100], "half a \ud800 character"], OPTIONS)
     with pytest.raises(PromptError, match="prompt 1 is token ids, and these memories have different tokenizers"):
         both.recall([[1, 2, 3, 4, 5, 6]], OPTIONS)
     with pytest.raises(ConfigError, match="no memory"):

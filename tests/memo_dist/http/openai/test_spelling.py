@@ -125,8 +125,9 @@ def test_the_whole_is_what_the_answers_say(asked: tuple[CompletionBody, list[Ans
         echoed = "".join(token.text for token in answer.prompt)
         if place >= len(answer.choices):
             assert (said["text"], said["finish_reason"]) == (echoed, "stop")
-            nothing = {"confidences": [], "windows": [], "corrected": None, "documents": [], "num_documents": 0}
-            assert said["memo"] == {"stop": "abstained", "stop_confidence": 0.0, **nothing}
+            nothing = {"confidences": [], "windows": [], "documents": [], "num_documents": 0}
+            unknown = dict.fromkeys(("reason", "snapped", "matched", "matched_text"))
+            assert said["memo"] == {"stop": "abstained", "stop_confidence": 0.0, **nothing, **unknown}
             continue
         choice = answer.choices[place]
         text, stopped = cut("".join(token.text for token in choice.tokens), stops)
