@@ -10,9 +10,10 @@ from console.output import print_json, print_text
 from memo_dist.durable import write_text, writing
 from memo_dist.errors import ConfigError, InputError
 from memo_dist.files.opened import open_memory
+from memo_dist.page.traced import traced_page
 from memo_dist.recalling.lookup import Lookup
 from memo_dist.recalling.options import DEFAULTS
-from memo_dist.recalling.page import marked_pieces, page
+from memo_dist.recalling.page import marked_pieces
 from memo_dist.recalling.placing import MOST_NAMED
 from memo_dist.recalling.trace import DEFAULT_LEAST, trace_text
 
@@ -24,7 +25,9 @@ def trace_command(
         int, typer.Option(help="The shortest passage that counts as held, in words and other characters.")
     ] = DEFAULT_LEAST,
     min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Of every statement.")] = DEFAULTS.min_confidence,
-    html_out: Annotated[Path | None, typer.Option("--html", help="Also write a coloured page.")] = None,
+    html_out: Annotated[
+        Path | None, typer.Option("--html", help="Also write a page that shows it.")
+    ] = None,
     as_json: AsJson = False,
     settings: ConfigFile = None,
 ) -> None:
@@ -37,7 +40,7 @@ def trace_command(
         traced = trace_text(Lookup(opened), tokenizer, content, least=least, min_confidence=min_confidence)
     if html_out is not None:
         with writing(html_out):
-            write_text(html_out, page(traced, f"{text} in {memory}"))
+            write_text(html_out, traced_page(traced, f"{text} in {memory}"))
     if as_json:
         print_json(traced.to_dict())
         return

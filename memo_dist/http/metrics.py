@@ -1,6 +1,7 @@
 """Metrics: what /metrics tells Prometheus.
 
-Covers: counters and histograms of one front, gauges of its memory. Does not cover: Ray's own metrics, which it exports itself.
+Covers: counters and histograms of one front, gauges of its memory. Does not cover: Ray's own metrics, which it
+exports itself.
 """
 
 from typing import Any

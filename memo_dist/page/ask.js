@@ -108,7 +108,7 @@ function showStep(prompt, choice, place) {
 // [{text, more}], likeliest first; with counts where the memory counts.
 function alternatives(choice, place) {
   const told = choice.memo.alternatives && choice.memo.alternatives[place];
-  if (told) {
+  if (told && told.length) {
     return told.filter((one) => one.text).map((one) => ({
       text: one.text,
       more: [one.count ? count(one.count, "time", "times") : null, one.probability == null ? null : percent(one.probability)].filter(Boolean).join(", "),

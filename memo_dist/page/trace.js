@@ -2,25 +2,29 @@
 "use strict";
 
 const OVERLAP = 2000; // UTF-16 units: more than the longest passage that is asked for, in most texts
+const BYTES_A_TOKEN = 4; // of most texts; parts of others are made smaller when they are refused
 let stopTracing = null;
 
-// Where a text is cut so that no part has more bytes of UTF-8, thus tokens, than the service takes: [start, stop].
-function* partsOf(text, mostBytes) {
+// Where a part that begins at `start` stops, so that it has no more bytes of UTF-8: at white space, if there is some.
+function stopOf(text, start, mostBytes) {
   const bytes = new TextEncoder();
-  let start = 0;
-  while (start < text.length) {
-    let stop = Math.min(text.length, start + mostBytes);
-    while (stop > start + 1 && bytes.encode(text.slice(start, stop)).length > mostBytes) stop = start + ((stop - start) >> 1) + ((stop - start) >> 2);
-    if (stop < text.length) {
-      const space = text.slice(start, stop).search(/\s\S*$/);
-      stop = space > (stop - start) / 2 ? start + space : /[\udc00-\udfff]/.test(text[stop]) ? stop - 1 : stop;
-    }
-    yield [start, stop];
-    if (stop >= text.length) return;
-    const back = Math.max(start + 1, stop - Math.min(OVERLAP, (stop - start) >> 1));
-    const space = text.slice(back, stop).search(/\s/);
-    start = space >= 0 ? back + space : /[\udc00-\udfff]/.test(text[back]) ? back + 1 : back;
-  }
+  let stop = Math.min(text.length, start + mostBytes);
+  while (stop > start + 1 && bytes.encode(text.slice(start, stop)).length > mostBytes) stop -= Math.ceil((stop - start) / 8);
+  if (stop >= text.length) return text.length;
+  const space = text.slice(start, stop).search(/\s\S*$/);
+  return space > (stop - start) / 2 ? start + space : whole(text, stop);
+}
+
+// Where the part after one of [start, stop) begins: so far back that no passage is lost between the two.
+function nextOf(text, start, stop) {
+  const back = Math.max(start + 1, stop - Math.min(OVERLAP, (stop - start) >> 1));
+  const space = text.slice(back, stop).search(/\s/);
+  return space >= 0 ? back + space : whole(text, back);
+}
+
+// A place that is not within a character.
+function whole(text, place) {
+  return /[\udc00-\udfff]/.test(text[place]) ? place + 1 : place;
 }
 
 // Places counted in characters, as the service does, -> UTF-16 units of the whole text.
@@ -61,11 +65,18 @@ async function traced(event) {
   let [shown, waiting] = [0, []];
   try {
     const limits = (await memoryTold()).limits;
-    const most = Math.min(limits.prompt_tokens, Math.floor(limits.body_bytes / 8));
-    for (const [start, stop] of partsOf(text, most)) {
+    let [start, most] = [0, Math.min(BYTES_A_TOKEN * limits.prompt_tokens, limits.body_bytes >> 3)];
+    while (start < text.length) {
+      const stop = stopOf(text, start, most);
       const part = text.slice(start, stop);
       const body = { text: part, least: Number(byId("least").value), tokens: false };
-      waiting = joined([...waiting, ...spansOf(await ask("/v1/trace", body, stopTracing.signal), part, start)]);
+      try {
+        waiting = joined([...waiting, ...spansOf(await ask("/v1/trace", body, stopTracing.signal), part, start)]);
+      } catch (error) {
+        if (error.status !== 400 || most <= limits.prompt_tokens) throw error;
+        most = Math.max(limits.prompt_tokens, most >> 1); // it may have more tokens than the service takes
+        continue;
+      }
       // what the next part may still change is shown with it
       const sure = stop >= text.length ? text.length : Math.max(shown, stop - OVERLAP);
       const done = waiting.filter((span) => span.stop <= sure);
@@ -73,6 +84,7 @@ async function traced(event) {
       const until = Math.min(sure, ...open.map((span) => span.start));
       view.append(text.slice(shown, until), shown, done);
       [shown, waiting, progress.value] = [until, open, stop / text.length];
+      start = stop >= text.length ? stop : nextOf(text, start, stop);
     }
     view.finish();
     told.textContent = text ? heldTold(view, text.length) : "There is no text to look up; paste one.";

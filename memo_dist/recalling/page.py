@@ -1,9 +1,8 @@
-"""Page: a traced text with its held passages marked, as pieces or as HTML.
+"""Page: a traced text in pieces, its held passages marked.
 
-Covers: shades, pieces, one page of HTML. Does not cover: finding the passages (trace.py), terminals.
+Covers: shades, pieces. Does not cover: finding the passages (trace.py), terminals, pages (memo_dist/page).
 """
 
-import html
 import itertools
 
 import numpy as np
@@ -33,22 +32,3 @@ def _marks(traced: TracedText) -> np.ndarray:
     """0 for tokens that are not held, else 1 + the index of the longest window that matched, but 1 at least."""
     longest = np.searchsorted(np.array(traced.memory_windows), traced.found.windows, side="right")
     return np.where(traced.found.held, np.maximum(longest, 1), 0)
-
-
-def page(traced: TracedText, title: str) -> str:
-    """One page of HTML: a legend, and the text with its passages shaded."""
-    body = [
-        f'<mark style="background:{shade}" title="{window} units and the next token">{html.escape(text)}</mark>'
-        if shade
-        else html.escape(text)
-        for text, window, shade in marked_pieces(traced)
-    ]
-    legend = " ".join(
-        f'<mark style="background:{shade}">{window} units and the next token</mark>'
-        for shade, window in zip(_SHADES, traced.memory_windows, strict=False)
-    )
-    return (
-        f"<!doctype html><meta charset=utf-8><title>{html.escape(title)}</title>"
-        f"<h1>{html.escape(title)}</h1><p>held, by the longest window that matched: {legend}</p>"
-        f"<pre style='white-space:pre-wrap'>{''.join(body)}</pre>\n"
-    )

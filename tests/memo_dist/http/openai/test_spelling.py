@@ -125,7 +125,7 @@ def test_the_whole_is_what_the_answers_say(asked: tuple[CompletionBody, list[Ans
         echoed = "".join(token.text for token in answer.prompt)
         if place >= len(answer.choices):
             assert (said["text"], said["finish_reason"]) == (echoed, "stop")
-            nothing = {"confidences": [], "windows": [], "documents": [], "num_documents": 0}
+            nothing = {"confidences": [], "windows": [], "alternatives": [], "documents": [], "num_documents": 0}
             unknown = dict.fromkeys(("reason", "snapped", "matched", "matched_text"))
             assert said["memo"] == {"stop": "abstained", "stop_confidence": 0.0, **nothing, **unknown}
             continue
@@ -139,7 +139,9 @@ def test_the_whole_is_what_the_answers_say(asked: tuple[CompletionBody, list[Ans
         assert (memo["confidences"], memo["windows"]) == (choice.confidences[:kept], choice.windows[:kept])
         assert stopped or kept == len(choice.tokens)
         assert len("".join(token.text for token in choice.tokens[:kept])) >= len(text)
-        check_logs(body, said, [*answer.prompt, *choice.tokens[:kept]])
+        ended = not kept or memo["stop"] in ("abstained", "end_of_document")
+        closing = [SpelledToken("", 0.0, [("", 0.0)])] if answer.prompt and ended and body.max_tokens != 0 else []
+        check_logs(body, said, [*answer.prompt, *choice.tokens[:kept], *closing])
     asked_tokens = sum(answer.prompt_tokens for answer in answers)
     assert whole["usage"] == {
         "prompt_tokens": asked_tokens,
