@@ -1,5 +1,7 @@
 # Set-up, the main job, tests and checks. PYTHON may name another interpreter (3.11 or newer).
 PYTHON ?= python3
+# Test files run in so many processes: many of them wait for Ray.
+WORKERS ?= 2
 BIN := .venv/bin
 CORPUS = $(shell $(PYTHON) -c "import sysconfig; print(sysconfig.get_path('stdlib'))")
 
@@ -17,10 +19,10 @@ demo: setup
 	$(BIN)/python examples/02_build_and_recall.py $(CORPUS)
 
 test: setup lint docs
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 test-quick: setup
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow"
 
 lint: setup
 	$(BIN)/ruff check .

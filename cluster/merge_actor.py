@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -67,7 +68,7 @@ class MergeActor:
 
     def __init__(self, spec: MergeSpec) -> None:
         threadpool_limits(spec.threads)
-        self._spec, self._files = spec, OpenFiles(spec.open_files)
+        self._spec, self._files, self._ended = spec, OpenFiles(spec.open_files), Event()
 
     @cached_property
     def _runs(self) -> list[RunFolder]:
@@ -84,11 +85,16 @@ class MergeActor:
             rows=spec.rows * len(banks) // spec.config.num_banks,
             slice_rows=spec.slice_rows,
             xp=array_module(spec.device),
+            ended=self._ended,
         )
         with ExitStack() as opened:  # no file is open between two merges, or after one that failed
             opened.callback(self._files.close)
             held = [HeldSource(opened.enter_context(open_memory(memory))) for memory in spec.sources.memories]
             return merge_into(Path(path), [*held, *self._runs], order, applied=set(spec.applied))
+
+    def end(self) -> None:
+        """Called from another thread: let the merge that runs end at its next slice."""
+        self._ended.set()
 
     def peak_bytes(self) -> int:
         """The process's largest resident set so far."""

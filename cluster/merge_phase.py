@@ -24,6 +24,7 @@ from memo_dist.durable import write_text, writing
 from memo_dist.errors import DamagedMemoryError, StoppedError
 from memo_dist.files.manifest import FileRecord, ShardRecord
 from memo_dist.files.shard_reader import ShardReader
+from memo_dist.json_text import parse_json
 
 _STEP_SECONDS = 1.0  # between looks at whether a stop was asked for
 _OPEN_FILES = 256  # of runs, by all actors: they may be threads of one process, which often may open 1,024
@@ -126,7 +127,7 @@ class MergePhase:
     def _found(self, banks: range) -> bool:
         """Whether an attempt before has made the file of some banks, whole."""
         try:
-            values = json.loads(self._record_of(banks).read_text(encoding="utf-8"))
+            values = parse_json(self._record_of(banks).read_text(encoding="utf-8"))
             record = ShardRecord(**{**values, "documents": FileRecord(**values["documents"])})
             path, spec = self._workspace.path / record.file, self._spec
             reader = ShardReader(path, record, spec.config, tokenizer_hash=spec.tokenizer_hash)

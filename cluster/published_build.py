@@ -24,6 +24,7 @@ from memo_dist.errors import ConfigError, DamagedMemoryError
 from memo_dist.files.journal import BuildEntry
 from memo_dist.files.manifest import Manifest
 from memo_dist.files.staging import refuse_existing
+from memo_dist.json_text import parse_json
 from memo_dist.models import model_named
 from memo_dist.planning.memory_plan import MemoryPlan
 from pipelines.plan import CorpusPlan
@@ -119,7 +120,7 @@ def _begun(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DamagedMemoryError(f"{path}, left by a stopped command, cannot be read ({error}); remove it") from error
     return found

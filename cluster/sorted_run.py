@@ -46,7 +46,7 @@ class SortedRun(Run):
         except InputError:
             # the corpus will change, and then nothing goes on from what is done; let that be in nobody's way
             if not went_on and time.monotonic() - began < self.resources.checkpoint_every:
-                self.workspace.discard()
+                self.workspace.discard(for_good=True)
             raise
 
     def _attempt(self) -> Manifest:

@@ -9,12 +9,20 @@ processes, and none has to start.
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from dask.base import compute
 from dask.delayed import delayed
 
 from cluster.executor import Reference
+
+
+@runtime_checkable
+class Endable(Protocol):
+    """An actor that can end a call that runs before it is done."""
+
+    def end(self) -> None:
+        """Called from another thread."""
 
 
 class ActorThread:
@@ -37,7 +45,11 @@ class ActorThread:
         return getattr(self._made.result(), method)(*values)
 
     def end(self) -> None:
-        """Wait for the call that runs; drop the others, and the actor."""
+        """Let the call that runs end, and wait for it; drop the others, and the actor."""
+        if self._made.done() and not self._made.cancelled() and self._made.exception() is None:
+            made = self._made.result()
+            if isinstance(made, Endable):
+                made.end()
         self._thread.shutdown(cancel_futures=True)
         del self._made
 

@@ -4,13 +4,13 @@ Covers: what is being built, what is done, fencing of overlapping attempts, what
 running a build (build.py), room on the disk (room.py).
 
 `.NAME.memo.building/` holds `build.json` (the statement of what is built), `sources.jsonl` (the files of its corpus, as
-they were), `attempt` (the token of the newest attempt),
-`tokenizer.json`, `batches/` (what this run keeps), `runs/` (sorted runs: what is done), then shard files with `merged/`
-(a record of each that is whole) and, last, `manifest.json`: from then on it is a whole memory; of a change, but for the
-batches that the memory has already. A model without a ledger has no runs: its shard files and manifest are checkpoints
-of the splits that are done. Shard files carry their generation and attempt in their names and are never changed; files
-that the manifest does not list are removed after it. Whoever claims the workspace last owns it: an older attempt finds
-another token, and can make no checkpoint and commit nothing; what runs it still makes are those that this one would.
+they were), `attempt` (the token of the newest attempt), `tokenizer.json`, `batches/` (what this run keeps), `runs/`
+(sorted runs: what is done), then shard files with `merged/` (a record of each that is whole) and, last,
+`manifest.json`: from then on it is a whole memory; of a change, but for the batches that the memory has already. A
+model without a ledger has no runs: its shard files and manifest are checkpoints of the splits that are done. Shard
+files carry their generation and attempt in their names and are never changed; files that the manifest does not list are
+removed after it. Whoever claims the workspace last owns it: an older attempt finds another token, and can make no
+checkpoint and commit nothing; what runs it still makes are those that this one would.
 """
 
 import json
@@ -33,6 +33,7 @@ from memo_dist.files.journal import Entry
 from memo_dist.files.manifest import MANIFEST_FILE, TOKENIZER_FILE, BatchRecord, Manifest, ShardRecord
 from memo_dist.files.opened import OpenMemory, open_memory
 from memo_dist.files.staging import refuse_existing, write_contents
+from memo_dist.json_text import parse_json
 from memo_dist.memory_config import MemoryConfig
 from memo_dist.tokenizer import Tokenizer
 
@@ -57,7 +58,7 @@ def unfinished_statement(out: Path) -> dict[str, Any] | None:
     if not _has_progress(path) or not (path / STATEMENT_FILE).exists():
         return None
     try:
-        statement: dict[str, Any] = json.loads((path / STATEMENT_FILE).read_text(encoding="utf-8"))
+        statement: dict[str, Any] = parse_json((path / STATEMENT_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DamagedMemoryError(
             f"{path / STATEMENT_FILE}, left by a stopped build, cannot be read ({error}); remove {path} to start anew"
@@ -88,8 +89,7 @@ class Workspace:
         self.out, self.path, self._replaces = out, workspace_path(out), replaces
         if replaces is None:
             refuse_existing(out)
-        self._tokenizer = tokenizer
-        self._token = secrets.token_hex(4)
+        self._tokenizer, self._token, self._given_up = tokenizer, secrets.token_hex(4), False
         self._made = [parent for parent in out.absolute().parents if not parent.exists()]
         with writing(out):
             self.path.mkdir(parents=True, exist_ok=True)
@@ -137,8 +137,9 @@ class Workspace:
         """The folder for the batches that are kept."""
         return self.path / BATCHES_FOLDER
 
-    def discard(self) -> None:
-        """Give up what was done: it is not what was asked for, and must not be gone on from."""
+    def discard(self, *, for_good: bool = False) -> None:
+        """Give up what was done: it must not be gone on from; for good, nor what a task under way still adds to it."""
+        self._given_up = for_good
         (self.path / MANIFEST_FILE).unlink(missing_ok=True)
         for folder in (self.merged, self.runs):
             shutil.rmtree(folder, ignore_errors=True)
@@ -226,7 +227,7 @@ class Workspace:
         """After a failure: remove the workspace if nothing is done in it and it is still ours. Whether it is kept."""
         if not self._ours():
             return False
-        if self.resumable:
+        if self.resumable and not self._given_up:
             if self.has_checkpoint:
                 with suppress(OSError, MemoError):
                     self._sweep(Manifest.read(self.path))
@@ -264,8 +265,7 @@ class Workspace:
             raise self.fenced() or error from error
 
     def _last_generation(self) -> int:
-        numbers = [int(p.name.split(".g")[1][:4]) for p in self.path.glob("shard-*.g*.h5")]
-        return max(numbers, default=0)
+        return max((int(path.name.split(".g")[1][:4]) for path in self.path.glob("shard-*.g*.h5")), default=0)
 
     def _sweep(self, manifest: Manifest) -> None:
         kept = set(shard_files(manifest))

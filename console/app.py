@@ -19,6 +19,7 @@ from console import (
     build,
     change,
     combine,
+    contaminated,
     evaluate,
     inspect,
     plan,
@@ -28,6 +29,7 @@ from console import (
     serve,
     trace,
     verify,
+    where,
 )
 from console.faults import named
 from console.flags import Invocation
@@ -56,6 +58,8 @@ def make_app() -> typer.Typer:
         ("publish", publish.publish_command),
         ("recall", recall.recall_command),
         ("trace", trace.trace_command),
+        ("where", where.where_command),
+        ("contaminated", contaminated.contaminated_command),
         ("serve", serve.serve_command),
         ("evaluate", evaluate.evaluate_command),
         ("inspect", inspect.inspect_command),

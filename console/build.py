@@ -184,9 +184,11 @@ def _associations(summary: "BuildSummary", distinct: bool) -> str:
     """Their number, and how far the plan was off."""
     if not distinct:
         return f"{summary.associations:,}"
-    off = summary.associations / summary.planned_associations - 1
+    planned = summary.planned_associations
+    times = summary.associations / planned
+    off = f"{times - 1:+.1%} beside" if 0.5 < times < 2 else f"{times:,.1f} times"
     banks = "1 bank" if summary.banks == 1 else f"{summary.banks:,} banks"
-    return f"{summary.associations:,} distinct, {off:+.1%} beside the plan, in {banks}"
+    return f"{summary.associations:,} distinct, {off} the {planned:,} of the plan, in {banks}"
 
 
 def _plan_rows(corpus: "CorpusPlan", plan: MemoryPlan) -> dict[str, str]:

@@ -29,6 +29,7 @@ import pyarrow as pa
 
 from memo_dist.arrow_arrays import array_of, numbers_of
 from memo_dist.errors import InputError
+from memo_dist.json_text import parse_json
 from memo_dist.memory_config import MemoryConfig
 from memo_dist.segments import Origin, Segment
 
@@ -71,7 +72,7 @@ class KeptChange:
     def of(cls, table: pa.Table) -> "KeptChange | None":
         """What a batch says of it; None for one that was not kept."""
         said = (table.schema.metadata or {}).get(b"kept")
-        return None if said is None else cls(**json.loads(said))
+        return None if said is None else cls(**parse_json(said))
 
 
 @dataclass(frozen=True)

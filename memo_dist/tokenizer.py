@@ -7,6 +7,7 @@ Covers: loading, identity (hash), encoding, what is refused. Does not cover: dec
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from memo_dist.errors import TokenizerError
+from memo_dist.json_text import parse_json
 from memo_dist.token_decoder import TokenDecoder, byte_alphabet
 
 _ENCODE_AT_ONCE = 1 << 17  # characters: the library takes up to 250 bytes for every token until it is done
@@ -99,6 +101,9 @@ class Tokenizer:
 
         Args:
             at_once: characters whose texts are shared out among the library's threads; each may take 250 bytes.
+
+        Raises:
+            TokenizerError: the tokenizer gives up on one of them.
         """
         tokens: list[np.ndarray] = []
         for some in _slices(texts, at_once):
@@ -106,18 +111,21 @@ class Tokenizer:
         return tokens
 
     def _ids(self, texts: list[str]) -> list[np.ndarray]:
-        encodings = self._model.encode_batch_fast(texts, add_special_tokens=False)
+        with _panics_told():
+            encodings = self._model.encode_batch_fast(texts, add_special_tokens=False)
         return [np.array(encoding.ids, np.uint32) for encoding in encodings]
 
     def encode_with_places(self, text: str) -> tuple[np.ndarray, list[tuple[int, int]]]:
         """Token ids of a text, (n,) uint32, and for each where its characters begin and end."""
-        encoding = self._model.encode(text, add_special_tokens=False)
+        with _panics_told():
+            encoding = self._model.encode(text, add_special_tokens=False)
         return np.array(encoding.ids, np.uint32), encoding.offsets
 
     def encode_with_words(self, text: str) -> tuple[np.ndarray, list[tuple[int, int]], list[int | None]]:
         """As `encode_with_places`, and for each token the number of the word, or other part of the text, that it is
         made from by itself."""
-        encoding = self._model.encode(text, add_special_tokens=False)
+        with _panics_told():
+            encoding = self._model.encode(text, add_special_tokens=False)
         return np.array(encoding.ids, np.uint32), encoding.offsets, encoding.word_ids
 
     def decode_several(self, several: list[list[int]]) -> list[str]:
@@ -187,7 +195,7 @@ def _facts_of(definition: str, name: str) -> _Facts:
         TokenizerError: it is no JSON object, or a tokenizer that chooses by chance.
     """
     try:
-        parsed = json.loads(definition)
+        parsed = parse_json(definition)
         state = hashlib.blake2b(digest_size=16)
         for part in json.JSONEncoder(sort_keys=True, separators=(",", ":")).iterencode(parsed):
             state.update(part.encode())
@@ -200,6 +208,20 @@ def _facts_of(definition: str, name: str) -> _Facts:
 
 def _no_tokenizer(name: str, error: Exception) -> TokenizerError:
     return TokenizerError(f"{name} is not a tokenizer of the `tokenizers` library: {error}")
+
+
+@contextmanager
+def _panics_told() -> Iterator[None]:
+    """A panic of the library, of its regular expressions above all, is no Exception: nobody would catch it."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise TokenizerError(
+            f"the tokenizer gave up on a text ({error}). Leave the text out, or use a tokenizer whose patterns do not "
+            "go back and forth"
+        ) from error
 
 
 @lru_cache(maxsize=2)

@@ -15,10 +15,12 @@ import numpy as np
 
 from memo_dist.segments import NO_TOKENS
 from memo_dist.tokenizer import Tokenizer
+from pipelines import pieces
 from pipelines.long_text import LongText
 from pipelines.seams import Seam, cut_at, find_seam
 
 _TOGETHER = 4  # pieces tokenized in one call
+_BYTES_OF_A_TOKEN = 16  # of text before a piece that are tokenized for each token wanted; it mostly takes a quarter
 
 
 class JoinedTokens:
@@ -43,12 +45,27 @@ class JoinedTokens:
 
     def before(self, piece: int, count: int) -> np.ndarray:
         """The last `count` tokens before a piece, or all there are."""
+        if piece <= 0 or not count:
+            return NO_TOKENS
+        near = self._near_end(piece - 1, count * _BYTES_OF_A_TOKEN)
+        if len(near) >= count:
+            return near[len(near) - count :]
         found: list[np.ndarray] = []
         while piece > 0 and sum(map(len, found)) < count:
             piece -= 1
             found.insert(0, self.tokens(piece, piece + 1))
         tokens = np.concatenate([NO_TOKENS, *found])
         return tokens[max(0, len(tokens) - count) :]
+
+    def _near_end(self, piece: int, reach: int) -> np.ndarray:
+        """The tokens of about so many last bytes of a piece, or none: from a seam within it, which spares the rest."""
+        begin, right = self._text.edge(piece) + pieces.PIECE // 4, self._seam(piece + 1)
+        near = right.place - reach
+        left = find_seam(self._text, self._text.boundary(near), self._tokenizer) if near > begin else cut_at(begin)
+        if not len(left.first) or not begin < left.place < right.place:  # none, or the piece's own may lie behind it
+            return NO_TOKENS
+        ids = self._encoded(left, right)
+        return ids[left.skipped : len(ids) - right.left] if _in_step(left, right, ids) else NO_TOKENS
 
     def _runs(self, first: int, last: int) -> Iterator[np.ndarray]:
         for begin in range(first, last, _TOGETHER):

@@ -207,21 +207,24 @@ def served(memory: Path, asked: argparse.Namespace) -> dict[str, Any]:
     truth = questions(memory, asked.inputs, options, asked.questions)
     command = [sys.executable, "-m", "console", "serve", str(memory), "--port", "0", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        said = json.loads(server.stdout.readline())
-        url, model = said["url"], said["model"]
-        stages = []
-        for clients, seconds, abused in (
-            (1, 10.0, False),
-            (asked.clients, 20.0, False),
-            (asked.clients, asked.seconds, True),
-        ):
-            stages.append(asyncio.run(stage(url, model, truth, clients, seconds, abused, server.pid)))
-            print(stages[-1], file=sys.stderr, flush=True)
-        time.sleep(5)
-        alive = asyncio.run(stage(url, model, truth, 1, 3.0, False, server.pid))
-        server.send_signal(signal.SIGTERM)
-        ended = server.wait(60)
+        try:
+            assert server.stdout is not None
+            said = json.loads(server.stdout.readline())
+            url, model = said["url"], said["model"]
+            stages = []
+            for clients, seconds, abused in (
+                (1, 10.0, False),
+                (asked.clients, 20.0, False),
+                (asked.clients, asked.seconds, True),
+            ):
+                stages.append(asyncio.run(stage(url, model, truth, clients, seconds, abused, server.pid)))
+                print(stages[-1], file=sys.stderr, flush=True)
+            time.sleep(5)
+            alive = asyncio.run(stage(url, model, truth, 1, 3.0, False, server.pid))
+            server.send_signal(signal.SIGTERM)
+            ended = server.wait(60)
+        finally:
+            server.terminate()  # else a failure here would wait for it for ever
     answered = sum(text != "" for text in truth.values()) / len(truth)
     return {
         "memory": memory.name,

@@ -14,6 +14,7 @@ from memo_dist.durable import write_text, writing
 from memo_dist.errors import ConfigError, DamagedMemoryError
 from memo_dist.files.format import BATCH_FILE, SOLVED_FILE, documents_file
 from memo_dist.files.journal import Entry, TextEntry, entry_from_dict
+from memo_dist.json_text import parse_json
 from memo_dist.memory_config import MemoryConfig
 from memo_dist.models import config_from_dict
 from memo_dist.models.repetition import Repetition
@@ -168,7 +169,7 @@ class Manifest:
             raise DamagedMemoryError(f"{directory} has no {name}, so it is not a finished memory")
         try:
             text = path.read_bytes().decode()  # read_text would make line feeds of carriage returns
-            body = json.loads(text)
+            body = parse_json(text)
             kind, version, checksum = body["type"], body["version"], body.pop("checksum")
         except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
             raise DamagedMemoryError(f"{path} is not a manifest of a memory ({error}); restore it") from error

@@ -159,6 +159,16 @@ class OpenMemory:
             raise ConfigError(f"{self.path} is not published with its values solved for")
         return self._shards.walk(cues)
 
+    def anchors_at(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of a solved memory: see SolvedShards.
+
+        Raises:
+            ConfigError: it is no solved memory. DamagedMemoryError: a table does not match its digest.
+        """
+        if not isinstance(self._shards, SolvedShards):
+            raise ConfigError(f"{self.path} is not published with its values solved for")
+        return self._shards.anchors_at(hashes)
+
     def verify(self) -> None:
         """Check every byte: files against the manifest, kept batches among them, banks and ledgers against digests.
 

@@ -73,12 +73,19 @@ class SolvedShards:
     def documents_at(self, hashes: np.ndarray) -> Followers:
         """The number of the document that each of (m,) windows is an anchor of; none where none is held, or several
         are named by it."""
-        if self._anchors is None or not len(hashes):
-            return Followers.none(len(hashes))
-        numbers, several = self._anchors.read(hashes)
-        held = (numbers >= 0) & ~several & (hashes % np.uint64(self._record.anchor_every) == 0)
+        numbers, several = self.anchors_at(hashes)
+        held = (numbers >= 0) & ~several
         bounds = np.concatenate([[0], np.cumsum(held)])
         return Followers(bounds, numbers[held], np.ones(int(held.sum()), np.int64))
+
+    def anchors_at(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The number of a document that each of (m,) windows is an anchor of, -1 where none is held, and whether it is
+        one of several."""
+        if self._anchors is None or not len(hashes):
+            return np.full(len(hashes), -1), np.zeros(len(hashes), bool)
+        numbers, several = self._anchors.read(hashes)
+        numbers[hashes % np.uint64(self._record.anchor_every) != 0] = -1
+        return numbers, several & (numbers >= 0)
 
     def documents_named(self, low: Iterable[int]) -> dict[int, list[str]]:
         """The ids of documents by their numbers."""

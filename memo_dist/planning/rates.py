@@ -4,11 +4,11 @@ Covers: the figures, their definitions, reading them from a file. Does not cover
 them (forecast.py).
 """
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from memo_dist.errors import InputError
+from memo_dist.json_text import parse_json
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def read_rates(path: Path) -> Rates:
         InputError: the file cannot be read, or is something else.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = parse_json(path.read_text(encoding="utf-8"))
         rates = Rates(**{name: values[name] for name in Rates.__dataclass_fields__})
         for name, value in values.items():
             if name in Rates.__dataclass_fields__ and name != "device" and not _is_rate(value, name):

@@ -50,6 +50,10 @@ class SolvedReader(Reader, Protocol):
         """What is told of each cue."""
         ...
 
+    def anchors_at(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The number of a document at each anchor, -1 for none, and whether it is one of several."""
+        ...
+
 
 class ExactEncoder(Encoder, Protocol):
     """An encoder whose cues the ledger of its model answers by themselves."""

@@ -9,14 +9,16 @@ anchor, each way that it goes on.
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from memo_dist.models.text.keys import is_anchor
 from memo_dist.recalling.exact import LEFT, Path, Spell, Start, follow_exactly, steps_to_say
-from memo_dist.recalling.lookup import ExactLookup
+from memo_dist.recalling.lookup import ExactLookup, Lookup, SolvedLookup
 from memo_dist.recalling.options import RecallOptions
+from memo_dist.recalling.walking import walked_on
+from memo_dist.solved.walk import State
 
 _FURTHER = 64  # tokens that a passage is followed to find an anchor
 _MOST_WAYS = 64  # ways to go on that are looked at
@@ -30,10 +32,14 @@ class Place:
     Attributes:
         documents: ids, sorted; the first MOST_NAMED of them.
         count: how many documents there are; 0 where no anchor is on the passage.
+        several: they are several, and the memory does not tell which.
+        owners: all their ids.
     """
 
     documents: list[str]
     count: int
+    several: bool = False
+    owners: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
 
 NOWHERE = Place([], 0)
@@ -95,9 +101,43 @@ def _after(start: Start, path: Path) -> np.ndarray:
     return np.concatenate([start.tokens, np.array(path.tokens, np.int64)])
 
 
-def placed_spans(lookup: ExactLookup, tokens: np.ndarray, spans: list[tuple[int, int]]) -> list[Place]:
-    """Where each span [start, stop) of (n,) token ids stands."""
-    return _places(lookup, [(tokens, start, stop) for start, stop in spans])
+def stands_of(lookup: Lookup, lines: list[np.ndarray]) -> list[Place]:
+    """Where each of some lines of (n,) token ids stands, all of which a memory holds; nowhere, if it cannot tell."""
+    if lookup.reader.is_solved:
+        return placed_surely(lookup.solved, lines)
+    if lookup.reader.has_ledger:
+        return placed_starts(lookup.exact, [Start(tokens=line) for line in lines])
+    return [NOWHERE] * len(lines)
+
+
+def placed_surely(lookup: SolvedLookup, lines: list[np.ndarray]) -> list[Place]:
+    """Where lines that a solved memory holds stand. An anchor of one document tells it; where none is on a line, it is
+    followed to one, for as long as it goes on in one way alone."""
+    owners, several = _sole_owners(lookup, lines)
+    short = [index for index, one in enumerate(owners) if not one]
+    walks = walked_on(lookup, [(lines[index], "") for index in short], _FURTHER)
+    sure = [next((i for i, s in enumerate(walk.states) if s != State.SURE), len(walk.tokens)) for walk in walks]
+    longer = [
+        np.concatenate([lines[index], np.array(walk.tokens[:kept], np.int64)])
+        for index, walk, kept in zip(short, walks, sure, strict=True)
+    ]
+    further, _ = _sole_owners(lookup, longer)
+    for index, one in zip(short, further, strict=True):
+        owners[index] = one
+    found = _named(lookup, owners)
+    return [
+        Place([], 0, several=more) if not place.count else place for place, more in zip(found, several, strict=True)
+    ]
+
+
+def _sole_owners(lookup: SolvedLookup, lines: list[np.ndarray]) -> tuple[list[set[int]], list[bool]]:
+    """The document that the most anchors on each line name alone; whether some name several."""
+    anchors = [_anchors(lookup, line, start=0, stop=len(line)) for line in lines]
+    numbers, several = lookup.reader.anchors_at(np.concatenate([np.zeros(0, np.uint64), *anchors]))
+    edges = np.cumsum([len(hashes) for hashes in anchors])[:-1]
+    told = list(zip(np.split(numbers, edges), np.split(several, edges), strict=True)) if lines else []
+    sole = [_commonest([[n] for n in one[(one >= 0) & ~more].tolist()]) for one, more in told]
+    return [one if len(one) == 1 else set() for one in sole], [bool(more.any()) for _, more in told]
 
 
 def _places(lookup: ExactLookup, stretches: list[tuple[np.ndarray, int, int]]) -> list[Place]:
@@ -140,4 +180,4 @@ def _commonest(named: list[list[int]]) -> set[int]:
 def _named(lookup: ExactLookup, owners: list[set[int]]) -> list[Place]:
     names = lookup.reader.documents_named({owner for several in owners for owner in several})
     ids = [sorted({name for owner in several for name in names.get(owner, [])}) for several in owners]
-    return [Place(one[:MOST_NAMED], len(one)) if one else NOWHERE for one in ids]
+    return [Place(one[:MOST_NAMED], len(one), owners=tuple(one)) if one else NOWHERE for one in ids]

@@ -4,7 +4,6 @@ Covers: .jsonl and .parquet rows with `text` or `tokens` and perhaps `id`, other
 tokenizing and asking (session.py).
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from memo_dist.errors import InputError, PromptError
+from memo_dist.json_text import parse_json
 
 _ROWS = 4096  # of a parquet file read at a time
 
@@ -61,8 +61,8 @@ def _line(line: str, number: int, path: Path) -> PromptRow:
         return PromptRow(str(number), line)
     where = f"{path} line {number}"
     try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        row = parse_json(line)
+    except ValueError as error:
         raise PromptError(f"{where} is not JSON: {error}") from error
     return _prompt(row, number, where)
 

@@ -21,7 +21,7 @@ from memo_dist.errors import ConfigError, PromptError
 from memo_dist.models.cues import Cues
 from memo_dist.recalling.lookup import Lookup, SolvedLookup
 from memo_dist.recalling.options import DEFAULTS
-from memo_dist.recalling.placing import NOWHERE, Place, placed_spans
+from memo_dist.recalling.placing import Place, stands_of
 from memo_dist.recalling.walking import AGREES
 from memo_dist.segments import NO_TOKENS, Segment
 from memo_dist.solved.walk import State
@@ -119,11 +119,7 @@ def trace_text(
     if most_tokens is not None and len(tokens) > most_tokens:
         raise PromptError(f"the text has {len(tokens):,} tokens; expected {most_tokens:,} at most: send it in parts")
     found = trace(lookup, tokens, least=least, min_confidence=min_confidence)
-    ids, stands = tokens.astype(np.int64), [NOWHERE] * len(found.spans)
-    if lookup.reader.is_solved:
-        stands = placed_spans(lookup.solved, ids, found.spans)
-    elif lookup.reader.has_ledger:
-        stands = placed_spans(lookup.exact, ids, found.spans)
+    stands = stands_of(lookup, [tokens[start:stop].astype(np.int64) for start, stop in found.spans])
     return TracedText(
         text=text, tokens=tokens, places=places, found=found, stands=stands, memory_windows=lookup.config.windows
     )

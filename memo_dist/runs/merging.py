@@ -9,8 +9,9 @@ the file says first how many rows there are, sources are read twice where a file
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Event
 from types import ModuleType
 from typing import Protocol
 
@@ -19,6 +20,7 @@ import pyarrow as pa
 
 from memo_dist.device.backend import Array, to_device, to_host
 from memo_dist.documents import SCHEMA, folded_table
+from memo_dist.errors import StoppedError
 from memo_dist.files.manifest import ShardRecord
 from memo_dist.files.opened import OpenMemory
 from memo_dist.files.shard_writer import ShardWriter
@@ -91,6 +93,7 @@ class MergeOrder:
         rows: of all sources together in these banks, about: what decides how many banks are a slice.
         slice_rows: the most of them in a slice.
         xp: numpy or cupy: where banks are filled.
+        ended: once it is set, the merge ends before its next slice.
     """
 
     config: TextConfig
@@ -99,6 +102,7 @@ class MergeOrder:
     rows: int
     slice_rows: int = MAX_SLICE
     xp: ModuleType = np
+    ended: Event = field(default_factory=Event)
 
 
 def merge_into(
@@ -112,6 +116,7 @@ def merge_into(
     Raises:
         NotMemorizedError: something is taken out that is not held. CountOverflowError: see `summed`.
         DamagedMemoryError: a source cannot be read. StorageError: the file cannot be written; nothing is left behind.
+        StoppedError: the order was ended; nothing is left behind.
     """
     slices = _slices(order)
     merged = [_merged(sources, part, order) for part in slices] if order.rows <= order.slice_rows * KEPT else None
@@ -135,6 +140,8 @@ def _slices(order: MergeOrder) -> list[range]:
 
 
 def _merged(sources: list[Source], banks: range, order: MergeOrder) -> tuple[Entries, Entries]:
+    if order.ended.is_set():
+        raise StoppedError("the merge was ended before its file was whole")
     low, high = _edges(banks, order.config)
     following = summed([part for source in sources for part in source.next(low, high)])
     return following, summed([part for source in sources for part in source.anchors(low, high)])

@@ -28,6 +28,7 @@ from memo_dist.document_parts import document_key, parts_of
 from memo_dist.documents import SCHEMA, numbers, table_of
 from memo_dist.durable import sync_directory, write_text, writing
 from memo_dist.errors import DamagedMemoryError, TokenizerError
+from memo_dist.json_text import parse_json
 from memo_dist.models.text.associations import Associations
 from memo_dist.models.text.encoder import HashedEncoder
 from memo_dist.models.text.ledger import NO_ENTRIES, Entries, counted
@@ -80,7 +81,7 @@ class RunRecord:
         Raises:
             ValueError, TypeError, LookupError, AttributeError: something else.
         """
-        values = json.loads(text)
+        values = parse_json(text)
         if values.pop(_DIGEST) != _digest(values):
             raise ValueError("its digest does not match")
         kept = values.pop("kept")

@@ -22,6 +22,7 @@ from memo_dist.batches import read_batch
 from memo_dist.durable import sync_file, write_text, writing
 from memo_dist.files.kept_batches import read_kept
 from memo_dist.files.manifest import BatchRecord
+from memo_dist.json_text import parse_json
 from memo_dist.models.text.associations import DOCUMENT_SALT, TOKEN_SALT, Associations
 from memo_dist.models.text.encoder import HashedEncoder
 from memo_dist.models.text.keys import ANCHOR_EVERY
@@ -48,7 +49,7 @@ class PieceRecord:
     def read(cls, path: Path) -> "PieceRecord | None":
         """The record of a piece that is there; None if it is not."""
         try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
+            return cls(**parse_json(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None
 

@@ -4,7 +4,6 @@ Covers: .jsonl .ndjson .json; lines by the byte at which they begin, how long th
 Does not cover: the UTF-8 policy (reading.py), JSON that is not in lines, which is refused.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import IO
 import numpy as np
 
 from memo_dist.errors import InputError
+from memo_dist.json_text import parse_json
 from pipelines.compression import estimated_bytes
 from pipelines.formats.protocol import ByBytes, Forward, Measured
 from pipelines.reading import Passage, Reading, row_id
@@ -116,8 +116,8 @@ def _require_lines(source: Source) -> None:
         if not first.startswith(b"{"):
             raise ValueError(f"it begins with {first[:1].decode(errors='replace')!r}")
         if more or len(head) < _STEP:
-            json.loads(first.decode(errors="replace"))
-    except (ValueError, RecursionError) as error:
+            parse_json(first.decode(errors="replace"))
+    except ValueError as error:
         raise InputError(f"{source.name} does not hold an object on each line ({error}). {_REMEDY}") from error
 
 
@@ -231,8 +231,8 @@ def _rows(span: Span, reading: Reading) -> Iterator[tuple[str, bytes, int]]:
 def _parsed(text: str, place: str, *, reading: Reading) -> tuple[str, bytes]:
     """Id and text of one line."""
     try:
-        row = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        row = parse_json(text)
+    except ValueError as error:
         raise InputError(f"{place}: the line that begins there is not JSON ({error}). {_REMEDY}") from error
     if not isinstance(row, dict) or not isinstance(row.get(reading.text_key), str):
         got = f"the fields {sorted(row)}" if isinstance(row, dict) else f"a {type(row).__name__}"

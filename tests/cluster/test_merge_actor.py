@@ -4,15 +4,21 @@ Covers: files of merge_actor.py. Does not cover: what is merged (runs/test_mergi
 """
 
 from collections import Counter
+from concurrent.futures import Future
 from pathlib import Path
+from threading import Event, Timer
+from typing import Any
 
 import pyarrow as pa
 import pytest
 from cut_batches import CONFIG, PASSAGES, run_of, whole_batch
 
 from cluster.merge_actor import MergeActor, MergeSpec, Sources
-from memo_dist.errors import DamagedMemoryError
+from cluster.thread_executor import ActorThread
+from memo_dist.errors import DamagedMemoryError, StoppedError
 from memo_dist.files.format import documents_file
+from memo_dist.models.text.ledger import Entries
+from memo_dist.runs.run_folder import RunFolder
 
 
 def are_open(folder: Path) -> list[str]:
@@ -20,7 +26,7 @@ def are_open(folder: Path) -> list[str]:
     return [path.name for path in found if path.is_relative_to(folder)]
 
 
-def actor(folder: Path, open_files: int = 100) -> MergeActor:
+def actor_of(folder: Path, open_files: int = 100) -> MergeActor:
     run_of(whole_batch({"a": PASSAGES[0] + PASSAGES[1], "b": PASSAGES[2]}), folder / "runs")
     return MergeActor(
         MergeSpec(
@@ -37,7 +43,7 @@ def actor(folder: Path, open_files: int = 100) -> MergeActor:
 
 @pytest.mark.parametrize("most", [0, 2, 100])
 def test_a_merge_opens_each_file_once_and_closes_it(tmp_path: Path, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    merging, opened, real = actor(tmp_path, most), Counter[str](), pa.OSFile
+    merging, opened, real = actor_of(tmp_path, most), Counter[str](), pa.OSFile
 
     def counting(path: str, *mode: str) -> pa.OSFile:
         opened[Path(path).name] += 1
@@ -57,9 +63,32 @@ def test_a_merge_opens_each_file_once_and_closes_it(tmp_path: Path, most: int, m
 
 @pytest.mark.parametrize("name", ["next-00000.arrow", "anchors.arrow", "documents.arrow"])
 def test_a_merge_that_fails_leaves_no_file_open(tmp_path: Path, name: str) -> None:
-    merging = actor(tmp_path)
+    merging = actor_of(tmp_path)
     (path,) = (tmp_path / "runs").glob(f"*/{name}")
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(DamagedMemoryError, match=name):
         merging.merge(str(tmp_path / "m.h5"), range(CONFIG.num_banks))
     assert are_open(tmp_path) == []
+
+
+def test_a_merge_in_a_thread_ends_at_its_next_slice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stop does not wait for a file that takes minutes."""
+    began, goes_on, slices, read = Event(), Event(), [], RunFolder.next
+
+    def next_of(self: RunFolder, low: int, high: int) -> list[Entries]:
+        slices.append(low)
+        began.set()
+        goes_on.wait(60)
+        return read(self, low, high)
+
+    monkeypatch.setattr(RunFolder, "next", next_of)
+    thread = ActorThread(actor_of, tmp_path)
+    (tmp_path / "out").mkdir()
+    merging: Future[Any] = thread.call("merge", [str(tmp_path / "out" / "shard.h5"), range(CONFIG.num_banks)])
+    assert began.wait(60)
+    Timer(0.2, goes_on.set).start()  # while it is being ended
+    thread.end()
+    with pytest.raises(StoppedError, match="before its file was whole"):
+        merging.result(0)
+    assert len(slices) == 1
+    assert not list((tmp_path / "out").iterdir())

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.slow
 PATIENCE_SECONDS = 90  # batch systems have 30 between SIGTERM and SIGKILL, on machines that do nothing else
 SLOWED = """
 import sys, time
-import cluster.publish, cluster.recall_job, cluster.run_maker, cluster.run_state, cluster.sorted_run, pipelines.plan
+import cluster.chunk_job, cluster.publish, cluster.recall_job, cluster.run_maker, cluster.run_state
+import cluster.sorted_run, pipelines.plan
 def slow(kind, method, said):
     done = getattr(kind, method)
     def slowly(self, *values, **named):
@@ -33,7 +34,7 @@ cluster.publish._WINDOWS_OF_A_FILE = 20_000
 cluster.recall_job.CHUNK = 4
 slow(cluster.run_state.RunState, "count", "runs")
 slow(cluster.sorted_run.SortedRun, "_count_file", "merge")
-slow(cluster.recall_job._Job, "_count_answers", "recall")
+slow(cluster.chunk_job._Job, "_count_answers", "recall")
 slow(cluster.run_maker.RunMaker, "_done", "task")
 cluster.sorted_run.SortedRun._most_under_way = lambda self: 4
 from console.app import entry

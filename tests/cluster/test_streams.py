@@ -7,7 +7,6 @@ codec, in every process of a build.
 
 import gzip
 import json
-import os
 import random
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.common.codec_reads import CodecReads
 from cluster.build import BuildSummary, build
 from cluster.change import add
 from cluster.change_prepare import ChangeOptions
@@ -37,17 +37,6 @@ OPTIONS = BuildOptions(
     corpus=CorpusOptions(split_bytes=STEP),
 )
 SAMPLE = 1 << 19  # bytes that planning may take from the codec, with the constants below
-COUNTING = """
-import gzip, os
-read = gzip._GzipReader.read
-def counted(self, *size):
-    data = read(self, *size)
-    place = os.open(os.environ["COUNTED"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.write(place, b"%d %d\\n" % (os.getpid(), len(data)))
-    os.close(place)
-    return data
-gzip._GzipReader.read = counted
-"""
 PROGRAM = """
 import sys, pipelines.compression, pipelines.tokenizing, pipelines.plan, cluster.run_state as b, time
 pipelines.compression._LEAST_STORED, pipelines.compression._MOST_READ = 1 << 14, 1 << 17
@@ -170,18 +159,20 @@ def test_a_stream_is_added_to_a_memory(tmp_path: Path, packed: Path) -> None:
     assert Memory.open(tmp_path / "whole.memo").digest() != whole
 
 
-def run_program(tmp_path: Path, packed: Path, address: str, *, stop_after: int = 0) -> tuple[int, str, str]:
-    """`build` in a process of its own, sent SIGTERM after so many runs: exit code, what it printed, and errors."""
-    (tmp_path / "counting").mkdir(exist_ok=True)
-    (tmp_path / "counting" / "sitecustomize.py").write_text(COUNTING)
-    root = Path(__file__).parents[2]
-    words = ["build", str(packed), "--out", str(tmp_path / f"{address}.memo"), "--tokenizer", "bytes", "--banks", "40"]
-    words += ["--dim", "64", "--shards", "1", "--address", address, "--json"]
+@pytest.fixture
+def reads(tmp_path_factory: pytest.TempPathFactory) -> CodecReads:
+    return CodecReads(tmp_path_factory.mktemp("counting"), Path(__file__).parents[2])
 
-    environment = {**os.environ, "PYTHONPATH": f"{tmp_path / 'counting'}:{root}", "COUNTED": str(tmp_path / "counted")}
+
+def run_program(
+    memory: Path, packed: Path, reads: CodecReads, *, address: str, stop_after: int = 0
+) -> tuple[int, str, str]:
+    """`build` in a process of its own, sent SIGTERM after so many runs: exit code, what it printed, and errors."""
+    words = ["build", str(packed), "--out", str(memory), "--tokenizer", "bytes", "--banks", "40"]
+    words += ["--dim", "64", "--shards", "1", "--address", address, "--json"]
     command = [sys.executable, "-c", PROGRAM, *words]
     with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, env=reads.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         for _ in range(stop_after):
@@ -192,22 +183,16 @@ def run_program(tmp_path: Path, packed: Path, address: str, *, stop_after: int =
     return process.returncode, out, errors
 
 
-def counted(tmp_path: Path) -> list[tuple[str, int]]:
-    """Process and bytes of every read from a codec since the last call."""
-    lines = [line.split() for line in (tmp_path / "counted").read_text().splitlines()]
-    (tmp_path / "counted").unlink()
-    return [(process, int(size)) for process, size in lines]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("address", ["none", "local"])
 def test_a_compressed_file_is_decompressed_once_by_all_processes_of_a_build(
-    tmp_path: Path, packed: Path, data: bytes, truth: str, address: str
+    tmp_path: Path, packed: Path, data: bytes, reads: CodecReads, address: str
 ) -> None:
-    code, out, errors = run_program(tmp_path, packed, address)
+    memory = tmp_path / "m.memo"
+    code, out, errors = run_program(memory, packed, reads, address=address)
     assert code == 0, errors
     summary = json.loads(out.splitlines()[-1])
-    read = counted(tmp_path)
+    read = reads.taken()
     assert len(data) <= sum(size for _, size in read) <= len(data) + SAMPLE
     assert len({process for process, _ in read}) == (1 if address == "none" else 2)  # the driver, which plans; a task
     assert summary["documents"] == 14_000
@@ -216,16 +201,17 @@ def test_a_compressed_file_is_decompressed_once_by_all_processes_of_a_build(
 @pytest.mark.slow
 @pytest.mark.parametrize("address", ["none", "local"])
 def test_sigterm_ends_a_stream_after_the_batch_that_it_is_at(
-    tmp_path: Path, packed: Path, data: bytes, address: str
+    tmp_path: Path, packed: Path, data: bytes, reads: CodecReads, address: str
 ) -> None:
-    code, _, errors = run_program(tmp_path, packed, address, stop_after=2)
+    memory = tmp_path / "m.memo"
+    code, _, errors = run_program(memory, packed, reads, address=address, stop_after=2)
     assert code == 75, errors
     assert "the same command goes on" in errors
-    made = run_folders(workspace_path(tmp_path / f"{address}.memo") / "runs")
+    made = run_folders(workspace_path(memory) / "runs")
     assert 2 <= len(made) < 30
-    read = counted(tmp_path)
+    read = reads.taken()
     assert sum(size for _, size in read) < len(data)
-    code, out, errors = run_program(tmp_path, packed, address)
+    code, out, errors = run_program(memory, packed, reads, address=address)
     assert code == 0, errors
     assert json.loads(out.splitlines()[-1])["splits_before"] >= len(made)
-    assert sum(size for _, size in counted(tmp_path)) <= len(data) + SAMPLE
+    assert sum(size for _, size in reads.taken()) <= len(data) + SAMPLE

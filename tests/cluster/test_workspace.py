@@ -189,6 +189,23 @@ BUILD = BuildStatement(
 )
 
 
+def test_what_is_given_up_for_good_leaves_nothing_though_a_task_still_adds_a_run(out: Path) -> None:
+    """A task that was under way when the corpus was refused commits its run after the others were removed."""
+    workspace = Workspace(out, STATEMENT, None)
+
+    def refused() -> None:
+        with kept_or_removed(workspace):
+            (workspace.runs / "before").mkdir(parents=True)
+            workspace.discard(for_good=True)
+            (workspace.runs / "after").mkdir(parents=True)
+            raise ValueError("a bad line")
+
+    with pytest.raises(ValueError, match="a bad line") as caught:
+        refused()
+    assert caught.value.__notes__ == ["Nothing was published."]
+    assert not workspace.path.exists()
+
+
 def test_a_statement_is_read_as_it_was_written(out: Path) -> None:
     assert unfinished_statement(out) is None
     workspace = Workspace(out, BUILD, None)

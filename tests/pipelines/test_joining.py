@@ -86,6 +86,20 @@ def test_texts_in_which_tokenizers_are_slow_to_fall_into_step(
     assert np.array_equal(joined(HARD[kind], tokenizers[name]), tokenizers[name].encode([HARD[kind]])[0])
 
 
+@pytest.mark.parametrize("kind", HARD)
+@pytest.mark.parametrize("name", MAKES)
+def test_the_tokens_before_a_piece_are_those_of_the_piece_before(
+    tokenizers: dict[str, Tokenizer], name: str, kind: str
+) -> None:
+    """Whether they are made from a seam within it, or from all of it."""
+    long = LongText.of(HARD[kind])
+    whole = JoinedTokens(long, tokenizers[name])
+    for piece in range(1, pieces.piece_count(long.size), 3):
+        tokens = whole.tokens(piece - 1, piece)
+        before = JoinedTokens(long, tokenizers[name]).before(piece, 20)
+        assert before[-len(tokens) :].tolist() == tokens[-20:].tolist()
+
+
 def test_cutting_alone_gives_other_tokens(tokenizers: dict[str, Tokenizer]) -> None:
     """The tests above can fail."""
     for name in MAKES:

@@ -1,0 +1,130 @@
+"""KeptDocuments: the documents of a memory as it keeps their tokens, to find where in them a passage stands.
+
+Covers: the tokens of one document, all places of a passage in it. Does not cover: which documents may hold a passage
+(placing.py), memories that keep no tokens, of which nothing here is asked.
+
+A passage stands where its windows do, each as many units before the passage's end as in the passage. So it is found
+whatever case and white space it has, in one comparison of keys for each 64 of its units.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+import pyarrow as pa
+
+from memo_dist.batches import read_batch
+from memo_dist.files.kept_batches import read_places
+from memo_dist.files.opened import OpenMemory
+from memo_dist.models.cues import Cues
+from memo_dist.recalling.aligning import folded_text
+from memo_dist.recalling.lookup import ExactEncoder, Lookup
+
+_TABLES = 8  # batches in memory
+_LINES = 32  # documents in memory, with the keys of their places
+_TAIL = 16  # tokens of a document that are compared with a passage's last ones
+
+
+@dataclass(frozen=True)
+class Line:
+    """Tokens with the keys of the places at which their units end.
+
+    Attributes:
+        tokens: (n,) int64. before: (n + 1,) units before each token. ends: (k,) places. cues: of these.
+    """
+
+    tokens: np.ndarray
+    before: np.ndarray
+    ends: np.ndarray
+    cues: Cues
+
+    @classmethod
+    def of(cls, encoder: ExactEncoder, tokens: np.ndarray) -> "Line":
+        line = np.asarray(tokens, np.int64)
+        before = np.concatenate([[0], np.cumsum(encoder.units_begun(line))])
+        ends = encoder.unit_ends(line).astype(np.int64) if len(line) > 1 else np.zeros(0, np.int64)
+        return cls(line, before, ends, encoder.prefixes(line, ends))
+
+
+class KeptDocuments:
+    """Documents of a memory that keeps its tokens.
+
+    Args:
+        memory: it, opened.
+    """
+
+    def __init__(self, memory: OpenMemory) -> None:
+        self._kept, self._config, self._tokenizer = memory.kept, memory.config, memory.tokenizer
+        self._encoder = Lookup(memory).reading
+        self._table = lru_cache(maxsize=_TABLES)(self._read)
+        self.lines = lru_cache(maxsize=_LINES)(self._lines_of)
+
+    def places(self, name: str, passage: np.ndarray) -> list[tuple[int, int]]:
+        """[first, stop) of every place of a passage of (n,) token ids in the documents of an id."""
+        asked = Line.of(self._encoder, passage)
+        return [place for line in self.lines(name) for place in self._places(line, asked)]
+
+    @property
+    def names(self) -> list[str]:
+        """The ids of all documents."""
+        return list(self._batches)
+
+    @cached_property
+    def _batches(self) -> dict[str, list[int]]:
+        """Of each id, the batches that have tokens of its documents."""
+        found: dict[str, list[int]] = defaultdict(list)
+        for number, record in enumerate(self._kept.records):
+            for name in dict.fromkeys(read_places(self._kept.folder, record).column("document_id").to_pylist()):
+                found[name].append(number)
+        return found
+
+    def _read(self, number: int) -> pa.Table:
+        return self._kept.read(self._kept.records[number])
+
+    def _lines_of(self, name: str) -> list[Line]:
+        """The documents of an id, each whole."""
+        parts = defaultdict(list)
+        for number in self._batches.get(name, []):
+            table = self._table(number)
+            mask = np.array([one == name for one in table.column("document_id").to_pylist()])
+            for _, segment in read_batch(table.filter(pa.array(mask)), self._config):
+                parts[segment.origin].append((segment.start, segment.tokens))
+        whole = ([tokens for _, tokens in sorted(some, key=lambda part: part[0])] for some in parts.values())
+        return [Line.of(self._encoder, np.concatenate(tokens)) for tokens in whole]
+
+    def _places(self, line: Line, asked: Line) -> Iterator[tuple[int, int]]:
+        starts = _starts(line, asked, (0, *self._config.windows))
+        units, last = int(asked.before[-1]), int(asked.ends[-1]) if len(asked.ends) else 0
+        tail = self._compared(asked.tokens[max(0, last - 1) : last], asked.tokens[last:])
+        for start in starts.tolist():
+            first = int(np.searchsorted(line.before, start, side="right")) - 1
+            stop = min(int(np.searchsorted(line.before, start + units, side="left")), len(line.tokens))
+            at = int(line.ends[np.searchsorted(line.before[line.ends], start + asked.before[last])])
+            if self._compared(line.tokens[max(0, at - 1) : at], line.tokens[at : at + _TAIL]).startswith(tail):
+                yield first, max(stop, first + 1)
+
+    def _compared(self, before: np.ndarray, tokens: np.ndarray) -> str:
+        """What tokens say, without white space; token ids by themselves."""
+        if self._tokenizer is None:
+            return "".join(f"{token} " for token in tokens.tolist())
+        return folded_text(self._tokenizer.continuation(before.tolist(), tokens.tolist())).replace(" ", "")
+
+
+def _starts(line: Line, asked: Line, windows: tuple[int, ...]) -> np.ndarray:
+    """Units of a line at which a passage begins, as far as its windows tell."""
+    depths, units = asked.cues.filled.sum(axis=1), asked.before[asked.ends]
+    at, found = len(units) - 1, None
+    of_line = line.before[line.ends]
+    while at >= 0 and depths[at]:
+        rung = int(depths[at]) - 1
+        same = line.cues.filled[:, rung] & (line.cues.values[:, rung] == asked.cues.values[at, rung])
+        starts = of_line[same] - units[at]
+        found = starts if found is None else np.intersect1d(found, starts)
+        reaches = int(units[at]) - windows[int(depths[at])]
+        earlier = int(np.searchsorted(units, max(reaches, 0)))
+        if reaches <= 0 or earlier >= at:
+            break
+        at = earlier
+    return np.zeros(0, np.int64) if found is None else np.unique(found[found >= 0])
