@@ -4,6 +4,7 @@ Covers: ray.init and ray.shutdown, errors from remote code. Does not cover: what
 """
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -58,17 +59,18 @@ def ray_session(address: str | None, workers: int = 1, store_bytes: int = STORE_
 def _start(address: str | None, workers: int, store_bytes: int) -> None:
     handler = signal.getsignal(signal.SIGTERM)
     try:
-        if address in (None, LOCAL):
-            ray.init(
-                address="local",
-                num_cpus=max(workers, 1),
-                object_store_memory=store_bytes,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
-        else:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        with _elsewhere():
+            if address in (None, LOCAL):
+                ray.init(
+                    address="local",
+                    num_cpus=max(workers, 1),
+                    object_store_memory=store_bytes,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                )
+            else:
+                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError, SystemExit) as error:  # Ray exits where no cluster answers
         if getattr(error, "code", None) == signal.SIGTERM:  # another thread got it, and Ray's own handler took it
             signal.signal(signal.SIGTERM, handler)
@@ -79,6 +81,19 @@ def _start(address: str | None, workers: int, store_bytes: int) -> None:
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)  # ray.init puts its own in place
+
+
+@contextmanager
+def _elsewhere() -> Iterator[None]:
+    """Work in the root directory meanwhile: Ray has its workers import from the directory that it is started in before
+    all others, and a corpus there may have folders and files that are called as packages are."""
+    here = os.open(".", os.O_RDONLY)
+    try:
+        os.chdir("/")
+        yield
+    finally:
+        os.fchdir(here)
+        os.close(here)
 
 
 @contextmanager

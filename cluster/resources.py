@@ -29,6 +29,7 @@ class Resources:
         checkpoint_every: seconds of work that may be lost: of the published memory, and where an input turns out to be
             bad; else it is some splits.
         log_file: to which the driver adds what it does and what is lost; None: nowhere.
+        metrics_port: where Prometheus may ask how far a build or a change is; None: nowhere.
 
     Raises:
         ConfigError: `checkpoint_every` is not above 0.
@@ -40,6 +41,7 @@ class Resources:
     memory_budget: int | None = None
     checkpoint_every: float = 60.0
     log_file: Path | None = None
+    metrics_port: int | None = None
 
     @property
     def on_cluster(self) -> bool:

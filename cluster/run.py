@@ -11,6 +11,8 @@ from collections.abc import Callable
 from cluster.clock import Clock
 from cluster.executor import Executor
 from cluster.prepare import Prepared
+from cluster.progress_file import ProgressFile
+from cluster.progress_metrics import served_metrics
 from cluster.resources import Resources
 from cluster.run_state import Held, Progress, RunState
 from cluster.signals import StopRequest
@@ -65,20 +67,24 @@ class Run(ABC):
             ClusterError: processes or nodes are lost again and again, or there is no room for the actors.
             MemoError: a task or an actor met something that another attempt would meet, too.
         """
+        progress = ProgressFile(self.workspace.path, self.task.action, self.state)
+        with served_metrics(progress, self.resources.metrics_port), progress.kept():
+            manifest = self._attempts()
+        ends = manifest.tokens, manifest.documents, manifest.digest
+        log.info("end: %d tokens in %d documents, digest %s", *ends)
+        return manifest
+
+    def _attempts(self) -> Manifest:
         while True:
             try:
                 with self.executor.unwrapped():
-                    manifest = self._attempt()
+                    return self._attempt()
             except ClusterError as error:
                 if self.stop.requested or isinstance(error, ClusterEndedError):
                     raise
                 if not self.state.goes_on_after_loss(no_room=isinstance(error, NoRoomError)):
                     raise
                 log.warning("loss %d, going on with what is there: %s", self.state.losses, error)
-                continue
-            ends = manifest.tokens, manifest.documents, manifest.digest
-            log.info("end: %d tokens in %d documents, digest %s", *ends)
-            return manifest
 
     @abstractmethod
     def _attempt(self) -> Manifest:

@@ -1,13 +1,14 @@
-"""SIGTERM as a request to stop after what is under way, instead of an end in the middle of it; or as Ctrl-C.
+"""SIGTERM and Ctrl-C as requests to stop after what is under way, instead of an end in the middle of it.
 
 Covers: the handlers, for the main thread. Does not cover: what stopping means (build.py, serve/service.py).
 """
 
+import os
 import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from memo_dist.errors import ClusterError, StoppedError
@@ -17,7 +18,7 @@ _MOMENT_SECONDS = 1.0
 
 @dataclass
 class StopRequest:
-    """`requested` becomes True when SIGTERM comes."""
+    """`requested` becomes True when SIGTERM or Ctrl-C comes."""
 
     requested: bool = False
 
@@ -30,11 +31,15 @@ class StopRequest:
 
 
 @contextmanager
-def stop_on_sigterm() -> Iterator[StopRequest]:
-    """Take SIGTERM as a request while the block runs; outside the main thread there is nothing to take.
+def stop_on_sigterm(*, says: bool = True) -> Iterator[StopRequest]:
+    """Take SIGTERM and Ctrl-C as requests while the block runs; outside the main thread there is nothing to take.
+
+    Ctrl-C says what happens now, to whoever waits before the terminal, unless `says` is false; a second one ends the
+    block at once.
 
     Raises:
-        StoppedError: it came, and the processes of the cluster have ended: batch systems send it to all of a job.
+        StoppedError: one came, and the processes of the cluster have ended: batch systems send it to all of a job.
+        KeyboardInterrupt: Ctrl-C came a second time.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
@@ -44,7 +49,15 @@ def stop_on_sigterm() -> Iterator[StopRequest]:
     def note(signum: int, frame: object) -> None:
         request.requested = True
 
-    before = signal.signal(signal.SIGTERM, note)
+    def note_ctrl_c(signum: int, frame: object) -> None:
+        if request.requested:
+            raise KeyboardInterrupt
+        request.requested = True
+        with suppress(OSError):  # not print, which this may have interrupted
+            if says:
+                os.write(2, b"\nmemo-dist: stopping after what is under way; Ctrl-C again ends at once\n")
+
+    before = signal.signal(signal.SIGTERM, note), signal.signal(signal.SIGINT, note_ctrl_c)
     try:
         yield request
     except ClusterError as error:
@@ -52,17 +65,20 @@ def stop_on_sigterm() -> Iterator[StopRequest]:
             raise
         raise StoppedError("stopped as asked; the processes of the cluster ended as well") from error
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, before[0])
+        signal.signal(signal.SIGINT, before[1])
 
 
 @contextmanager
 def interrupt_on_sigterm() -> Iterator[None]:
-    """Take SIGTERM as Ctrl-C while the block runs, where there is nothing under way that must be finished."""
+    """Take both as an interrupt while the block runs, where there is nothing under way that must be finished."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.signal(number, signal.default_int_handler) for number in numbers]
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

@@ -5,12 +5,14 @@ interrupted, 141 the output was closed. With --json an error is a JSON object to
 Python and the operating system mean (faults.py).
 """
 
+import fcntl
 import io
 import os
 import signal
 import sys
 import traceback
 from contextlib import suppress
+from typing import Annotated
 
 import typer
 
@@ -27,6 +29,7 @@ from console import (
     recall,
     reproduce,
     serve,
+    status,
     trace,
     verify,
     where,
@@ -34,8 +37,16 @@ from console import (
 from console.faults import named
 from console.flags import Invocation
 from console.output import print_json
+from memo_dist import __version__
 
+PROGRAM, _COMPLETES = "memo-dist", "_MEMO_DIST_COMPLETE"  # the latter: what shells ask by, as typer names it
 OUTPUT_CLOSED = 141  # as a shell tells of a program that SIGPIPE ended
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"memo-dist {__version__}")
+        raise typer.Exit
 
 
 def make_app() -> typer.Typer:
@@ -44,10 +55,10 @@ def make_app() -> typer.Typer:
         name="memo-dist",
         help="Memorize corpora exactly in correlation-matrix memories, and recall them.",
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
+    app.callback()(_program)
     for name, function in (
         ("build", build.build_command),
         ("add", change.add_command),
@@ -63,6 +74,7 @@ def make_app() -> typer.Typer:
         ("serve", serve.serve_command),
         ("evaluate", evaluate.evaluate_command),
         ("inspect", inspect.inspect_command),
+        ("status", status.status_command),
         ("verify", verify.verify_command),
         ("bench", bench.bench_command),
         ("plan", plan.plan_command),
@@ -75,6 +87,14 @@ def make_app() -> typer.Typer:
     return app
 
 
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version, and end.")
+    ] = False,
+) -> None:
+    """Memorize corpora exactly in correlation-matrix memories, and recall them."""
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the program; returns its exit code."""
     words = sys.argv[1:] if arguments is None else arguments
@@ -82,7 +102,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         # not `command.main`, which keeps Ctrl-C and closed pipes to itself, with their notes
         command = typer.main.get_command(make_app())
-        with command.make_context("memo-dist", list(words), obj=invocation) as context:
+        command._main_shell_completion({}, PROGRAM, _COMPLETES)  # ends here if a shell asks how a line goes on
+        with command.make_context(PROGRAM, list(words), obj=invocation) as context:
             command.invoke(context)
         sys.stdout.flush()
     except typer.Exit as done:  # --help
@@ -94,6 +115,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, SystemExit) as error:  # Ray's own SIGTERM handler exits
         if isinstance(error.__context__, BrokenPipeError):  # rich exits so
             return _output_closed()
+        if isinstance(error, SystemExit) and not error.code:  # completion, once it is printed
+            return 0
         notes = " ".join(getattr(error, "__notes__", []))
         print(f"memo-dist: interrupted. {notes}".rstrip(), file=sys.stderr)
         return 130
@@ -133,9 +156,24 @@ def _discard_stdout() -> None:
     os.close(nowhere)
 
 
+def _open_standard_streams() -> None:
+    """Give a stream that whoever started this has closed (`2>&-`, a daemon) a place where nothing is kept, before a
+    file of ours gets its number; also one whose number a shell script has got, which is no place to write to."""
+    nowhere = os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    while nowhere < 3:
+        nowhere = os.dup(nowhere)
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        if fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            os.dup2(nowhere, number)
+        if getattr(sys, name) is None:  # a library may have its number by now
+            setattr(sys, name, os.fdopen(os.dup(nowhere), "w"))
+    os.close(nowhere)
+
+
 def entry() -> None:
     """The console script. SIGTERM ends it as Ctrl-C does, so nothing half-written stays."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _open_standard_streams()
     for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a character shows its number
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from console.flags import AsJson, ConfigFile, Keys, OptionalInputs, Windows, corpus_flags, resource_flags, windows_of
+from console.inspect import prompts_told
 from console.output import ProgressLine, print_json, print_table, warn_of_repeated_ids
 from console.publish import print_published, published_facts
 from memo_dist.models import model_named, model_of
@@ -201,6 +202,7 @@ def _plan_rows(corpus: "CorpusPlan", plan: MemoryPlan) -> dict[str, str]:
         "memory": model.shape_told(config),
         "parameters": f"{config.num_parameters:,}, {plan.parameters_per_token:.0f} a token",
         "recall": model.recall_told(plan.recall),
+        **({"prompts": prompts_told(config, [])} if model.tells_length else {}),
         "disk": show_bytes(plan.disk_bytes)
         + (f", and meanwhile {show_bytes(plan.run_bytes)} for sorted runs" if plan.run_bytes else ""),
         "peak memory": (

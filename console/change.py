@@ -3,14 +3,16 @@
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from console.flags import AsJson, ConfigFile, MemoryPath, OptionalInputs, corpus_flags, resource_flags
-from console.output import ProgressLine, print_json, print_table, warn_of_repeated_ids
+from console.inspect import warn_of_overload
+from console.output import ProgressLine, print_json, print_table, printable, warn_of_repeated_ids
 from memo_dist.errors import ConfigError
 from memo_dist.files.generations import undo
+from memo_dist.files.purging import Certificate, Purge
 from memo_dist.planning.capacity import lengths_told
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from cluster.run_state import Progress
     from pipelines.plan import CorpusOptions
 
+NOT_THERE = 3  # exit code: something that was to be forgotten was not there
+MISSING = ("error", "ok")
 _OTHER = "another text; they were left as they are"
 _ADD_OTHER = (
     "another text; nothing of them was added. Forget the ids first if the texts have changed; if other documents have "
@@ -47,6 +51,7 @@ def add_command(
     taken = _one_of(inputs, token_ids)
     with ProgressLine("adding", "splits") as line:
         summary = add(Path(memory), taken, options, on_progress=lambda progress: _show(progress, line))
+    warn_of_overload(summary.memory)
     _report(summary, as_json, title="Added", why="held already, left as they are", other=_ADD_OTHER)
 
 
@@ -64,14 +69,31 @@ def forget_command(
             "A memory that keeps no tokens reads it again from INPUT, or from where it was memorized."
         ),
     ] = None,
+    missing: Annotated[
+        str,
+        typer.Option(help=f"What is not held: error (exit code {NOT_THERE}; the others are forgotten), or ok."),
+    ] = MISSING[0],
+    purge: Annotated[
+        bool,
+        typer.Option(
+            "--purge",
+            help="Make it final: keep no earlier generation for undo, also of a forget before, and print a certificate "
+            "of what was taken out.",
+        ),
+    ] = False,
     resources: "Resources",
     corpus: "CorpusOptions",
     as_json: AsJson = False,
     settings: ConfigFile = None,
 ) -> None:
-    """Take documents out exactly; passages that other documents share stay. Unknown documents change nothing."""
+    """Take documents out exactly; passages that other documents share stay. Unknown documents change nothing, and are
+    told by the exit code."""
     from cluster.change import forget
     from cluster.change_prepare import ChangeOptions
+
+    if missing not in MISSING:
+        raise ConfigError(f"--missing is {missing!r}; expected one of {', '.join(MISSING)}")
+    begun = Purge(Path(memory)) if purge else None
 
     from_journal = document and not inputs and not token_ids
     options = ChangeOptions(
@@ -80,7 +102,11 @@ def forget_command(
     taken = [] if from_journal else _one_of(inputs, token_ids)
     with ProgressLine("forgetting", "splits") as line:
         summary = forget(Path(memory), taken, options, on_progress=lambda progress: _show(progress, line))
-    _report(summary, as_json, title="Forgotten", why="not held with this text, nothing to forget", other=_OTHER)
+    certificate = None if begun is None else begun.finish()
+    why = "not held with this text, nothing to forget"
+    _report(summary, as_json, title="Forgotten", why=why, other=_OTHER, certificate=certificate)
+    if summary.unchanged and missing == MISSING[0]:
+        raise typer.Exit(NOT_THERE)
 
 
 def undo_command(memory: MemoryPath, as_json: AsJson = False, settings: ConfigFile = None) -> None:
@@ -105,12 +131,21 @@ def _show(progress: "Progress", line: ProgressLine) -> None:
         line.update(progress.splits_done / progress.splits, progress.splits_done)
 
 
-def _report(summary: "ChangeSummary", as_json: bool, *, title: str, why: str, other: str) -> None:
+def _report(
+    summary: "ChangeSummary",
+    as_json: bool,
+    *,
+    title: str,
+    why: str,
+    other: str,
+    certificate: Certificate | None = None,
+) -> None:
     warn_of_repeated_ids(summary.repeated_ids)
     if summary.other_text:
         print(f"memo-dist: {summary.other_text:,} documents have an id that is held with {other}", file=sys.stderr)
     if as_json:
-        print_json(asdict(summary))
+        more = {} if certificate is None else {"certificate": told(certificate)}
+        print_json({**asdict(summary), **more})
         return
     rows = {
         "documents": f"{summary.changed:,}" + (f"; {summary.unchanged:,} {why}" if summary.unchanged else ""),
@@ -123,3 +158,27 @@ def _report(summary: "ChangeSummary", as_json: bool, *, title: str, why: str, ot
     if summary.answered:
         rows["prompts"] = lengths_told(summary.answered)
     print_table(title, rows)
+    if certificate is not None:
+        _show_certificate(certificate)
+
+
+def told(certificate: Certificate) -> dict[str, Any]:
+    """A certificate as --json tells it."""
+    return {**asdict(certificate), "documents": [one._asdict() for one in certificate.documents]}
+
+
+def _show_certificate(certificate: Certificate) -> None:
+    gone = certificate.documents
+    rows = {
+        "memory": certificate.memory,
+        "when": certificate.when,
+        "digest before": certificate.digest_before,
+        "digest after": certificate.digest_after,
+        "taken out": f"{len(gone):,} documents of {sum(one.tokens for one in gone):,} tokens",
+        "files removed": f"{len(certificate.removed):,}; no earlier generation is left, undo has nothing to go back to",
+        "not covered": "; ".join(certificate.kept),
+    }
+    print_table("Certificate of purging", rows)
+    for one in gone:
+        place = f" ({one.source}, {one.position_in} {one.position:,})" if one.source else ""
+        print(f"taken out: {printable(one.id)}{printable(place)}, {one.tokens:,} tokens")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from console.flags import AsJson, ConfigFile, MemoryPath, resource_flags
+from console.inspect import warn_of_overload
 from console.output import print_json, print_table, show_fact
 from memo_dist.planning.capacity import lengths_told
 
@@ -61,6 +62,7 @@ def _report(summary: "CombineSummary", as_json: bool, *, title: str) -> None:
     bare = facts["without_tokens"]
     if title == "Merged" and bare:
         print(f"memo-dist: the new memory keeps no tokens: {', '.join(bare)} had none", file=sys.stderr)
+    warn_of_overload(summary.memory)
     if as_json:
         print_json(facts)
     else:

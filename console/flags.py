@@ -117,6 +117,10 @@ CheckpointEvery = Annotated[
 ]
 
 LogFile = Annotated[Path | None, typer.Option(help="Add to this file what the command does and what is lost.")]
+MetricsPort = Annotated[
+    int | None,
+    typer.Option(min=1, max=65535, help="Tell Prometheus at this port, /metrics, how far the command is."),
+]
 
 Windows = Annotated[
     str | None,
@@ -135,6 +139,7 @@ _RESOURCES: dict[str, tuple[Any, Any]] = {  # field of Resources -> its flag's t
     "memory_budget": (Budget, None),
     "checkpoint_every": (CheckpointEvery, f"{Resources.checkpoint_every:g}s"),
     "log_file": (LogFile, Resources.log_file),
+    "metrics_port": (MetricsPort, Resources.metrics_port),
 }
 _CORPUS: dict[
     str, tuple[Any, Any]

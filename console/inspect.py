@@ -2,7 +2,8 @@
 
 import sys
 from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -13,8 +14,9 @@ from memo_dist.documents import listing
 from memo_dist.errors import ConfigError, MissingExtraError
 from memo_dist.files.manifest import Manifest
 from memo_dist.files.opened import OpenMemory, open_memory
+from memo_dist.models import model_of
 from memo_dist.models.repetition import Answered
-from memo_dist.planning.capacity import lengths_of, lengths_told, recall_of
+from memo_dist.planning.capacity import lengths_of, lengths_told, overload_told, recall_of
 from memo_dist.sizes import show_bytes
 
 _FEW = 20
@@ -54,8 +56,8 @@ def inspect_command(
     shown = {name: show_fact(value) for name, value in facts.items()}
     shown["bytes_on_disk"] = show_bytes(size)
     del shown["sources"]
-    if answered:
-        shown["answered"] = lengths_told(answered, exactly=not manifest.bits)
+    if model_of(manifest.config).tells_length:
+        shown["prompts"] = prompts_told(manifest.config, answered, exactly=not manifest.bits)
     print_table(str(memory), shown)
     _show_journal(manifest)
 
@@ -71,6 +73,7 @@ def _show_solved(memory: str, manifest: Manifest, *, size: int, as_json: bool) -
         print_json(facts)
         return
     shown = {name: show_fact(value) for name, value in facts.items() if name != "sources"}
+    shown["prompts"] = prompts_told(manifest.config, [])
     print_table(str(memory), {**shown, "bytes_on_disk": show_bytes(size)})
     _show_journal(manifest)
 
@@ -114,3 +117,21 @@ def predicted_recall(manifest: Manifest) -> float | None:
     except MissingExtraError as error:
         print(f"memo-dist: no predicted_recall: {error}", file=sys.stderr)
         return None
+
+
+def warn_of_overload(memory: str) -> None:
+    """Say on stderr, if it is so, that a memory's matrices hold more than they recall."""
+    try:
+        told = overload_told(Manifest.read(Path(memory)))
+    except MissingExtraError:
+        return
+    if told:
+        print(f"memo-dist: warning: {told}: memo-dist rebank {memory} --banks N --out NEW.memo", file=sys.stderr)
+
+
+def prompts_told(config: Any, answered: list[Answered], *, exactly: bool = True) -> str:
+    """What length of prompt a memory of windows answers, in words."""
+    shortest = config.windows[0]
+    unit = "words and other characters" if config.reads_text else "tokens"
+    law = f"; {lengths_told(answered, exactly=exactly)}" if answered else ""
+    return f"of {shortest} {unit} and more are answered{law}"

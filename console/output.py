@@ -11,7 +11,6 @@ import unicodedata
 from typing import Any, TextIO
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -62,13 +61,19 @@ def _is_harmless(character: str) -> bool:
     return character in _KEPT or unicodedata.category(character) not in _MOVING
 
 
+def shows_colour() -> bool:
+    """Whether what is printed on stdout is seen in colour: on a terminal that has any, unless NO_COLOR is set."""
+    console = Console()
+    return console.is_terminal and not console.no_color and console.color_system is not None
+
+
 def print_table(title: str, rows: dict[str, Any], error: bool = False) -> None:
     """A two-column table; on stderr if `error`."""
-    table = Table(title=title, show_header=False, title_justify="left")
+    table = Table(title=Text(title), show_header=False, title_justify="left")
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows.items():
-        table.add_row(name, escape(str(value)))  # a value is no markup: [unk] is a token
+        table.add_row(name, Text(str(value)))  # a value is no markup: [unk] is a token
     Console(stderr=error).print(table)
 
 
@@ -101,7 +106,7 @@ def show_fact(value: Any) -> Any:
 
 def print_rows(title: str, columns: dict[str, str], rows: list[dict[str, Any]]) -> None:
     """A table with one line a row: `columns` are field -> heading. Numbers are short, what is missing is a dash."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=Text(title), title_justify="left")
     for heading in columns.values():
         table.add_column(heading, justify="right" if table.columns else "left")
     for row in rows:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from console.flags import AsJson, ConfigFile, Keys, Windows, corpus_flags, windows_of
+from console.inspect import prompts_told
 from console.output import print_json, print_table
 from memo_dist.errors import ConfigError
 from memo_dist.models.repetition import Repetition, TextSize, unrepeated
 from memo_dist.models.text.config import DEFAULT_WINDOWS
-from memo_dist.planning.capacity import answered_lengths, lengths_told, predicted_recall
+from memo_dist.planning.capacity import answered_lengths, predicted_recall
 from memo_dist.planning.rates import Rates, read_rates
 from memo_dist.planning.typical import TYPICAL
 from memo_dist.sizes import show_bytes, show_seconds
@@ -128,7 +129,7 @@ def plan_command(
             f"{plan.parameters_per_token:.0f} parameters a token",
             "recall": f"{plan.recall:.4f} of what the text allows, from matrices with whole contexts"
             + (f"; more banks do not bring it to {target_recall}" if missed else ""),
-            "prompts": lengths_told(answered),
+            "prompts": prompts_told(plan.config, answered),
             "disk": f"{show_bytes(plan.expected_disk_bytes)} likely, {show_bytes(plan.disk_bytes)} at most; "
             f"{show_bytes(plan.run_bytes)} more until it is written",
             "shards": f"{plan.shards:,} on {where}",

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
+from console.asking import answered
 from console.flags import Address, AsJson, ConfigFile
-from console.output import ProgressLine, print_json, print_note, print_text
-from memo_dist.errors import ConfigError, InputError, PromptError
+from console.output import ProgressLine, print_json, print_note, print_text, shows_colour
+from memo_dist.errors import ConfigError, InputError
 from memo_dist.files.opened import OpenMemory, open_memory
 from memo_dist.recalling.options import DEFAULTS, RecallOptions, with_flags
 from memo_dist.recalling.placing import MOST_NAMED
-from memo_dist.recalling.prompts import read_prompts
+from memo_dist.recalling.prompts import STANDARD_INPUT, PromptRow, read_prompts
 from memo_dist.recalling.recall import Continuation
 from memo_dist.recalling.session import Session
 from memo_dist.recalling.several_session import SeveralSession
@@ -24,6 +25,7 @@ from memo_dist.tokenizer import Tokenizer
 if TYPE_CHECKING:
     from cluster.reader import ClusterReader
 
+PROMPT_ENDS = "│"  # where it is not told by colour alone
 _SHOWN = 1e-6  # the least probability worth a place in the table of steps
 _MOST_SHOWN = 80  # characters of a prompt that a note repeats
 
@@ -37,7 +39,10 @@ def recall_command(
         typer.Option(help="A text to continue, or token ids if the memory has no tokenizer; may be given again."),
     ] = None,
     prompts: Annotated[
-        Path | None, typer.Option(help="A file of prompts: .jsonl or .parquet with text or tokens (and id), or lines.")
+        Path | None,
+        typer.Option(
+            help="A file of prompts: .jsonl or .parquet with text or tokens (and id), or lines; - for standard input."
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -49,6 +54,9 @@ def recall_command(
     top_k: Annotated[
         int, typer.Option(min=0, help="Alternatives of each step to report, with their scores.")
     ] = DEFAULTS.top_k,
+    count: Annotated[
+        int, typer.Option("--n", min=1, help="Different continuations of each prompt, at most.")
+    ] = DEFAULTS.count,
     from_start: Annotated[
         bool, typer.Option(help="The prompts begin documents, so they may be short.")
     ] = DEFAULTS.from_start,
@@ -76,37 +84,40 @@ def recall_command(
         beam=beam,
         from_start=from_start,
         top_k=top_k,
+        count=count,
         read=read,
         exact_prompt=exact_prompt,
     )
     if out is not None:
-        if prompt or prompts is None:
+        if prompt or prompts is None or str(prompts) == STANDARD_INPUT:
             raise InputError("--out takes its prompts from --prompts FILE, and no --prompt")
+        if count > 1:
+            raise InputError("--n does not belong to --out: there a row has one continuation")
         paths = [Path(memory) for memory in memories]
         _run_job(paths, prompts, out, options=options, actors=shards, address=address, as_json=as_json)
         return
     for text in prompt or []:
         _require_text(text)
-    asked = [*(prompt or []), *(row.asked for row in (read_prompts(prompts) if prompts else ()))]
-    if not asked:
-        raise InputError("no prompt was given; use --prompt TEXT or --prompts FILE")
     with ExitStack() as opened:
         sessions = {path: _session(path, opened, address=address, shards=shards) for path in _distinct(memories)}
-        for session in sessions.values():
-            if session.tokenizer_hash and len({isinstance(item, str) for item in asked}) > 1:
-                raise InputError("some prompts are text and some token ids; ask them in two runs")
-        try:
-            results = [_result(found) for found in SeveralSession(sessions).recall(asked, options)]
-        except PromptError as error:
-            raise PromptError(with_flags(str(error))) from error
-    if as_json:
-        print_json({"results": results})
-        return
-    for result in results:
-        _show(result)
-        if top_k and result["tokens"]:
-            session = sessions[result.get("memory", memories[0])]
-            _show_steps(result, session.tokenizer if session.tokenizer_hash else None)
+        found = answered(SeveralSession(sessions), prompt or [], prompts, options=options)
+        if as_json:
+            print_json({"results": [_told(row, several) for row, several in found]})
+            return
+        for row, several in found:
+            for one in several:
+                result = _result(one)
+                _show(result, name=row.id if prompts is not None else None)
+                if top_k and one.tokens:
+                    session = sessions[one.memory or memories[0]]
+                    _show_steps(result, session.tokenizer if session.tokenizer_hash else None)
+
+
+def _told(row: PromptRow, several: list[Continuation]) -> dict[str, Any]:
+    """What --json tells of a prompt: its best continuation with, of a file's prompt, its id; and the others."""
+    best, *others = several
+    told = {**({"id": row.id} if row.of_file else {}), **_result(best)}
+    return {**told, "others": [_result(one) for one in others]} if others else told
 
 
 def _distinct(memories: list[str]) -> list[str]:
@@ -179,8 +190,10 @@ def reader_for(
 
 def _result(found: Continuation) -> dict[str, Any]:
     """A continuation as --json tells it: `text`, `healed`, `snapped` and `matched_text` only of prompts that are text,
-    `memory` only of several."""
-    left_out = {"error"} if found.text is not None else {"error", "text", "healed", "snapped", "matched_text"}
+    `memory` only of several, `error` only where one was refused."""
+    left_out = set() if found.error is not None else {"error"}
+    if found.text is None:
+        left_out |= {"text", "healed", "snapped", "matched_text"}
     if found.memory is None:
         left_out.add("memory")
     result = {name: value for name, value in asdict(found).items() if name not in left_out}
@@ -189,12 +202,14 @@ def _result(found: Continuation) -> dict[str, Any]:
     return result
 
 
-def _show(result: dict[str, Any]) -> None:
-    bare = "text" not in result  # token ids
+def _show(result: dict[str, Any], name: str | None) -> None:
+    """An answer; `name` heads that of a file's prompt, of which it is also marked where it ends."""
+    bare = not isinstance(result["prompt"], str)  # token ids
     prompt = " ".join(map(str, result["prompt"])) + " " if bare else result["prompt"]
-    following = " ".join(map(str, result["tokens"])) if bare else result["text"]
+    following = " ".join(map(str, result["tokens"])) if bare else result.get("text") or ""
     snapped = result.get("snapped")
-    print_text([(snapped["text"] if snapped else prompt, "dim"), (following, "bold green")])
+    head, mark = ([], []) if name is None else ([(f"[{name}] ", "cyan")], [] if shows_colour() else [(PROMPT_ENDS, "")])
+    print_text([*head, (snapped["text"] if snapped else prompt, "dim"), *mark, (following, "bold green")])
     for note, style in _notes(result):
         print_note(note, style)
 
@@ -217,6 +232,8 @@ def _notes(result: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if result["stop"] == "abstained":
         before = f"abstained after {said} tokens" if said else "nothing said"
         yield f"{before}: {result['reason']['text']} (confidence {result['stop_confidence']:.4f})", "yellow"
+    elif result["stop"] == "refused":
+        yield f"refused: {result['error']}", "yellow"
     else:
         yield "end of document" if result["stop"] == "end_of_document" else f"stopped after {said} tokens", "yellow"
 

@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from console.flags import AsJson, ConfigFile, MemoryPath
-from console.output import print_json, print_text
+from console.output import print_json, print_text, shows_colour
 from memo_dist.durable import write_text, writing
 from memo_dist.errors import ConfigError, InputError
 from memo_dist.files.opened import open_memory
@@ -14,6 +15,7 @@ from memo_dist.page.traced import traced_page
 from memo_dist.recalling.lookup import Lookup
 from memo_dist.recalling.options import DEFAULTS
 from memo_dist.recalling.page import marked_pieces
+from memo_dist.recalling.passage import Passage
 from memo_dist.recalling.placing import MOST_NAMED
 from memo_dist.recalling.trace import DEFAULT_LEAST, trace_text
 
@@ -25,13 +27,11 @@ def trace_command(
         int, typer.Option(help="The shortest passage that counts as held, in words and other characters.")
     ] = DEFAULT_LEAST,
     min_confidence: Annotated[float, typer.Option(min=0, max=1, help="Of every statement.")] = DEFAULTS.min_confidence,
-    html_out: Annotated[
-        Path | None, typer.Option("--html", help="Also write a page that shows it.")
-    ] = None,
+    html_out: Annotated[Path | None, typer.Option("--html", help="Also write a page that shows it.")] = None,
     as_json: AsJson = False,
     settings: ConfigFile = None,
 ) -> None:
-    """Mark the passages of a text that a memory holds, token by token."""
+    """Mark the passages of a text that a memory holds, token by token; list them where there is no colour."""
     content = _read(text)
     with open_memory(memory) as opened:
         tokenizer = opened.tokenizer
@@ -44,20 +44,32 @@ def trace_command(
     if as_json:
         print_json(traced.to_dict())
         return
-    print_text([(piece, f"black on {shade}" if shade else "") for piece, _, shade in marked_pieces(traced)])
-    from rich.console import Console
-
     share = f"{traced.held:.1%} of {len(traced.tokens):,} tokens"
-    passages = f"{len(traced.found.spans)} passages of {least} words and other characters or more, {share}"
+    count = "1 passage" if len(traced.passages) == 1 else f"{len(traced.passages)} passages"
+    passages = f"{count} of {least} words and other characters or more, {share}"
     told = Console(stderr=True)
+    if not shows_colour():
+        for passage in traced.passages:
+            print(_line(passage))
+        told.print(f"-- held: {passages}", style="yellow", highlight=False)
+        return
+    print_text([(piece, f"black on {shade}" if shade else "") for piece, _, shade in marked_pieces(traced)])
     told.print(f"-- held: {passages}", style="yellow", highlight=False)
-    for (start, stop), place in zip(traced.found.spans, traced.stands, strict=True):
-        if place.count:
-            more = f" and {place.count - MOST_NAMED} more" if place.count > MOST_NAMED else ""
-            words = traced.text[traced.places[start][0] : traced.places[stop - 1][1]].split()
-            told.print(
-                f"-- {' '.join(words[:4])!r}... in {', '.join(place.documents)}{more}", style="cyan", markup=False
-            )
+    for passage in traced.passages:
+        if passage.num_documents:
+            words = passage.text.split()
+            told.print(f"-- {' '.join(words[:4])!r}... in {_named(passage)}", style="cyan", markup=False)
+
+
+def _line(passage: Passage) -> str:
+    """A passage where colour cannot show it: its place in the text, its documents, itself."""
+    named = f", in {_named(passage)}" if passage.num_documents else ""
+    return f"characters {passage.start:,} to {passage.stop:,}{named}: {passage.text!r}"
+
+
+def _named(passage: Passage) -> str:
+    more = f" and {passage.num_documents - MOST_NAMED} more" if passage.num_documents > MOST_NAMED else ""
+    return ", ".join(passage.documents) + more
 
 
 def _read(path: Path) -> str:

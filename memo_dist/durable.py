@@ -53,7 +53,7 @@ def writing(path: Path) -> Iterator[None]:
         if isinstance(error, StorageError):
             raise
         full = getattr(error, "errno", None) == errno.ENOSPC or f"errno = {errno.ENOSPC}" in str(error)
-        reason = "the disk is full: make room or choose another --out" if full else str(error)
+        reason = "the disk is full: make room or choose another place" if full else str(error)
         raise StorageError(f"cannot write {path}: {reason}") from error
 
 

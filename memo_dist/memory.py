@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import Unpack, cast, overload
 
 import numpy as np
 import pyarrow as pa
 
+from memo_dist.askable import Askable, require_text
 from memo_dist.document_parts import DocumentPart, document_key, parts_of
 from memo_dist.documents import numbers, rows_of
 from memo_dist.errors import ConfigError, InputError, NotMemorizedError, TokenizerError
@@ -20,31 +20,35 @@ from memo_dist.files.format import shard_file
 from memo_dist.files.opened import open_memory
 from memo_dist.files.shard_writer import write_shard
 from memo_dist.files.staging import staged_output, write_contents
+from memo_dist.fullness import Fullness
 from memo_dist.memory_config import MemoryConfig
 from memo_dist.models import cleanup_for
 from memo_dist.models.candidates import Candidates, Cleanup
 from memo_dist.models.cues import Encoder
 from memo_dist.models.protocol import ShardRoom
 from memo_dist.models.text.followers import Followers
-from memo_dist.recalling.options import RecallOptions, RecallSettings
-from memo_dist.recalling.questions import Prompt, require_askable, require_long_enough
-from memo_dist.recalling.recall import Continuation
+from memo_dist.recalling.questions import Prompt, ids_of, require_askable, require_long_enough
 from memo_dist.recalling.session import Session
 from memo_dist.segments import NO_TOKENS, Segment
 from memo_dist.shard import Applied, Shard, memory_digest
 from memo_dist.tokenizer import Tokenizer
 
-Prompts = list[Prompt] | list[str] | list[list[int]] | list[np.ndarray]
 
-
-class Memory:
+class Memory(Askable):
     """An associative memory of token sequences.
 
     Example:
         >>> memory = Memory(TextConfig(num_banks=1, vocab_size=100))
         >>> memory.memorize("a", [3, 1, 4, 1, 5, 9, 2, 6])
-        >>> memory.recall([[3, 1, 4, 1]], max_tokens=4)[0].tokens
+        >>> memory.recall([3, 1, 4, 1], max_tokens=4).tokens
         [5, 9, 2, 6]
+        >>> tokenizer = Tokenizer.bytes()
+        >>> memory = Memory(TextConfig(num_banks=1, vocab_size=tokenizer.vocab_size), tokenizer)
+        >>> memory.memorize("b", "It was the best of times, it was the worst of times")
+        >>> memory.recall("it was the best of times, it").text
+        ' was the worst of times'
+
+    memo_dist.build chooses tokenizer and number of banks; memo_dist.open opens a directory without loading it.
 
     Args:
         config: shape and seed.
@@ -64,7 +68,7 @@ class Memory:
                 f"the tokenizer has {tokenizer.vocab_size} ids, the config says vocab_size={config.vocab_size}"
             )
         self.config = config
-        self.tokenizer, self._xp = tokenizer, xp
+        self.tokenizer, self._xp, self._fullness = tokenizer, xp, Fullness()
         self._latest: tuple[np.ndarray | None, Cleanup] | None = None  # the last cleanup, and what its prior counts
         self.shard = Shard(
             config,
@@ -77,15 +81,23 @@ class Memory:
     def _tokenizer_hash(self) -> str:
         return self.tokenizer.hash if self.tokenizer else ""
 
-    def memorize(self, document_id: str, tokens: "list[int] | np.ndarray") -> None:
-        """Memorize one document: every (window, next token) it holds, its end included.
+    def memorize(self, document_id: str, tokens: "str | list[int] | np.ndarray") -> None:
+        """Memorize one document, a text or token ids: every (window, next token) it holds, its end included.
 
         Raises:
             InputError: the id is taken, the document is empty, or a token is outside the vocabulary.
         """
-        if self.shard.registry.parts(document_key(document_id)):
-            raise InputError(f"document {document_id!r} is memorized already; forget it first or use another id")
-        self.shard.memorize_segments([(document_id, self._document(document_id, tokens))])
+        self.memorize_several([(document_id, tokens)])
+
+    def memorize_several(self, documents: "Iterable[tuple[str, str | list[int] | np.ndarray]]") -> None:
+        """Memorize documents together, as (id, text or token ids) pairs; errors as for `memorize`, before any is."""
+        segments: dict[str, Segment] = {}
+        for document_id, tokens in documents:
+            if document_id in segments or self.shard.registry.parts(document_key(document_id)):
+                raise InputError(f"document {document_id!r} is memorized already; forget it first or use another id")
+            segments[document_id] = self._document(document_id, tokens)
+        self.shard.memorize_segments(list(segments.items()))
+        self._fullness.grew(self.shard, sum(len(segment.tokens) for segment in segments.values()))
 
     def memorize_batch(self, batch: pa.Table) -> Applied:
         """Memorize a batch of the Arrow contract; one that was applied before changes nothing."""
@@ -95,7 +107,7 @@ class Memory:
         """Take out a batch that was memorized; see Shard.forget_batch."""
         return self.shard.forget_batch(batch)
 
-    def forget(self, document_id: str, tokens: "list[int] | np.ndarray") -> None:
+    def forget(self, document_id: str, tokens: "str | list[int] | np.ndarray") -> None:
         """Undo `memorize` of the same document exactly; what other documents share with it stays.
 
         Raises:
@@ -114,12 +126,15 @@ class Memory:
         parts = [part for _, part in rows_of(self.shard.registry.table())]
         return sorted(parts, key=lambda part: (part.origin, part.id))
 
-    def _document(self, document_id: str, tokens: "list[int] | np.ndarray") -> Segment:
+    def _document(self, document_id: str, tokens: "str | list[int] | np.ndarray") -> Segment:
+        if isinstance(tokens, str) and self.tokenizer is not None:
+            require_text(tokens, f"document {document_id!r}")
+            tokens = self.tokenizer.encode([tokens])[0]
         given = np.asarray(tokens)
         if given.ndim != 1 or (len(given) and given.dtype.kind not in "iu"):
             raise InputError(
-                f"document {document_id!r} is {str(tokens)[:40]!r}; expected token ids, whole numbers in a row: "
-                "tokenizer.encode([text])[0] makes them of a text"
+                f"document {document_id!r} is {str(tokens)[:40]!r}; expected token ids, whole numbers in a row"
+                + ("; this memory has no tokenizer to read text with" if isinstance(tokens, str) else ", or a text")
             )
         ids = given.astype(np.int64)
         if not len(ids):
@@ -151,27 +166,7 @@ class Memory:
                 "documents; merging would count them twice"
             )
         mine.merge(theirs)
-
-    @overload
-    def recall(self, prompts: Prompt, **settings: Unpack[RecallSettings]) -> Continuation: ...
-    @overload
-    def recall(self, prompts: Prompts, **settings: Unpack[RecallSettings]) -> list[Continuation]: ...
-    def recall(
-        self, prompts: Prompt | Prompts, **settings: Unpack[RecallSettings]
-    ) -> Continuation | list[Continuation]:
-        """Continue one prompt, or each of a list of prompts, verbatim: texts by text, token ids by token ids.
-
-        Args:
-            prompts: a text, token ids (a list of numbers or an array), or a list of such prompts.
-            settings: see RecallOptions.
-
-        Raises:
-            PromptError: a prompt cannot be asked; it is named. ConfigError: a setting is out of range.
-        """
-        options = RecallOptions(**settings)
-        if _are_several(prompts):
-            return self.session.recall(cast("list[Prompt]", list(prompts)), options)
-        return self.session.recall([cast("Prompt", prompts)], options)[0]
+        self._fullness.grew(mine, theirs.registry.num_tokens)
 
     @property
     def encoder(self) -> Encoder:
@@ -227,7 +222,8 @@ class Memory:
         Raises:
             PromptError: a context is shorter than the shortest window, or has an id outside the vocabulary.
         """
-        asked = [np.asarray(context, np.int64) for context in contexts]
+        given: list[Prompt] = list(contexts)
+        asked = [ids_of(context, name=f"context {index}") for index, context in enumerate(given, start=1)]
         for index, context in enumerate(asked):
             require_askable(context, self.config, name=f"context {index + 1}")
             if not from_start:
@@ -238,6 +234,13 @@ class Memory:
     @property
     def num_associations(self) -> int:
         return self.shard.num_associations
+
+    def _size(self) -> tuple[int, int]:
+        return self.shard.registry.num_tokens, self.num_associations
+
+    def __repr__(self) -> str:
+        registry = self.shard.registry
+        return f"<memory in this process: {registry.num_tokens:,} tokens of {len(registry):,} documents>"
 
     def token_counts(self) -> np.ndarray | None:
         """(V + 1,) uint64, how many distinct associations have each token as the next one; None without a ledger."""
@@ -269,20 +272,16 @@ class Memory:
 
     @classmethod
     def open(cls, path: str | Path, xp: ModuleType = np) -> "Memory":
-        """Load a memory directory of any number of shards into one process.
+        """Load a memory directory into this process, to change it; memo_dist.open reads one as it is.
 
         Raises:
+            ConfigError: the memory is published, for recall only: memo_dist.open opens it.
             DamagedMemoryError: a file is missing, altered or foreign; it is named.
         """
         with open_memory(path) as opened:
+            if opened.is_published:
+                raise ConfigError(f"{path} is published for recall only; memo_dist.open({str(path)!r}) opens it")
             working = opened.require_working()
             memory = cls(opened.config, opened.tokenizer, xp=xp, expected=opened.manifest.associations)
             working.load_into(memory.shard)
         return memory
-
-
-def _are_several(prompts: object) -> bool:
-    """Whether this is a sequence of prompts: neither a text nor numbers in a row."""
-    if isinstance(prompts, np.ndarray):
-        return prompts.ndim > 1
-    return isinstance(prompts, list | tuple) and not (prompts and isinstance(prompts[0], int | np.integer))

@@ -1,7 +1,7 @@
 """Tokenizer: text -> token ids and back, by a Hugging Face `tokenizers` model kept as JSON.
 
 Covers: loading, identity (hash), encoding, what is refused. Does not cover: decoding (token_decoder.py), training
-(pipelines/tokenizing.py), long texts (pipelines/joining.py).
+(tokenizer_training.py), long texts (pipelines/joining.py).
 """
 
 import hashlib

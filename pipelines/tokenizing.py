@@ -1,7 +1,7 @@
 """Tokenizing: a corpus's tokenizer, and how many tokens its text gives.
 
-Covers: training a byte-level BPE on a deterministic sample, loading one, measuring tokens per byte and what is lost.
-Does not cover: encoding of batches (batching.py).
+Covers: a deterministic sample to train on, loading one, measuring tokens per byte and what is lost. Does not cover:
+training (memo_dist/tokenizer_training.py), encoding of batches (batching.py).
 """
 
 from dataclasses import dataclass, field
@@ -11,13 +11,13 @@ import numpy as np
 
 from memo_dist.errors import InputError, TokenizerError
 from memo_dist.tokenizer import Tokenizer
+from memo_dist.tokenizer_training import train_tokenizer
 from pipelines.formats import passages
 from pipelines.pieces import PIECE
 from pipelines.plan import CorpusPlan
 from pipelines.release_memory import return_freed_memory
 from pipelines.round_trip import SampleText, losses
 
-MAX_VOCABULARY = 32_000
 SAMPLE_BYTES = 16 << 20
 _SAMPLE_SPLITS = 64
 _AT_ONCE = 1 << 19  # characters: nothing else runs while the sample is encoded
@@ -63,7 +63,7 @@ def _chosen(plan: CorpusPlan, name: str) -> TokenizerChoice:
         raise InputError(f"no text was found in {plan.splits[0].describe()}: all documents are empty or left out")
     lost: tuple[str, ...] = ()
     if name == "auto":
-        tokenizer = _train(sample.texts)
+        tokenizer = train_tokenizer(sample.texts)
     elif name == "bytes":
         tokenizer = Tokenizer.bytes()
     else:
@@ -120,21 +120,3 @@ def _sample(plan: CorpusPlan) -> _Sample:
                 break
         sample.consumed += reading.consumed - untaken
     return sample
-
-
-def _train(texts: list[str]) -> Tokenizer:
-    """Byte-level BPE, so that every text can be encoded; the same texts give the same tokenizer."""
-    from tokenizers import Tokenizer as Model
-    from tokenizers import decoders, models, pre_tokenizers, trainers
-
-    model = Model(models.BPE())
-    model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    model.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=MAX_VOCABULARY,
-        min_frequency=2,  # else each word of a small corpus becomes one token, and no prompt meets it halfway
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    model.train_from_iterator(texts, trainer)
-    return Tokenizer(model.to_str())

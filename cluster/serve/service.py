@@ -73,7 +73,7 @@ def serve_memory(path: Path, options: ServeOptions, on_ready: Callable[[str, str
     name = options.name or path.absolute().name.removesuffix(".memo")
     count = options.replicas or local_cpus()
     listening = _bound(options.host, options.port)
-    with listening, ray_session(options.address, max(count, local_cpus())), stop_on_sigterm():
+    with listening, ray_session(options.address, max(count, local_cpus())), stop_on_sigterm(says=False):
         replicas = ServeReplicas()
         try:
             with interrupt_on_sigterm():  # nothing is under way yet

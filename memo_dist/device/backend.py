@@ -38,7 +38,7 @@ def array_module(device: str = "cpu") -> ModuleType:
     except Exception as error:  # cupy raises CUDARuntimeError, whose class cannot be named without importing cupy
         reason = f"CUDA does not answer: {error}"
     if device == "gpu":
-        raise ConfigError(f"device is 'gpu', but {reason}; use --device cpu or auto")
+        raise ConfigError(f"device is 'gpu', but {reason}; use cpu or auto")
     return np
 
 

@@ -77,6 +77,24 @@ def undo(memory: Path) -> Manifest:
     return manifest
 
 
+def previous_manifest(memory: Path) -> Manifest | None:
+    """Of the generation that `undo` would go back to; None if there is none."""
+    return Manifest.read(memory, PREVIOUS_FILE) if (memory / PREVIOUS_FILE).exists() else None
+
+
+def drop_previous(memory: Path) -> None:
+    """Remove the generation that `undo` would go back to, with every file that only it has.
+
+    Raises:
+        StorageError: the disk does not allow it.
+    """
+    with locked(memory), writing(memory):
+        (memory / PREVIOUS_FILE).unlink(missing_ok=True)
+        sync_directory(memory)
+        _sweep(memory)
+        sync_directory(memory)
+
+
 def verify_previous(memory: Path) -> None:
     """Check the generation that `undo` would go back to, if there is one.
 

@@ -129,7 +129,7 @@ class OpenMemory:
             ConfigError: the memory keeps no ledger. DamagedMemoryError: a bank's ledger does not match its digest.
         """
         if not self.has_ledger:
-            raise ConfigError(f"{self.path} keeps no ledger to be read exactly; read it with --read matrices")
+            raise ConfigError(f"{self.path} keeps no ledger to be read exactly; read its matrices (read='matrices')")
         return self.require_working().followers(hashes)
 
     def documents_at(self, hashes: np.ndarray) -> Followers:

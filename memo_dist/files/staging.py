@@ -53,7 +53,7 @@ def staged_output(out: Path) -> Iterator[Path]:
 def refuse_existing(out: Path) -> None:
     """Raise OutputExistsError if `out` is there."""
     if out.exists() or out.is_symlink():
-        raise OutputExistsError(f"{out} exists; nothing was changed. Remove it or choose another --out")
+        raise OutputExistsError(f"{out} exists; nothing was changed. Remove it or choose another place")
 
 
 def write_contents(

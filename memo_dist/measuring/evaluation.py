@@ -20,6 +20,7 @@ from memo_dist.recalling.confidence import confidence
 from memo_dist.recalling.lookup import ExactLookup, Lookup
 from memo_dist.recalling.options import DEFAULTS, RecallOptions
 from memo_dist.recalling.session import Session
+from memo_dist.result import Result
 from memo_dist.tokenizer import Tokenizer
 
 UNSEEN = (16, 32, 64)  # units, or tokens, of unseen text
@@ -28,7 +29,7 @@ _AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Result):
     """All are shares in [0, 1] unless said otherwise; None where it was not asked for, or the memory cannot tell.
 
     Recall is how often the answer to a context is right, over all places of the corpus that have the same context; a

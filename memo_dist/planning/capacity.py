@@ -11,6 +11,8 @@ from memo_dist.models import model_of
 from memo_dist.models.repetition import Answered, Repetition, TextSize
 from memo_dist.models.text.bit_planes import noise_factor
 
+ENOUGH = 0.9  # of next tokens, below which a memory's matrices are told to be overloaded
+
 
 class Held(Protocol):
     """What a memory says of itself; a Manifest does."""
@@ -73,6 +75,20 @@ def lengths_told(lengths: list[Answered], exactly: bool = True) -> str:
     ways["from its matrices"] = [one.matrices for one in lengths]
     shares = (f"{' / '.join(_share(share) for share in several)} {way}" for way, several in ways.items())
     return f"the next token after {windows} units is right in {', '.join(shares)}"
+
+
+def overload_told(memory: Held) -> str | None:
+    """A warning where a memory's matrices hold more than they recall; None where they recall enough, by the law."""
+    recall = recall_of(memory)
+    if recall >= ENOUGH:
+        return None
+    load = memory.associations / memory.config.num_parameters
+    has_ledger = model_of(memory.config).has_ledger and not memory.bits
+    exactly = "; its ledger answers exactly all the same" if has_ledger else ""
+    return (
+        f"the memory holds more than its matrices recall: {load:.2f} associations a parameter, which lets them recall "
+        f"{recall:.2f} of next tokens{exactly}. More banks mend it"
+    )
 
 
 def _share(share: float) -> str:

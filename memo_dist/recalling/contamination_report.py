@@ -22,8 +22,8 @@ OUT_OF_REACH = (
 _STYLE = (
     "body{font:1rem/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222;"
     "background:#fff}table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;"
-    "padding:.3rem .6rem;border-bottom:1px solid #ccc;overflow-wrap:anywhere}del{background:#ffd8a8;color:#222}ins{background:#d3f9d8;"
-    "color:#222}@media(prefers-color-scheme:dark){body{color:#ddd;background:#1a1a1a}}"
+    "padding:.3rem .6rem;border-bottom:1px solid #ccc;overflow-wrap:anywhere}"
+    "del{background:#ffd8a8;color:#222}ins{background:#d3f9d8;color:#222}@media(prefers-color-scheme:dark){body{color:#ddd;background:#1a1a1a}}"
 )
 
 

@@ -1,8 +1,9 @@
-"""Page: a traced text in pieces, its held passages marked.
+"""Page: a traced text with its held passages marked, as pieces or, for notebooks, as HTML.
 
-Covers: shades, pieces. Does not cover: finding the passages (trace.py), terminals, pages (memo_dist/page).
+Covers: shades, pieces. Does not cover: finding the passages (trace.py), terminals, pages of their own (memo_dist/page).
 """
 
+import html
 import itertools
 
 import numpy as np
@@ -32,3 +33,14 @@ def _marks(traced: TracedText) -> np.ndarray:
     """0 for tokens that are not held, else 1 + the index of the longest window that matched, but 1 at least."""
     longest = np.searchsorted(np.array(traced.memory_windows), traced.found.windows, side="right")
     return np.where(traced.found.held, np.maximum(longest, 1), 0)
+
+
+def marked_html(traced: TracedText) -> str:
+    """The whole text, its passages shaded."""
+    body = [
+        f'<mark style="background:{shade}" title="{window} units and the next token">{html.escape(text)}</mark>'
+        if shade
+        else html.escape(text)
+        for text, window, shade in marked_pieces(traced)
+    ]
+    return f"<pre style='white-space:pre-wrap'>{''.join(body)}</pre>"

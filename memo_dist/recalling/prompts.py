@@ -1,9 +1,10 @@
 """Prompts: reading the questions of a recall job from a file, row by row.
 
-Covers: .jsonl and .parquet rows with `text` or `tokens` and perhaps `id`, other files line by line. Does not cover:
-tokenizing and asking (session.py).
+Covers: .jsonl and .parquet rows with `text` or `tokens` and perhaps `id`, other files and standard input line by line.
+Does not cover: tokenizing and asking (session.py).
 """
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,31 +16,37 @@ import pyarrow.parquet as pq
 from memo_dist.errors import InputError, PromptError
 from memo_dist.json_text import parse_json
 
+STANDARD_INPUT = "-"
 _ROWS = 4096  # of a parquet file read at a time
 
 
 @dataclass(frozen=True)
 class PromptRow:
-    """A question of a file: its id, else the number of its row from 1 on; and a text or token ids."""
+    """A question: its id, else its number from 1 on; a text or token ids; whether a file has it."""
 
     id: str
     asked: "str | list[int]"
+    of_file: bool = True
 
 
 def read_prompts(path: Path) -> Iterator[PromptRow]:
     """The prompts of a file, in order, without holding them all; blank lines are none.
 
+    Of standard input, `-`, each line is a prompt; if the first is a JSON object with a text or token ids, all are such.
+
     Raises:
         InputError: the file cannot be read. PromptError: a row is no prompt; it is named.
     """
     try:
-        if path.suffix == ".parquet":
+        if str(path) == STANDARD_INPUT:
+            yield from _standard_input()
+        elif path.suffix == ".parquet":
             yield from _parquet_rows(path)
         else:
             with open(path, encoding="utf-8", newline="\n") as lines:
                 for number, line in enumerate(lines, start=1):
                     if line.strip():
-                        yield _line(line.rstrip("\n").removesuffix("\r"), number, path)
+                        yield _line(line, number, str(path), of_objects=path.suffix == ".jsonl")
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         raise InputError(f"{path} cannot be read as prompts: {error}") from error
 
@@ -56,10 +63,29 @@ def _parquet_rows(path: Path) -> Iterator[PromptRow]:
                 yield _prompt({k: v for k, v in row.items() if v is not None}, number, f"{path} row {number}")
 
 
-def _line(line: str, number: int, path: Path) -> PromptRow:
-    if path.suffix != ".jsonl":
+def _standard_input() -> Iterator[PromptRow]:
+    of_objects: bool | None = None
+    for number, line in enumerate(sys.stdin.buffer, start=1):
+        text = line.decode()
+        if text.strip():
+            of_objects = _is_object(text) if of_objects is None else of_objects
+            yield _line(text, number, "standard input", of_objects=of_objects)
+
+
+def _is_object(line: str) -> bool:
+    """Whether a line is a JSON object that can be a prompt, rather than a text."""
+    try:
+        row = parse_json(line)
+    except ValueError:
+        return False
+    return isinstance(row, dict) and bool({"text", "tokens"} & set(row))
+
+
+def _line(line: str, number: int, place: str, *, of_objects: bool) -> PromptRow:
+    line = line.rstrip("\n").removesuffix("\r")
+    if not of_objects:
         return PromptRow(str(number), line)
-    where = f"{path} line {number}"
+    where = f"{place} line {number}"
     try:
         row = parse_json(line)
     except ValueError as error:

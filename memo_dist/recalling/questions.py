@@ -4,6 +4,7 @@ Covers: texts and token ids given in any form, refusals, what is too short. Does
 """
 
 from dataclasses import dataclass
+from numbers import Number
 
 import numpy as np
 
@@ -87,9 +88,15 @@ def is_unicode(text: str) -> bool:
     return True
 
 
-def ids_of(prompt: Prompt) -> np.ndarray:
-    """Token ids given as numbers, or written in a text."""
+def ids_of(prompt: Prompt, *, name: str = "the prompt") -> np.ndarray:
+    """Token ids given as numbers, or written in a text.
+
+    Raises:
+        PromptError: they are no whole numbers in a row.
+    """
     words = prompt.replace(",", " ").split() if isinstance(prompt, str) else prompt
+    if not isinstance(prompt, str):
+        _require_whole(prompt, name)
     try:
         if isinstance(words, np.ndarray) and words.dtype.kind == "u":
             words = words.tolist()  # a cast of what int64 cannot hold would wrap
@@ -100,3 +107,18 @@ def ids_of(prompt: Prompt) -> np.ndarray:
     except (ValueError, OverflowError, TypeError) as error:
         why = "; this memory has no tokenizer to read text with" if isinstance(prompt, str) else f" ({error})"
         raise PromptError(f"{str(prompt)[:40]!r} is no list of token ids, such as '3 1 4 1'{why}") from error
+
+
+def _require_whole(prompt: object, name: str) -> None:
+    """Refuse what would be cut down to whole numbers: floats, truths; also a number alone."""
+    if isinstance(prompt, Number):
+        raise PromptError(f"{name} is {prompt!r}, a {type(prompt).__name__}; expected a text or a list of token ids")
+    if isinstance(prompt, np.ndarray):
+        if prompt.dtype.kind in "fcb" and prompt.size:
+            raise PromptError(f"{name} is an array of {prompt.dtype}; token ids are whole numbers: give integers")
+        return
+    for place, one in enumerate(prompt if isinstance(prompt, list | tuple) else ()):
+        if isinstance(one, float | complex | bool | np.floating | np.bool_):
+            raise PromptError(
+                f"{name} has {one!r}, a {type(one).__name__}, as token {place + 1}; token ids are whole numbers"
+            )

@@ -20,10 +20,12 @@ from memo_dist.recalling.lookup import Lookup
 from memo_dist.recalling.options import RecallOptions
 from memo_dist.recalling.paths import Path, follow
 from memo_dist.recalling.reasons import Reason
+from memo_dist.recalling.telling import told, told_in_html
+from memo_dist.result import Result
 
 
 @dataclass(frozen=True, kw_only=True)
-class Continuation:
+class Continuation(Result):
     """The answer to one prompt, for the command line, Python, jobs and the service.
 
     Attributes:
@@ -68,6 +70,12 @@ class Continuation:
     num_documents: int = 0
     error: str | None = None
     memory: str | None = None
+
+    def __repr__(self) -> str:
+        return told(self)
+
+    def _repr_html_(self) -> str:
+        return told_in_html(self)
 
 
 def continue_ids(lookup: Lookup, prompts: list[np.ndarray], options: RecallOptions) -> list[list[Continuation]]:

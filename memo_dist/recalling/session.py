@@ -119,7 +119,7 @@ class Session:
             text = prompt if isinstance(prompt, str) and self._tokenizer is not None else None
             try:
                 if text is None:
-                    ids = ids_of(prompt)
+                    ids = ids_of(prompt, name=name)
                 else:
                     name = name if names else f"{name} ({text[:SHOWN]!r})"
                     if not is_unicode(text):

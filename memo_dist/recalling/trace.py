@@ -12,17 +12,21 @@ passage may go on from the same words. Forward and backward sums over the text g
 window; a spurious match of one window is outweighed by its neighbours, and so is a noisy read inside a passage.
 """
 
+import html
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from memo_dist.errors import ConfigError, PromptError
 from memo_dist.models.cues import Cues
 from memo_dist.recalling.lookup import Lookup, SolvedLookup
 from memo_dist.recalling.options import DEFAULTS
+from memo_dist.recalling.passage import Passage
 from memo_dist.recalling.placing import Place, stands_of
 from memo_dist.recalling.walking import AGREES
+from memo_dist.result import Result, table_of
 from memo_dist.segments import NO_TOKENS, Segment
 from memo_dist.solved.walk import State
 from memo_dist.tokenizer import Tokenizer
@@ -58,7 +62,7 @@ class Traced:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TracedText:
+class TracedText(Result):
     """A text and what a memory holds of it.
 
     Attributes:
@@ -79,6 +83,28 @@ class TracedText:
         """The share of the tokens that is held."""
         return float(self.found.held.mean()) if len(self.tokens) else 0.0
 
+    @property
+    def passages(self) -> list[Passage]:
+        """What is held, passage by passage."""
+        spans = [self._span(start, stop) for start, stop in self.found.spans]
+        return [
+            Passage(one["text"], one["start"], one["stop"], documents=place.documents, num_documents=place.count)
+            for one, place in zip(spans, self.stands, strict=True)
+        ]
+
+    def to_arrow(self) -> pa.Table:
+        """A row for each passage."""
+        return table_of(self.passages, Passage)
+
+    def __repr__(self) -> str:
+        passages = "1 passage" if len(self.found.spans) == 1 else f"{len(self.found.spans)} passages"
+        return f"<traced text: {passages}, {self.held:.1%} of {len(self.tokens):,} tokens held>"
+
+    def _repr_html_(self) -> str:
+        from memo_dist.recalling.page import marked_html
+
+        return f"<p>{html.escape(repr(self)[1:-1])}</p>{marked_html(self)}"
+
     def to_dict(self) -> dict[str, Any]:
         """For JSON: each token, the share of them that is held, and the passages."""
         found, rows = self.found, zip(self.tokens, self.places, strict=True)
@@ -92,7 +118,7 @@ class TracedText:
         ]
         return {"tokens": marks, "held": self.held, "least": found.least, "spans": spans}
 
-    def _span(self, start: int, stop: int) -> dict[str, object]:
+    def _span(self, start: int, stop: int) -> dict[str, Any]:
         first, last = self.places[start][0], self.places[stop - 1][1]
         text = self.text[first:last]
         return {"first_token": start, "stop_token": stop, "start": first, "stop": last, "text": text}

@@ -26,6 +26,7 @@ from cluster.resources import Resources
 from cluster.run_state import Progress
 from cluster.workspace import workspace_path
 from console.app import main
+from console.change import NOT_THERE
 from memo_dist import Memory, TextConfig, Tokenizer
 from memo_dist.batches import BatchInfo, make_batch, read_batch
 from memo_dist.errors import ConfigError, DamagedMemoryError, InputError, NotMemorizedError, StorageError
@@ -208,9 +209,9 @@ def test_only_what_is_held_with_this_text_is_forgotten(world: World) -> None:
 
 def test_forgetting_the_unknown_says_so(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     before = {path.name: path.stat().st_mtime_ns for path in world.memory.rglob("*")}
-    assert main(["forget", str(world.memory), *world.rows({"x": "a text", "y": "b text"})]) == 0
+    assert main(["forget", str(world.memory), *world.rows({"x": "a text", "y": "b text"})]) == NOT_THERE
     assert "2 not held with this text" in capsys.readouterr().out
-    assert main(["forget", str(world.memory), "--document", "nowhere", "--document", "x", "--json"]) == 0
+    assert main(["forget", str(world.memory), "--document", "nowhere", "--document", "x", "--json"]) == NOT_THERE
     summary = json.loads(capsys.readouterr().out)
     assert (summary["changed"], summary["unchanged"]) == (0, 2)
     assert {path.name: path.stat().st_mtime_ns for path in world.memory.rglob("*")} == before

@@ -21,6 +21,21 @@ def test_sigterm_is_noted_and_the_block_goes_on() -> None:
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+def test_ctrl_c_is_noted_and_said_and_a_second_one_ends_the_block(capfd: pytest.CaptureFixture[str]) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with stop_on_sigterm() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.requested
+        assert "stopping after what is under way; Ctrl-C again" in capfd.readouterr().err
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) == before
+    with stop_on_sigterm(says=False) as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+    assert stop.requested
+    assert capfd.readouterr().err == ""
+
+
 def test_a_cluster_that_ends_around_sigterm_is_a_stop() -> None:
     """The signal may come a moment after the cluster's own processes got theirs."""
     sender = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM))

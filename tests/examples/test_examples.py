@@ -1,6 +1,8 @@
 """Each example runs as its docstring says, on small input, and prints what it promises."""
 
 import argparse
+import ast
+import json
 import re
 import shutil
 import string
@@ -8,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +25,20 @@ def printed(example: str, *words: str) -> str:
     return done.stdout
 
 
+def cells(notebook: str) -> list[str]:
+    """The code of a notebook, cell by cell."""
+    read = json.loads((EXAMPLES / notebook).read_text(encoding="utf-8"))
+    return ["".join(cell["source"]) for cell in read["cells"] if cell["cell_type"] == "code"]
+
+
+def shown(code: str, names: dict[str, Any]) -> Any:
+    """What a notebook shows of a cell: the value of its last line, if that is an expression."""
+    tree = ast.parse(code)
+    last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+    exec(compile(tree, "cell", "exec"), names)
+    return eval(compile(ast.Expression(last.value), "cell", "eval"), names) if isinstance(last, ast.Expr) else None
+
+
 def module(source: str) -> str:
     return Path(source).read_text(encoding="utf-8")
 
@@ -30,6 +47,8 @@ def test_every_example_is_run_here_and_listed() -> None:
     programs = {path.name for path in EXAMPLES.glob("*.py")}
     here, listed = Path(__file__).read_text(encoding="utf-8"), (EXAMPLES / "README.md").read_text(encoding="utf-8")
     assert len(programs) == 4
+    assert [path.name for path in EXAMPLES.glob("*.ipynb")] == ["05_notebook.ipynb"]
+    assert "`05_notebook.ipynb`" in listed
     assert all(f'printed("{name}"' in here and f"`{name}`" in listed for name in programs)
 
 
@@ -83,3 +102,21 @@ def test_service_and_client() -> None:
     assert f"object for WRAPPING/filling text. the\npublic interface{text[end : end + 60]}\n" in said
     assert "of what it does not hold it says ''" in said
     assert said.endswith("the service has ended\n")
+
+
+@pytest.mark.slow
+def test_notebook() -> None:
+    names: dict[str, Any] = {}
+    values = [shown(code, names) for code in cells("05_notebook.ipynb")]
+    text = names["modules"]["textwrap"]
+    found, unknown, answers, traced = names["found"], values[4], values[5], names["traced"]
+    end = text.index("The public interface") + len("The public interface")
+    assert text[end:].startswith(found.text)
+    assert found.documents == ["textwrap"]
+    assert (unknown.text, unknown.stop) == ("", "abstained")
+    assert answers.num_rows == 2
+    assert traced.passages[0].documents == ["textwrap"]
+    assert values[8].exact == values[8].ceiling
+    assert names["stored"].digest == names["memory"].digest()
+    for value in (found, unknown, traced, values[8], names["stored"]):
+        assert value._repr_html_().startswith("<")

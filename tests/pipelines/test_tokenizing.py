@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 
 from memo_dist import Tokenizer
 from memo_dist.errors import MemoError, TokenizerError
+from memo_dist.tokenizer_training import MAX_VOCABULARY
 from pipelines.plan import CorpusOptions, plan_corpus
-from pipelines.tokenizing import MAX_VOCABULARY, TokenizerChoice, choose_tokenizer
+from pipelines.tokenizing import TokenizerChoice, choose_tokenizer
 
 BYTES = Tokenizer.bytes()
 WORDS = ["memory", "matrix", "exact", "Wörter", "漢字", "\N{GRINNING FACE}", "def f(x):\n    return x\n", "1234"]

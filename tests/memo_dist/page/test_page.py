@@ -47,7 +47,9 @@ def memory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model.pre_tokenizer, model.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(vocab_size=9000, initial_alphabet=alphabet, show_progress=False)
-    model.train_from_iterator([f" {word}" for word in KNOWN + OTHER], trainer)  # a word is one token: long texts have few
+    model.train_from_iterator(
+        [f" {word}" for word in KNOWN + OTHER], trainer
+    )  # a word is one token: long texts have few
     tokenizer = Tokenizer(model.to_str())
     made = Memory(TextConfig(num_banks=8, vocab_size=tokenizer.vocab_size, inner_dim=128), tokenizer)
     for name, text in zip(NAMES, TEXTS, strict=True):

@@ -20,7 +20,7 @@ import pytest
 
 from memo_dist import Memory, RecallOptions, TextConfig, Tokenizer
 from memo_dist.recalling.recall import Continuation
-from pipelines.tokenizing import _train
+from memo_dist.tokenizer_training import train_tokenizer
 
 DOCUMENTS = [inspect.getsource(module) for module in (textwrap, bisect, heapq, colorsys)]
 
@@ -59,7 +59,7 @@ def agreed(texts: list[str]) -> int:
 
 @pytest.fixture(scope="module", params=["trained", "bytes"])
 def memory(request: pytest.FixtureRequest) -> Memory:
-    tokenizer = _train(DOCUMENTS) if request.param == "trained" else Tokenizer.bytes()
+    tokenizer = train_tokenizer(DOCUMENTS) if request.param == "trained" else Tokenizer.bytes()
     made = Memory(TextConfig(num_banks=500, vocab_size=tokenizer.vocab_size, inner_dim=64), tokenizer)
     for name, text in enumerate(DOCUMENTS):
         made.memorize(str(name), tokenizer.encode([text])[0])
@@ -148,7 +148,7 @@ PROSE = (
 
 @pytest.fixture(scope="module")
 def prose() -> Memory:
-    tokenizer = _train([PROSE])
+    tokenizer = train_tokenizer([PROSE])
     made = Memory(TextConfig(num_banks=60, vocab_size=tokenizer.vocab_size, inner_dim=64), tokenizer)
     made.memorize("prose", tokenizer.encode([PROSE])[0])
     return made
@@ -281,7 +281,7 @@ def test_beginnings_of_any_length(prose: Memory) -> None:
 
 @pytest.mark.parametrize("keys", ["text", pytest.param("tokens", marks=pytest.mark.slow)])
 def test_token_ids_and_keys_of_tokens(keys: str) -> None:
-    tokenizer = _train(DOCUMENTS)
+    tokenizer = train_tokenizer(DOCUMENTS)
     made = Memory(TextConfig(num_banks=300, vocab_size=tokenizer.vocab_size, inner_dim=64, keys=keys), tokenizer)
     bare = Memory(TextConfig(num_banks=300, vocab_size=tokenizer.vocab_size, inner_dim=64))
     ids = tokenizer.encode(DOCUMENTS[:2])
@@ -314,7 +314,7 @@ def test_prompts_cut_where_tokens_are_parts_of_characters() -> None:
     """At both ends the prompt's tokens are not the text's, over several characters."""
     rng = random.Random(4)
     text = "".join(chr(rng.randrange(0x4E00, 0x9000)) for _ in range(1500))
-    tokenizer = _train([text])
+    tokenizer = train_tokenizer([text])
     made = Memory(TextConfig(num_banks=60, vocab_size=tokenizer.vocab_size, inner_dim=64), tokenizer)
     made.memorize("a", tokenizer.encode([text])[0])
     for end in range(100, 1400, 50):

@@ -15,14 +15,14 @@ from tokenizers_of_all_makes import make
 from memo_dist import Memory, TextConfig, Tokenizer
 from memo_dist.models.text.units import unit_spans
 from memo_dist.recalling.support import Support, supports
-from pipelines.tokenizing import _train
+from memo_dist.tokenizer_training import train_tokenizer
 
 DOCUMENTS = [inspect.getsource(module) for module in (shlex, json.decoder)]
 
 
 @pytest.fixture(scope="module", params=["trained", "bytes"])
 def memory(request: pytest.FixtureRequest) -> Memory:
-    tokenizer = _train(DOCUMENTS) if request.param == "trained" else Tokenizer.bytes()
+    tokenizer = train_tokenizer(DOCUMENTS) if request.param == "trained" else Tokenizer.bytes()
     made = Memory(TextConfig(num_banks=400, vocab_size=tokenizer.vocab_size, inner_dim=64), tokenizer)
     for name, text in enumerate(DOCUMENTS):
         made.memorize(str(name), tokenizer.encode([text])[0])

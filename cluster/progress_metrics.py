@@ -1,0 +1,78 @@
+"""Progress metrics: how far a run is, for Prometheus, while it works.
+
+Covers: the gauges, the port. Does not cover: the record that they are of (progress_file.py), the service's own metrics
+(memo_dist/http/metrics.py).
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from cluster.progress_file import ProgressFile
+from memo_dist.errors import ConfigError
+
+PREFIX = "memo_dist_build_"
+_GAUGES = {
+    "splits": "Splits of the run.",
+    "splits_done": "Splits that are done.",
+    "tokens": "Tokens of the memory so far.",
+    "documents": "Documents of the memory so far.",
+    "files": "Files of the memory, once they are written.",
+    "files_done": "Files that are written.",
+    "losses": "Processes or nodes lost.",
+    "attempts": "Attempts of this process.",
+    "began": "When the run of this process began, in seconds since 1970.",
+}
+_PHASES = ("splits", "count", "merge")
+
+
+def exposition(progress: ProgressFile) -> str:
+    """The gauges in Prometheus's text format."""
+    record = asdict(progress.record())
+    lines = []
+    for name, told in _GAUGES.items():
+        metric = f"{PREFIX}began_timestamp_seconds" if name == "began" else f"{PREFIX}{name}"
+        lines += [f"# HELP {metric} {told}", f"# TYPE {metric} gauge", f"{metric} {record[name]}"]
+    metric = f"{PREFIX}phase"
+    lines += [f"# HELP {metric} 1 for the phase that the run is in.", f"# TYPE {metric} gauge"]
+    lines += [f'{metric}{{phase="{phase}"}} {int(phase == record["phase"])}' for phase in _PHASES]
+    return "\n".join(lines) + "\n"
+
+
+@contextmanager
+def served_metrics(progress: ProgressFile, port: int | None) -> Iterator[None]:
+    """Answer http://this-machine:port/metrics while the block runs; None: nobody asks.
+
+    Raises:
+        ConfigError: the port is taken.
+    """
+    if port is None:
+        yield
+        return
+
+    def answer(environ: object, start: object) -> list[bytes]:
+        del environ
+        start("200 OK", [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")])  # type: ignore[operator]
+        return [exposition(progress).encode()]
+
+    try:
+        server = make_server("", port, answer, server_class=WSGIServer, handler_class=_Silent)
+    except OSError as error:
+        raise ConfigError(f"--metrics-port {port} cannot be listened on: {error}; give another") from error
+    thread = threading.Thread(target=server.serve_forever, name="progress metrics", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Silent(WSGIRequestHandler):
+    """Says nothing of requests on stderr."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing."""
