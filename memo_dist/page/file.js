@@ -2,9 +2,8 @@
 "use strict";
 
 function showTraced(told) {
-  const places = [0];
-  for (const character of told.text) places.push(places[places.length - 1] + character.length);
-  const spans = told.spans.map((span) => ({ ...span, start: places[span.start], stop: places[span.stop] }));
+  const places = utf16Places(told.text);
+  const spans = spansTold(told).map((span) => ({ ...span, start: places[span.start], stop: places[span.stop] }));
   const view = passagesView(byId("passages"));
   view.append(told.text, 0, spans);
   view.finish();

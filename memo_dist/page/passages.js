@@ -2,7 +2,8 @@
 "use strict";
 
 const HUES = 6;
-const LISTED = 200;
+const LISTED = 200; // passages in the table
+const CHANGES = 12; // differences that are told of a passage
 
 // A view in `box`. Spans are {start, stop, documents, num_documents}, places in UTF-16 units of the whole text.
 function passagesView(box) {
@@ -31,12 +32,14 @@ function passagesView(box) {
 
   function tell(place) {
     const span = spans[place];
-    const differs = (span.changes || []).map((one) => `“${one.typed}” for “${one.held}”`).join(", ");
+    const changes = (span.changes || []).map((one) => `“${one.typed}” for “${one.held}”`);
+    const more = changes.length > CHANGES ? ` and ${changes.length - CHANGES} more` : "";
+    const differs = changes.slice(0, CHANGES).join(", ") + more;
     panel.replaceChildren(
       make("strong", {}, `Passage ${place + 1} of ${spans.length}: `),
       `${count(span.words, "word", "words")}, `,
       documentsTold(span.documents, span.num_documents),
-      differs ? `; the text says ${differs}` : "",
+      differs ? `; here it says ${differs}` : "",
     );
   }
 
@@ -89,6 +92,42 @@ function passagesView(box) {
   }
 
   return { append, finish, spans };
+}
+
+// The UTF-16 unit at which each character of a text begins, as the service counts characters.
+function utf16Places(text) {
+  const places = [0];
+  for (const character of text) places.push(places[places.length - 1] + character.length);
+  return places;
+}
+
+// The passages of an answer; one that is held nearly takes those in it that are held.
+function spansTold(told) {
+  return joined([...told.spans, ...(told.near || [])]);
+}
+
+// Passages that overlap or touch are one; in the documents that both stand in, or in either if there are none.
+function joined(spans) {
+  const whole = [];
+  for (const span of [...spans].sort((a, b) => a.start - b.start || b.stop - a.stop)) {
+    const last = whole[whole.length - 1];
+    if (!last || span.start > last.stop) {
+      whole.push({ ...span });
+      continue;
+    }
+    const both = last.documents.filter((name) => span.documents.includes(name));
+    const either = [...new Set([...last.documents, ...span.documents])].sort();
+    const number = Math.min(last.num_documents, span.num_documents);
+    last.documents = both.length ? both : either;
+    last.num_documents = both.length ? Math.max(both.length, number) : Math.max(either.length, last.num_documents);
+    last.changes = distinct([...(last.changes || []), ...(span.changes || [])]);
+    last.stop = Math.max(last.stop, span.stop);
+  }
+  return whole;
+}
+
+function distinct(changes) {
+  return [...new Map(changes.map((one) => [JSON.stringify(one), one])).values()];
 }
 
 // A share of a text, in words.

@@ -27,31 +27,10 @@ function whole(text, place) {
   return /[\udc00-\udfff]/.test(text[place]) ? place + 1 : place;
 }
 
-// Places counted in characters, as the service does, -> UTF-16 units of the whole text.
+// What the service says of a part, its places in UTF-16 units of the whole text.
 function spansOf(told, part, from) {
-  const places = [0];
-  for (const character of part) places.push(places[places.length - 1] + character.length);
-  return told.spans.map((span) => ({ ...span, start: from + places[span.start], stop: from + places[span.stop] }));
-}
-
-// Passages that overlap or touch are one; in the documents that both stand in, or in either if there are none.
-function joined(spans) {
-  const whole = [];
-  for (const span of [...spans].sort((a, b) => a.start - b.start || b.stop - a.stop)) {
-    const last = whole[whole.length - 1];
-    if (!last || span.start > last.stop) {
-      whole.push({ ...span });
-    } else {
-      const both = last.documents.filter((name) => span.documents.includes(name));
-      const either = [...new Set([...last.documents, ...span.documents])].sort();
-      const number = Math.min(last.num_documents, span.num_documents);
-      last.documents = both.length ? both : either;
-      last.num_documents = both.length ? Math.max(both.length, number) : either.length;
-      last.changes = [...(last.changes || []), ...(span.changes || [])];
-      last.stop = Math.max(last.stop, span.stop);
-    }
-  }
-  return whole;
+  const places = utf16Places(part);
+  return spansTold(told).map((span) => ({ ...span, start: from + places[span.start], stop: from + places[span.stop] }));
 }
 
 async function traced(event) {
@@ -69,7 +48,7 @@ async function traced(event) {
     while (start < text.length) {
       const stop = stopOf(text, start, most);
       const part = text.slice(start, stop);
-      const body = { text: part, least: Number(byId("least").value), tokens: false };
+      const body = { text: part, least: Number(byId("least").value), fuzzy: byId("fuzzy").checked, tokens: false };
       try {
         waiting = joined([...waiting, ...spansOf(await ask("/v1/trace", body, stopTracing.signal), part, start)]);
       } catch (error) {

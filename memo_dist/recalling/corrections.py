@@ -31,6 +31,7 @@ _LONGEST = 40  # characters of a stretch that is corrected
 _STRETCHES = 4  # into which letters are put: that makes many texts
 _WORDS = 2000  # that are tried where one may be missing, the commonest
 _CLEAR = 0.8  # of the places after a slip, whose short windows do not take it in
+_MARGIN = 8  # units before the longest window
 _AT_ONCE = 1024  # prompts looked up together
 _ASKED = 128  # of these, that are asked whole: of more, what was looked up told nothing
 
@@ -50,11 +51,12 @@ class Corrector:
         ask: what the memory holds of prompts.
         held: of each of some contexts whether its end is held; it may seldom say so of one that is not.
         tokenizer: of the memory.
-        shortest: window, in units.
+        windows: of the memory, in units, rising.
     """
 
-    def __init__(self, ask: Ask, held: Held, *, tokenizer: Tokenizer, shortest: int) -> None:
-        self._ask, self._held, self._tokenizer, self._shortest = ask, held, tokenizer, shortest
+    def __init__(self, ask: Ask, held: Held, *, tokenizer: Tokenizer, windows: Sequence[int]) -> None:
+        self._ask, self._held, self._tokenizer = ask, held, tokenizer
+        self._shortest, self._longest = windows[0], windows[-1]
 
     def corrected(self, text: str, support: Support) -> Corrected | None:
         """The text with one slip set right, so that all of it is held; None if there is none.
@@ -67,15 +69,16 @@ class Corrector:
         suspects = _suspects(text, support)
         # up to one unit further than the first place that is not held: it may be another token there that tells
         spans = unit_spans(text)[: int(support.units[~support.held][0]) + 1]
-        stop = spans[-1][1]
+        begin, stop = spans[max(0, len(spans) - self._longest - _MARGIN)][0], spans[-1][1]
+        begin -= begin > 0 and text[begin - 1].isspace()  # no window at the end reaches further back
         for tried in (_twice(text, suspects), _near(text, suspects), _far(text, suspects[:_STRETCHES])):
             while some := list(islice(tried, _AT_ONCE)):
-                beginnings = [one[: stop + len(one) - len(text)] for one in some]
+                beginnings = [one[begin : stop + len(one) - len(text)] for one in some]
                 good = self._held(self._encoded(beginnings))
                 found = self._whole([some[one] for one in np.flatnonzero(good)[:_ASKED].tolist()])
                 if found is not None:
                     return found
-        return self._with_a_word(text, spans)
+        return self._with_a_word(text, spans, begin)
 
     def _one_slip(self, support: Support) -> bool:
         """Whether one word may be what is wrong: most short windows that begin after it are held."""
@@ -91,12 +94,13 @@ class Corrector:
         found = zip(texts, rows, self._ask(rows) if rows else [], strict=True)
         return next((Corrected(text, tokens) for text, tokens, support in found if support.whole), None)
 
-    def _with_a_word(self, text: str, spans: list[tuple[int, int]]) -> Corrected | None:
-        """The text with a word put where a window at the end of the last of the units may lack one."""
+    def _with_a_word(self, text: str, spans: list[tuple[int, int]], begin: int) -> Corrected | None:
+        """The text with a word put where a window at the end of the last of the units may lack one, of which none
+        reaches back beyond `begin`."""
         for at, _ in spans[: -self._shortest : -1]:
             if at == 0 or not text[at - 1].isspace():
                 continue
-            before, after = self._encoded([text[:at].rstrip(), text[at - 1 : spans[-1][1]]])
+            before, after = self._encoded([text[begin:at].rstrip(), text[at - 1 : spans[-1][1]]])
             good = np.flatnonzero(self._held([np.concatenate([before, word, after]) for word in self._words]))
             found = self._whole([text[:at] + self._word_texts[one].lstrip() + text[at - 1 :] for one in good[:_ASKED]])
             if found is not None:

@@ -50,13 +50,13 @@ class Mender:
     """Mends prompts by one memory.
 
     Args:
-        holding: the memory. tokenizer: of it. shortest: window, in units.
+        holding: the memory. tokenizer: of it. windows: in units, rising.
     """
 
-    def __init__(self, holding: Holding, tokenizer: Tokenizer, shortest: int) -> None:
+    def __init__(self, holding: Holding, tokenizer: Tokenizer, windows: Sequence[int]) -> None:
         self._holding = holding
         self._snapper = Snapper(holding.follow, holding.units_begun, tokenizer)
-        self._corrector = Corrector(holding.supports, holding.held, tokenizer=tokenizer, shortest=shortest)
+        self._corrector = Corrector(holding.supports, holding.held, tokenizer=tokenizer, windows=windows)
 
     def mend(self, text: str, tokens: np.ndarray, support: Support) -> Snapped | None:
         """The prompt as the memory has it; None where it has nothing like it.

@@ -102,14 +102,19 @@ class _Ledger:
         return found
 
     def follow(self, contexts: list[np.ndarray]) -> list[Next]:
-        end, found = self.lookup.config.end_of_document, []
-        for (tokens, _), rung, depth in followed_by(self.lookup, contexts):
-            said = tokens[tokens != end][:_SAID].tolist() if rung == depth - 1 else []
-            found.append(Next(said, all_known=len(said) < _SAID))
-        return found
+        return next_exactly(self.lookup, contexts)
 
     def units_begun(self, tokens: np.ndarray) -> np.ndarray:
         return self.lookup.encoder.units_begun(tokens)
+
+
+def next_exactly(lookup: ExactLookup, contexts: list[np.ndarray]) -> list[Next]:
+    """The tokens after each context of which the longest window filled is held; none after others."""
+    end, found = lookup.config.end_of_document, []
+    for (tokens, _), rung, depth in followed_by(lookup, contexts):
+        said = tokens[tokens != end][:_SAID].tolist() if rung == depth - 1 else []
+        found.append(Next(said, all_known=len(said) < _SAID))
+    return found
 
 
 class Readings:
@@ -125,7 +130,7 @@ class Readings:
         self._menders: list[Mender] = []
         if tokenizer is not None:
             self._menders = [
-                Mender(_Ledger(lookup, at_start), tokenizer, lookup.config.windows[0]) for at_start in (False, True)
+                Mender(_Ledger(lookup, at_start), tokenizer, lookup.config.windows) for at_start in (False, True)
             ]
 
     def told(self, prompts: Sequence[Prompt], options: RecallOptions) -> list[Told]:

@@ -34,7 +34,8 @@ class Continuation(Result):
         snapped: how the prompt was read and what in it was changed for that, where it is not held as it is and the
             memory has something like it; else None.
         matched: tokens at the end of the prompt, as it was read, that the memory holds in one piece; None where it
-            cannot tell, as of the preset paper. Of a long prompt, its last 1,024 are asked; 512 of matrices.
+            cannot tell, as of the preset paper. Of a long prompt, its last 4,000 characters and 1,024 tokens are asked;
+            512 tokens of matrices.
         matched_text: their text; None of token ids.
         healed: tokens at the prompt's end that were recalled again; `tokens` repeats their text first.
         tokens: recalled token ids, without "end of document".

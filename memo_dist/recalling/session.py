@@ -35,6 +35,8 @@ from memo_dist.recalling.recall import Continuation, said_nothing
 from memo_dist.recalling.solved_session import SolvedSession
 from memo_dist.tokenizer import Tokenizer
 
+_MOST_ASKED = 4000  # characters at the end of a text
+
 
 def _unasked(question: Question) -> list[Continuation]:
     """The answer to a question that a memory is not asked; none where it is."""
@@ -139,9 +141,25 @@ class Session:
         the question cannot be asked."""
         answers = [_unasked(question) for question in questions]
         places = [place for place, answer in enumerate(answers) if not answer]
-        asked = [questions[place] for place in places]
-        if not asked:
-            return answers
+        ends = [self._end_of(questions[place]) for place in places]
+        for cut, settings in ((False, options), (True, replace(options, from_start=False))):
+            some = [row for row, end in enumerate(ends) if (end is not questions[places[row]]) is cut]
+            told = self._asked([ends[row] for row in some], settings) if some else []
+            for row, found in zip(some, told, strict=True):
+                answers[places[row]] = [self._told(one, questions[places[row]], asked=ends[row]) for one in found]
+        return answers
+
+    def _end_of(self, question: Question) -> Question:
+        """A question for what the end of a long text says: more of it would cost much and tell nothing."""
+        text = question.text
+        if text is None or len(text) <= _MOST_ASKED:
+            return question
+        begin = next((at for at in range(len(text) - _MOST_ASKED, len(text)) if text[at].isspace()), -_MOST_ASKED)
+        (ids,) = self.tokenizer.encode([text[begin:]])
+        return Question(ids=ids.astype(np.int64), text=text[begin:])
+
+    def _asked(self, asked: list[Question], options: RecallOptions) -> list[list[Continuation]]:
+        """The answers of whatever reads this memory."""
         if self.lookup.reader.is_solved:
             told = self._solved.answer(asked, options)
         elif self._reads_exactly(options):
@@ -150,15 +168,19 @@ class Session:
             told = self._matrices.answer(asked, options)
         if self.lookup.reader.has_ledger and options.max_tokens:
             told = self._placed(asked, told, options)
-        for place, found in zip(places, told, strict=True):
-            answers[place] = [self._told(one, questions[place]) for one in found]
-        return answers
+        return told
 
-    def _told(self, found: Continuation, question: Question) -> Continuation:
-        """An answer as it is told: with its prompt and what was changed in it, its alternatives spelled."""
-        changed = found.snapped is not None and bool(found.snapped.changes)
-        found = replace(found, prompt=question.prompt, snapped=found.snapped if changed else None)
-        return with_told_alternatives(found, question.ids, self._tokenizer)
+    def _told(self, found: Continuation, question: Question, *, asked: Question) -> Continuation:
+        """An answer as it is told: with its prompt and what was changed in it, its alternatives spelled.
+
+        Args:
+            asked: the question that was asked for it, or for its end.
+        """
+        snapped = found.snapped if found.snapped is not None and found.snapped.changes else None
+        if snapped is not None and question.text is not None and asked.text is not None:
+            snapped = replace(snapped, text=question.text[: len(question.text) - len(asked.text)] + snapped.text)
+        found = replace(found, prompt=question.prompt, snapped=snapped)
+        return with_told_alternatives(found, asked.ids, self._tokenizer)
 
     def _placed(
         self, asked: Sequence[Question], told: list[list[Continuation]], options: RecallOptions

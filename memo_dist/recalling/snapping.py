@@ -10,7 +10,7 @@ the one is taken that has most text and least differences.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -149,6 +149,23 @@ class Snapper:
         found = [self._snapped(text, path) for path in self._fitting(stretches)]
         return max(found, key=lambda one: one.weight, default=None)
 
+    def follow_on(self, parts: Sequence[tuple[np.ndarray, str, str]]) -> list[Snapped | None]:
+        """What the memory says after each of some held parts of a text that fits what follows there; None where nothing
+        does. The text of a fit is of what follows alone.
+
+        Args:
+            parts: (n,) tokens that are held, their text, and the text after them.
+        """
+        stretches = [
+            _Stretch(tokens=tokens, size=len(text), rest=rest, typed=Typed.of(rest)) for tokens, text, rest in parts
+        ]
+        best: dict[int, Snapped] = {}
+        for path in self._fitting([one for one in stretches if 0 < len(one.typed) <= _LONGEST]):
+            found, known = self._snapped(path.stretch.rest, path), best.get(id(path.stretch))
+            if known is None or found.weight > known.weight:
+                best[id(path.stretch)] = found
+        return [best.get(id(stretch)) for stretch in stretches]
+
     def _stretches(self, tokens: np.ndarray, support: Support, ends: np.ndarray) -> list[_Stretch]:
         """The parts that are held, the longest first."""
         before = np.concatenate([[0], np.cumsum(self._units_begun(tokens))])
@@ -169,13 +186,14 @@ class Snapper:
 
     def _fitting(self, stretches: list[_Stretch]) -> Iterator[_Path]:
         """What fits of what is recalled from each, each as far as it may fit better."""
-        grown = [[_Path(stretch=stretch, alignment=Alignment.begun(stretch.typed))] for stretch in stretches]
-        while paths := [path for several in grown for path in sorted(several, key=_least)[:_PATHS]]:
+        grown = {id(one): [_Path(stretch=one, alignment=Alignment.begun(one.typed))] for one in stretches}
+        while paths := [path for several in grown.values() for path in sorted(several, key=_least)[:_PATHS]]:
             said = self._follow([path.context for path in paths])
             longer = [self._longer(path, tokens) for path, tokens in zip(paths, said, strict=True)]
             yield from (path for several in longer for path in several if not path.may_fit and path.fits)
-            going = [path for several in longer for path in several if path.may_fit]
-            grown = [[path for path in going if path.stretch is stretch] for stretch in stretches]
+            grown = {id(one): [] for one in stretches}
+            for path in (path for several in longer for path in several if path.may_fit):
+                grown[id(path.stretch)].append(path)
 
     def _longer(self, path: _Path, said: Next) -> list[_Path]:
         if not said.tokens:

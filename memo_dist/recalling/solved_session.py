@@ -77,7 +77,7 @@ class SolvedSession:
         self._menders: list[Mender] = []
         if tokenizer is not None:
             several = [_Solved(lookup, says_alike(lookup, tokenizer), at_start) for at_start in (False, True)]
-            self._menders = [Mender(one, tokenizer, lookup.config.windows[0]) for one in several]
+            self._menders = [Mender(one, tokenizer, lookup.config.windows) for one in several]
 
     def answer(self, questions: Sequence[Question], options: RecallOptions) -> list[list[Continuation]]:
         """The continuation of each question, with the documents that it stands in."""

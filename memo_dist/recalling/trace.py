@@ -14,7 +14,7 @@ window; a spurious match of one window is outweighed by its neighbours, and so i
 
 import html
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +30,9 @@ from memo_dist.result import Result, table_of
 from memo_dist.segments import NO_TOKENS, Segment
 from memo_dist.solved.walk import State
 from memo_dist.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from memo_dist.recalling.near import NearPassage
 
 DEFAULT_LEAST = 16  # units
 SURE = 20.0  # natural logarithm of how much likelier what the ledger says is than its contrary
@@ -69,6 +72,7 @@ class TracedText(Result):
         places: of each token, where its characters begin and end.
         stands: of each passage held, the documents that it stands in.
         memory_windows: the memory's windows, in units, rising.
+        near: passages that are held nearly (near.py); None where they were not looked for.
     """
 
     text: str
@@ -77,6 +81,7 @@ class TracedText(Result):
     found: Traced
     stands: list[Place]
     memory_windows: tuple[int, ...]
+    near: "list[NearPassage] | None" = None
 
     @property
     def held(self) -> float:
@@ -106,7 +111,7 @@ class TracedText(Result):
         return f"<p>{html.escape(repr(self)[1:-1])}</p>{marked_html(self)}"
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: each token, the share of them that is held, and the passages."""
+        """For JSON: each token, the share of them that is held, and the passages; `near` where it was looked for."""
         found, rows = self.found, zip(self.tokens, self.places, strict=True)
         marks = [
             {"id": int(i), "start": a, "stop": b, "window": int(w), "confidence": round(float(c), 6), "held": bool(h)}
@@ -116,7 +121,8 @@ class TracedText(Result):
             {**self._span(start, stop), "documents": place.documents, "num_documents": place.count}
             for (start, stop), place in zip(found.spans, self.stands, strict=True)
         ]
-        return {"tokens": marks, "held": self.held, "least": found.least, "spans": spans}
+        told = {"tokens": marks, "held": self.held, "least": found.least, "spans": spans}
+        return told if self.near is None else {**told, "near": [one.to_dict() for one in self.near]}
 
     def _span(self, start: int, stop: int) -> dict[str, Any]:
         first, last = self.places[start][0], self.places[stop - 1][1]

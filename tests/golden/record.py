@@ -150,15 +150,18 @@ def _answers(it: Recorder) -> list[Callable[[], None]]:
         "paper": f"paper.memo {' '.join(SMALL)} --sample 100 --prompts 5",
         "ids": "ids.memo --token-ids corpus/token_ids.parquet --sample 200 --prompts 5",
     }
-    refused = {
+    short = {
         "short": ["recall", "text.memo", "--prompt", "a"],
         "second of two": ["recall", "text.memo", "--prompt", "Equal digests mean equal matrices", "--prompt", "to be"],
         "few ids": ["recall", "ids.memo", "--prompt", "3 1 4"],
+    }
+    refused = {
         "unknown id": ["recall", "ids.memo", "--prompt", "3 1 4 1 500"],
         "text to ids": ["recall", "ids.memo", "--prompt", "Equal digests mean"],
         "trace of ids": ["trace", "ids.memo", "--text", TEXTS[0]],
     }
     asked = [("recall", name, ["recall", *line.split()], 0) for name, line in recalls.items()]
+    asked += [("recall", name, words, 0) for name, words in short.items()]
     asked += [("evaluate", name, ["evaluate", *line.split()], 0) for name, line in measures.items()]
     asked += [("trace", text, ["trace", "text.memo", "--text", text], 0) for text in TEXTS]
     asked += [("inspect", name, ["inspect", f"{name}.memo"], 0) for name in ("text", "paper")]

@@ -15,6 +15,7 @@ from memo_dist.errors import ConfigError, PromptError
 from memo_dist.http.answerer import Answerer
 from memo_dist.http.asks import Ask, Refusal
 from memo_dist.http.front import Endpoint, Front
+from memo_dist.recalling.near import with_near
 from memo_dist.recalling.options import DEFAULTS
 from memo_dist.recalling.trace import DEFAULT_LEAST, trace_text
 
@@ -28,6 +29,7 @@ class TraceBody(BaseModel):
     least: StrictInt = DEFAULT_LEAST
     tokens: StrictBool = True
     min_confidence: Annotated[float, Field(ge=0, le=1)] = DEFAULTS.min_confidence
+    fuzzy: StrictBool = False
     model: StrictStr | None = None
 
 
@@ -38,6 +40,7 @@ class TraceAsk(Ask):
     text: str
     least: int
     min_confidence: float
+    fuzzy: bool = False
     tokens: bool = True
 
     @property
@@ -61,6 +64,8 @@ class TraceAsk(Ask):
             )
         except (ConfigError, PromptError) as error:  # of the question; what is wrong with the memory is not for clients
             return Refusal(str(error))
+        if self.fuzzy:
+            traced = with_near(session.lookup, session.tokenizer, traced)
         told = traced.to_dict()
         return told if self.tokens else {name: value for name, value in told.items() if name != "tokens"}
 
@@ -68,7 +73,7 @@ class TraceAsk(Ask):
 async def look_up(front: Front, request: Request) -> Response:
     body = TraceBody.model_validate_json(await request.body())
     front.require_model(body.model)
-    ask = TraceAsk(body.text, body.least, body.min_confidence, body.tokens)
+    ask = TraceAsk(body.text, body.least, body.min_confidence, fuzzy=body.fuzzy, tokens=body.tokens)
     return JSONResponse(await front.ask(request, ask))
 
 

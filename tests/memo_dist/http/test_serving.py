@@ -222,8 +222,10 @@ def test_bad_bodies_are_refused_with_a_reason(client: TestClient, body: bytes) -
 
 def test_no_prompt_is_refused_and_an_empty_one_is_answered_with_nothing(client: TestClient) -> None:
     assert client.post("/v1/completions", json={"model": "m", "prompt": []}).status_code == 400
-    for nothing in ("", [[]], [""]):
-        assert texts_of(ask(client, prompt=nothing)) == [""]
+    for prompt in ([[]], "", "abc", ["abc", TEXT[500:570]]):
+        first, *others = ask(client, prompt=prompt, max_tokens=5)["choices"]
+        assert (first["text"], first["memo"]["reason"]["code"]) == ("", "too_short")
+        assert [one["text"] for one in others] == [TEXT[570:575]] * (len(prompt) - 1 if isinstance(prompt, list) else 0)
 
 
 def test_unknown_models_paths_and_methods(client: TestClient) -> None:

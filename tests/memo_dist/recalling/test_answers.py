@@ -31,6 +31,7 @@ TEXTS = {
     "hill": f"Above the town's market {SHARED} how many goats had come home, and which of them were missing.",
     "wood": f"Long after the others {SHARED} what he had heard among the oaks before the owls were silent.",
 }
+LONG = " ".join(f"{one}{other}" for one in ("light", "oaks", "goats", "ships", "owls", "storm") for other in range(160))
 HELD = "and counted the ships that"
 FORMS = ("exact", "solved", "matrices")
 
@@ -39,7 +40,7 @@ FORMS = ("exact", "solved", "matrices")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("answers")
     (folder / "texts").mkdir()
-    for name, text in TEXTS.items():
+    for name, text in {**TEXTS, "long": LONG}.items():
         (folder / "texts" / f"{name}.txt").write_text(text)
     build([str(folder / "texts")], folder / "m.memo", BuildOptions(num_banks=40, inner_dim=256, resources=NONE))
     publish_solved(folder / "m.memo", folder / "p.memo", PublishOptions(resources=NONE))
@@ -101,6 +102,20 @@ def test_what_was_read_as_what_is_said(memory: OpenMemory, form: str) -> None:
     assert found.snapped == ReadAs(right, [Change("countde", "counted")])
     assert found.text == " passed."
     assert found.matched_text == right
+
+
+def test_of_a_page_the_end_is_asked(memory: OpenMemory, form: str) -> None:
+    """What is before the last 4,000 characters spoils and costs nothing; it is repeated with what was read."""
+    page = "nobody wrote this down before " * 99 + LONG[:4800]
+    found = ask(memory, form, page, max_tokens=3)
+    assert found.text
+    assert LONG[4800:].startswith(found.text)
+    assert found.prompt == page
+    if form != "matrices":
+        slip = page[:-30] + page[-30:].replace("s", "x", 1)
+        again = ask(memory, form, slip, max_tokens=3)
+        assert again.snapped is not None
+        assert (again.text, again.snapped.text) == (found.text, page)
 
 
 def test_what_differs_is_told_in_words() -> None:

@@ -39,7 +39,7 @@ def test_a_slip_is_set_right_wherever_it_is_told(told_before: bool) -> None:
         return np.array([RIGHT.startswith(tokenizer.decode(tokens.tolist())) for tokens in contexts], bool)
 
     known = support(held, [SHORTEST if one else 0 for one in held])
-    found = Corrector(ask, begins, tokenizer=tokenizer, shortest=SHORTEST).corrected(TYPED, known)
+    found = Corrector(ask, begins, tokenizer=tokenizer, windows=(SHORTEST, 8)).corrected(TYPED, known)
     assert found is not None
     assert found.text == RIGHT
 
@@ -52,5 +52,5 @@ def test_text_that_is_not_held_behind_a_place_is_no_slip() -> None:
 
     held = [True, False, False, False, False, False, True, False, True, False]
     known = support(held, [SHORTEST if one else 0 for one in held])
-    corrector = Corrector(ask, ask, tokenizer=make("byte fallback"), shortest=SHORTEST)  # type: ignore[arg-type]
+    corrector = Corrector(ask, ask, tokenizer=make("byte fallback"), windows=(SHORTEST, 8))  # type: ignore[arg-type]
     assert corrector.corrected(TYPED, known) is None

@@ -167,6 +167,6 @@ def test_the_command_and_jobs_say_whose_an_answer_is(
     rows = pq.read_table(tmp_path / "out.parquet").to_pylist()
     assert [row["memory"] for row in rows[:2]] == [b, a]
     assert [row["tokens"] for row in rows[:3]] == [row["tokens"] for row in told]
-    assert rows[3]["stop"] == "refused"
+    assert (rows[3]["stop"], rows[3]["reason"]["code"]) == ("abstained", "too_short")
     alone = RecallActor({"b": b}, RecallOptions()).answer([PromptRow("1", prompts[0])]).to_pylist()
     assert alone[0]["memory"] is None
