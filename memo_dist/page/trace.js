@@ -36,10 +36,10 @@ function spansOf(told, part, from) {
 async function traced(event) {
   event.preventDefault();
   const text = byId("text").value;
-  const [told, progress, button, stop] = ["trace-told", "trace-progress", "trace-button", "trace-stop"].map(byId);
+  const [told, progress, button, stopButton] = ["trace-told", "trace-progress", "trace-button", "trace-stop"].map(byId);
   const view = passagesView(byId("passages"));
   stopTracing = new AbortController();
-  [button.disabled, stop.hidden, progress.hidden, progress.value] = [true, false, false, 0];
+  [button.disabled, stopButton.hidden, progress.hidden, progress.value] = [true, false, false, 0];
   told.textContent = "Looking it up …";
   let [shown, waiting] = [0, []];
   try {
@@ -71,7 +71,7 @@ async function traced(event) {
     if (error.name === "AbortError") told.textContent = "Stopped.";
     else told.replaceChildren(failed(error));
   } finally {
-    [button.disabled, stop.hidden, progress.hidden] = [false, true, true];
+    [button.disabled, stopButton.hidden, progress.hidden] = [false, true, true];
   }
 }
 
