@@ -161,7 +161,7 @@ def test_the_program_marks_a_quotation(
     shown = capsys.readouterr()
     (listed,) = shown.out.splitlines()  # no terminal: passages alone
     assert listed.startswith("13-100 'truth — <universally> acknowledged, ... of a good fortune,' held")
-    assert "1 passages of 16 words and other characters or more" in shown.err
+    assert "1 passage of 16 words and other characters or more" in shown.err
 
 
 def test_what_cannot_be_traced_is_refused(
