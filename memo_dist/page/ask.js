@@ -2,6 +2,7 @@
 "use strict";
 
 const SHOWN = 400; // characters of a prompt that are repeated before its continuation
+const WAY = 160; // characters of a continuation that can be chosen
 const WAYS = 4; // continuations that are asked for
 const SURE = [0.5, 0.9, 0.99, 0.999];
 const STOPS = {
@@ -25,7 +26,6 @@ async function continued(event) {
   if (event) event.preventDefault();
   const [answer, button] = [byId("answer"), byId("ask-button")];
   const prompt = byId("prompt").value;
-  byId("step").replaceChildren();
   button.disabled = true;
   try {
     const told = await ask("/v1/completions", {
@@ -53,7 +53,8 @@ function shownAnswer(typed, [best, ...others]) {
   return [
     readAs(memo),
     said,
-    said ? make("p", { class: "help" }, "Choose a word to see how sure it is and what else could stand there. ", ...sureLegend()) : null,
+    said ? make("div", { id: "step" }) : null,
+    said ? make("p", { class: "help" }, "Choose a token to see how sure it is and what else could stand there. ", ...sureLegend()) : null,
     make("p", {}, stopTold(best)),
     memo.documents && memo.documents.length ? make("p", {}, "It stands ", documentsTold(memo.documents, memo.num_documents), ".") : null,
     said ? make("button", { type: "button", onclick: () => askWith(prompt + best.text) }, "Go on from here") : null,
@@ -88,7 +89,7 @@ function continuation(prompt, choice) {
       "data-place": place,
     }, text));
   const before = (prompt.length > SHOWN ? "…" : "") + prompt.slice(-SHOWN);
-  const group = make("span", { role: "group", "aria-label": "The continuation; arrow keys move from word to word" }, ...tokens);
+  const group = make("span", { role: "group", "aria-label": "The continuation; arrow keys move from token to token" }, ...tokens);
   roving(group, ".token", (token) => showStep(prompt, choice, Number(token.dataset.place)));
   return make("div", { class: "text", dir: "auto" }, make("span", { class: "typed" }, before), group);
 }
@@ -131,8 +132,9 @@ function waysOf(prompt, best, others) {
   return [...rest, ...more];
 }
 
-function shownText(text) {
-  return text.trim() ? text : JSON.stringify(text);
+// A text as a button shows it: its beginning, and white space alone as a programmer writes it.
+function shownText(text, most = Infinity) {
+  return text.trim() ? text.trim().slice(0, most) + (text.trim().length > most ? " …" : "") : JSON.stringify(text);
 }
 
 // Buttons, each of which asks with another prompt.
@@ -140,9 +142,9 @@ function choices(title, several) {
   if (!several.length) return null;
   const items = several.map((one) =>
     make("li", {},
-      make("button", { type: "button", dir: "auto", onclick: () => askWith(one.prompt) }, shownText(one.text)),
+      make("button", { type: "button", dir: "auto", onclick: () => askWith(one.prompt) }, shownText(one.text, WAY)),
       one.more ? make("span", { class: "more" }, one.more) : null,
-      one.documents && one.documents.documents.length ? make("span", { class: "more" }, documentsTold(one.documents.documents, one.documents.num_documents)) : null));
+      one.documents && one.documents.documents.length ? make("div", { class: "more" }, documentsTold(one.documents.documents, one.documents.num_documents)) : null));
   return make("div", {}, make("h3", {}, title), make("ul", { class: "choices" }, ...items));
 }
 

@@ -6,7 +6,6 @@ test_what_clients_found.py.
 
 import importlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
