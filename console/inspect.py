@@ -9,9 +9,10 @@ import typer
 
 from console.flags import AsJson, ConfigFile, MemoryPath
 from console.output import print_json, print_rows, print_table, printable, show_fact
+from memo_dist.about import facts_of
 from memo_dist.documents import listing
 from memo_dist.errors import ConfigError, MissingExtraError
-from memo_dist.files.manifest import Manifest, SolvedRecord
+from memo_dist.files.manifest import Manifest
 from memo_dist.files.opened import OpenMemory, open_memory
 from memo_dist.models import model_of
 from memo_dist.models.repetition import Answered
@@ -39,35 +40,13 @@ def inspect_command(
             _list_documents(stored, as_json)
             return
         _ = stored.tokenizer  # refuses one that does not belong to the memory
-        manifest, config, size = stored.manifest, stored.config, stored.bytes_on_disk
+        manifest, size = stored.manifest, stored.bytes_on_disk
     if manifest.solved is not None:
-        _show_solved(memory, manifest, manifest.solved, size=size, as_json=as_json)
+        _show_solved(memory, manifest, size=size, as_json=as_json)
         return
     answered = predicted_lengths(manifest)
-    a_bank = manifest.associations / config.num_banks
     facts = {
-        "digest": manifest.digest,
-        "tokens": manifest.tokens,
-        "documents": manifest.documents,
-        "associations": manifest.associations,
-        "banks": config.num_banks,
-        "inner_dim": config.inner_dim,
-        "windows": list(config.windows),
-        "vocab_size": config.vocab_size,
-        "seed": config.seed,
-        "preset": config.preset,
-        **config.own_settings,
-        **({"published_bits": manifest.bits} if manifest.bits else {}),
-        "tokenizer": manifest.tokenizer_hash,
-        "shards": len(manifest.shards),
-        "bytes_on_disk": size,
-        "keeps_tokens": manifest.keeps_tokens,
-        "kept_batches": len(manifest.batches),
-        "kept_bytes": sum(batch.bytes for batch in manifest.batches),
-        "parameters": config.num_parameters,
-        "parameters_per_token": config.num_parameters / max(manifest.tokens, 1),
-        "load": manifest.associations / config.num_parameters,
-        "associations_per_bank": a_bank,
+        **facts_of(manifest, size),
         "predicted_recall": predicted_recall(manifest),
         "sources": [entry.to_dict() for entry in manifest.sources],
     }
@@ -77,8 +56,8 @@ def inspect_command(
     shown = {name: show_fact(value) for name, value in facts.items()}
     shown["bytes_on_disk"] = show_bytes(size)
     del shown["sources"]
-    if model_of(config).tells_length:
-        shown["prompts"] = prompts_told(config, answered, exactly=not manifest.bits)
+    if model_of(manifest.config).tells_length:
+        shown["prompts"] = prompts_told(manifest.config, answered, exactly=not manifest.bits)
     print_table(str(memory), shown)
     _show_journal(manifest)
 
@@ -88,32 +67,13 @@ def _show_journal(manifest: Manifest) -> None:
     print_table("Journal", {f"{number}. {entry.when}": entry.told() for number, entry in journal})
 
 
-def _show_solved(memory: str, manifest: Manifest, solved: SolvedRecord, *, size: int, as_json: bool) -> None:
-    config, tokens = manifest.config, max(manifest.tokens, 1)
-    facts = {
-        "digest": manifest.digest,
-        "published": "solved",
-        "tokens": manifest.tokens,
-        "documents": manifest.documents,
-        "windows": list(config.windows),
-        "windows_held": solved.windows,
-        "windows_per_token": sum(solved.windows) / tokens,
-        "check_bits": solved.check_bits,
-        "anchors": solved.anchors,
-        "vocab_size": config.vocab_size,
-        "seed": config.seed,
-        **config.own_settings,
-        "tokenizer": manifest.tokenizer_hash,
-        "files": solved.num_files,
-        "bytes_on_disk": size,
-        "tables_per_token": sum(file.bytes for file in solved.files) / tokens,
-        "sources": [entry.to_dict() for entry in manifest.sources],
-    }
+def _show_solved(memory: str, manifest: Manifest, *, size: int, as_json: bool) -> None:
+    facts = {**facts_of(manifest, size), "sources": [entry.to_dict() for entry in manifest.sources]}
     if as_json:
         print_json(facts)
         return
     shown = {name: show_fact(value) for name, value in facts.items() if name != "sources"}
-    shown["prompts"] = prompts_told(config, [])
+    shown["prompts"] = prompts_told(manifest.config, [])
     print_table(str(memory), {**shown, "bytes_on_disk": show_bytes(size)})
     _show_journal(manifest)
 

@@ -24,6 +24,10 @@ def serve_command(
     api_key_file: Annotated[
         Path | None, typer.Option(help="A file of the keys that are let in, one key on each line.")
     ] = None,
+    cors_origin: Annotated[
+        list[str] | None,
+        typer.Option(help="Pages whose scripts may ask, as https://notes.example; * for all."),
+    ] = None,
     max_body: Annotated[str, typer.Option(help="Largest body of a request.")] = "1MB",
     max_prompts: Annotated[int, typer.Option(min=1, help="Most prompts in one request.")] = 128,
     max_prompt_tokens: Annotated[int, typer.Option(min=1, help="Longest prompt, in tokens.")] = 8192,
@@ -53,6 +57,7 @@ def serve_command(
         replicas=replicas,
         address=address,
         api_key_file=api_key_file,
+        cors_origins=tuple(cors_origin or ()),
         limits=limits,
     )
     if api_key_file is None and not host.startswith(_LOOPBACK):
@@ -63,7 +68,8 @@ def serve_command(
     def ready(url: str, model: str) -> None:
         if as_json:
             print_json({"url": url, "model": model}, stdout)
-        print(f"serving {model!r} at {url}/v1; Ctrl-C or SIGTERM ends it", file=sys.stderr, flush=True)
+        print(f"serving {model!r}: {url} for people, {url}/v1 for programs; Ctrl-C or SIGTERM ends it", file=sys.stderr)
+        sys.stderr.flush()
 
     print("starting replicas", file=sys.stderr, flush=True)
     serve_memory(Path(memory), options, ready)

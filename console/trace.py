@@ -11,10 +11,11 @@ from console.output import in_colour, print_json, print_note, print_text, printa
 from memo_dist.durable import write_text, writing
 from memo_dist.errors import ConfigError, InputError
 from memo_dist.files.opened import open_memory
+from memo_dist.page.traced import traced_page
 from memo_dist.recalling.lookup import Lookup
 from memo_dist.recalling.near import summary, with_near
 from memo_dist.recalling.options import DEFAULTS
-from memo_dist.recalling.page import marked_pieces, page
+from memo_dist.recalling.page import marked_pieces
 from memo_dist.recalling.placing import MOST_NAMED, Place
 from memo_dist.recalling.trace import DEFAULT_LEAST, TracedText, trace_text
 
@@ -31,7 +32,7 @@ def trace_command(
     fuzzy: Annotated[
         bool, typer.Option("--fuzzy", help="Also find passages that are held nearly, and say what differs.")
     ] = False,
-    html_out: Annotated[Path | None, typer.Option("--html", help="Also write a coloured page.")] = None,
+    html_out: Annotated[Path | None, typer.Option("--html", help="Also write a page that shows it.")] = None,
     as_json: AsJson = False,
     settings: ConfigFile = None,
 ) -> None:
@@ -47,7 +48,7 @@ def trace_command(
             traced = with_near(lookup, tokenizer, traced)
     if html_out is not None:
         with writing(html_out):
-            write_text(html_out, page(traced, f"{text} in {memory}"))
+            write_text(html_out, traced_page(traced, f"{text} in {memory}"))
     if as_json:
         print_json(traced.to_dict())
         return

@@ -19,6 +19,7 @@ from cluster.machine import local_cpus
 from cluster.ray_session import ray_session
 from cluster.serve.replicas import ServeReplicas
 from cluster.signals import interrupt_on_sigterm, stop_on_sigterm
+from memo_dist.about import about
 from memo_dist.errors import ConfigError
 from memo_dist.files.opened import open_memory
 from memo_dist.http.answerer import servable
@@ -42,6 +43,7 @@ class ServeOptions:
         replicas: processes that answer; None: one for each processor.
         address: of a Ray cluster; None starts a local one.
         api_key_file: has the keys that are let in; None lets everyone in.
+        cors_origins: of other pages whose scripts may ask; "*": of all.
     """
 
     host: str = "127.0.0.1"
@@ -50,6 +52,7 @@ class ServeOptions:
     replicas: int | None = None
     address: str | None = None
     api_key_file: Path | None = None
+    cors_origins: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
 
 
@@ -66,6 +69,7 @@ def serve_memory(path: Path, options: ServeOptions, on_ready: Callable[[str, str
     keys = [] if options.api_key_file is None else read_keys(options.api_key_file)
     with open_memory(path) as memory:  # what is wrong is told here, not by replicas that cannot start
         servable(path, memory, memory.tokenizer)
+        told = about(memory)
     name = options.name or path.absolute().name.removesuffix(".memo")
     count = options.replicas or local_cpus()
     listening = _bound(options.host, options.port)
@@ -74,9 +78,9 @@ def serve_memory(path: Path, options: ServeOptions, on_ready: Callable[[str, str
         try:
             with interrupt_on_sigterm():  # nothing is under way yet
                 replicas.start(path, count, options.limits.prompt_tokens)
-            front = Front(replicas, name, limits=options.limits, metrics=Metrics())
+            front = Front(replicas, name, limits=options.limits, metrics=Metrics(), about=told)
             config = uvicorn.Config(
-                application(front, keys),
+                application(front, keys, options.cors_origins),
                 log_level="warning",
                 access_log=False,
                 timeout_graceful_shutdown=_DRAIN_SECONDS,

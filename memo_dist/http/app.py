@@ -5,15 +5,29 @@ handlers (endpoints/), limits and keys (guards.py), errors (errors.py), whoever
 serves it.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from starlette.applications import Starlette
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
-from memo_dist.http.endpoints import completions, health, metrics, models, trace
+from memo_dist.http.endpoints import (
+    completions,
+    elsewhere,
+    health,
+    memory,
+    metrics,
+    models,
+    page,
+    tokenizer,
+    trace,
+    version,
+)
+from memo_dist.http.endpoints.openapi import openapi
 from memo_dist.http.errors import HANDLERS
 from memo_dist.http.front import Endpoint, Front
 from memo_dist.http.guards import Guards
@@ -23,26 +37,38 @@ ENDPOINTS = (
     trace.ENDPOINT,
     models.ENDPOINT,
     models.ONE_MODEL,
+    memory.ENDPOINT,
+    memory.CAPACITY,
     health.ENDPOINT,
     metrics.ENDPOINT,
+    version.ENDPOINT,
+    *tokenizer.ENDPOINTS,
+    *page.ENDPOINTS,
+    *elsewhere.ENDPOINTS,
 )
 
 
-def application(front: Front, keys: list[bytes]) -> Guards:
+def application(front: Front, keys: list[bytes], origins: Sequence[str] = ()) -> ASGIApp:
     """The ASGI application.
 
     Args:
         keys: bearer tokens that are let in; none: everyone is.
+        origins: of other pages whose scripts may ask, such as "https://notes.example"; "*": of all.
     """
-    app = Starlette(routes=[_route(endpoint, front) for endpoint in ENDPOINTS], exception_handlers=HANDLERS)
+    endpoints = (*ENDPOINTS, openapi(ENDPOINTS))
+    app = Starlette(routes=[_route(endpoint, front) for endpoint in endpoints], exception_handlers=HANDLERS)
     app.router.redirect_slashes = False  # a redirect would send the client to whatever its Host header said
-    return Guards(
+    guarded = Guards(
         app,
         front,
         keys=keys,
-        paths=[endpoint.path for endpoint in ENDPOINTS if "{" not in endpoint.path],
-        open_paths=[endpoint.path for endpoint in ENDPOINTS if not endpoint.needs_key],
+        paths=[endpoint.path for endpoint in endpoints if "{" not in endpoint.path],
+        open_paths=[endpoint.path for endpoint in endpoints if not endpoint.needs_key],
     )
+    if not origins:
+        return guarded
+    # outside the guards: what they refuse is for the page to read too, and a browser asks first, without a key
+    return CORSMiddleware(guarded, allow_origins=list(origins), allow_methods=["GET", "POST"], allow_headers=["*"])
 
 
 def _route(endpoint: Endpoint, front: Front) -> Route:

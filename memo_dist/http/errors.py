@@ -52,7 +52,7 @@ def refusal(status: int, message: str, kind: str = "invalid_request_error", *, c
 async def _bad_body(request: Request, error: ValidationError) -> Response:
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     where, message = ".".join(str(part) for part in first["loc"][:1]), first["msg"].removeprefix("Value error, ")
-    return refusal(400, f"{where}: {message}" if where else message)
+    return refusal(400, f"{where}: {message}" if where and not message.startswith(where) else message)
 
 
 async def _refused(request: Request, error: RefusedError) -> Response:

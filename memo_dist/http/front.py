@@ -11,10 +11,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from memo_dist.about import About
 from memo_dist.http.asks import Ask, Refusal
 from memo_dist.http.errors import ClientGoneError, RefusedError, ReplicaLostError
 from memo_dist.http.limits import Limits
@@ -45,16 +47,25 @@ class Front:
     """One served memory, as its handlers see it.
 
     Args:
-        name: of the model, as clients must give it.
+        name: of the model, as clients may give it.
+        about: the memory, as it is shown.
     """
 
-    def __init__(self, replicas: Replicas, name: str, *, limits: Limits, metrics: Metrics) -> None:
-        self.replicas, self.name, self.limits, self.metrics = replicas, name, limits, metrics
+    def __init__(self, replicas: Replicas, name: str, *, limits: Limits, metrics: Metrics, about: About) -> None:
+        self.replicas, self.name, self.limits, self.metrics, self.about = replicas, name, limits, metrics, about
         self.created = int(time.time())
+        self._capacity: asyncio.Task[dict[str, Any]] | None = None
+        metrics.tell(about.facts)
 
-    def require_model(self, model: str) -> None:
-        """Raise RefusedError if a client names another model."""
-        if model != self.name:
+    async def capacity(self) -> dict[str, Any]:
+        """What About.capacity gives, found once, when it is first asked for."""
+        if self._capacity is None or (self._capacity.done() and self._capacity.exception() is not None):
+            self._capacity = asyncio.create_task(asyncio.to_thread(self.about.capacity))
+        return await asyncio.shield(self._capacity)
+
+    def require_model(self, model: str | None) -> None:
+        """Raise RefusedError if a client names another model; it need name none."""
+        if model is not None and model != self.name:
             message = f"there is no model {model[:80]!r}; this service has {self.name!r}"
             raise RefusedError(message, 404, "model_not_found")
 
@@ -105,9 +116,13 @@ class Endpoint:
     Attributes:
         path: as Starlette writes it; metrics name it, unless it has a parameter.
         needs_key: whether a client must show an API key, if the service has keys.
+        says: what it answers, in a line, for /openapi.json; "" for what is no part of the interface.
+        body: what clients send.
     """
 
     path: str
     handle: Callable[[Front, Request], Awaitable[Response]]
     method: str = "GET"
     needs_key: bool = True
+    says: str = ""
+    body: type[BaseModel] | None = None

@@ -1,7 +1,10 @@
 """Metrics: what /metrics tells Prometheus.
 
-Covers: counters and histograms of one front. Does not cover: Ray's own metrics, which it exports itself.
+Covers: counters and histograms of one front, gauges of its memory. Does not cover: Ray's own metrics, which it
+exports itself.
 """
+
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -28,6 +31,18 @@ class Metrics:
         self.stops = Counter("memo_dist_stops_total", "Why recall stopped.", ["reason"], registry=registry)
         self.retries = Counter("memo_dist_retries_total", "Asked again: a replica was lost.", registry=registry)
         self.abandoned = Counter("memo_dist_abandoned_total", "Clients left before the answer.", registry=registry)
+
+    def tell(self, facts: dict[str, Any]) -> None:
+        """Gauges of the memory that is served, which do not change: what About.facts says of it."""
+        gauges = {"tokens": "Tokens held.", "documents": "Documents held.", "bytes_on_disk": "Bytes of its files."}
+        gauges["load"] = "Associations for each parameter of the matrices; none of a solved memory."
+        for name, says in gauges.items():
+            if name in facts:
+                Gauge(f"memo_dist_memory_{name}", says, registry=self._registry).set(facts[name])
+        info = Gauge(
+            "memo_dist_memory_info", "Which memory it is; always 1.", ["digest", "form"], registry=self._registry
+        )
+        info.labels(facts["digest"], facts["form"]).set(1)
 
     def text(self) -> bytes:
         """In Prometheus's format."""

@@ -54,6 +54,15 @@ def recall_of(memory: Held) -> float:
     return predicted_recall(memory.config, _text_of(memory), memory.associations, noise=_noise_of(memory))
 
 
+def recall_at(memory: Held, share: float) -> float:
+    """The capacity law for a memory if it held `share` times its text, of the same kind."""
+    tokens, documents = max(1, round(memory.tokens * share)), max(1, round(memory.documents * share))
+    text, grown = TextSize(tokens, documents, memory.repetition), share
+    if memory.repetition is not None:
+        grown = memory.repetition.associations(tokens) / memory.repetition.associations(memory.tokens)
+    return predicted_recall(memory.config, text, memory.associations * grown, noise=_noise_of(memory))
+
+
 def lengths_of(memory: Held) -> list[Answered]:
     """`answered_lengths` for a memory as it is."""
     return answered_lengths(memory.config, _text_of(memory), memory.associations, noise=_noise_of(memory))

@@ -1,6 +1,6 @@
-"""Page: a traced text with its held passages marked, as pieces or as HTML.
+"""Page: a traced text with its held passages marked, as pieces or, for notebooks, as HTML.
 
-Covers: shades, pieces, one page of HTML. Does not cover: finding the passages (trace.py), terminals.
+Covers: shades, pieces. Does not cover: finding the passages (trace.py), terminals, pages of their own (memo_dist/page).
 """
 
 import html
@@ -44,16 +44,3 @@ def marked_html(traced: TracedText) -> str:
         for text, window, shade in marked_pieces(traced)
     ]
     return f"<pre style='white-space:pre-wrap'>{''.join(body)}</pre>"
-
-
-def page(traced: TracedText, title: str) -> str:
-    """One page of HTML: a legend, and the text with its passages shaded."""
-    legend = " ".join(
-        f'<mark style="background:{shade}">{window} units and the next token</mark>'
-        for shade, window in zip(_SHADES, traced.memory_windows, strict=False)
-    )
-    return (
-        f"<!doctype html><meta charset=utf-8><title>{html.escape(title)}</title>"
-        f"<h1>{html.escape(title)}</h1><p>held, by the longest window that matched: {legend}</p>"
-        f"{marked_html(traced)}\n"
-    )

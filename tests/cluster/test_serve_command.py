@@ -80,8 +80,13 @@ def test_openai_clients_are_answered(service: Service) -> None:
     assert [c.text for c in both.choices] == [TEXT[570:575], TEXT[960:965]]
     with pytest.raises(openai.NotFoundError, match="entries"):
         client.completions.create(model="gpt", prompt=prompt)
-    with pytest.raises(openai.BadRequestError, match="shortest window"):
-        client.completions.create(model="entries", prompt="ab")
+    assert client.completions.create(model="entries", prompt="ab").choices[0].text == ""
+    with pytest.raises(openai.BadRequestError, match="the prompt has token id 70000"):
+        client.completions.create(model="entries", prompt=[1, 2, 3, 70000])
+    with urllib.request.urlopen(f"{service.url}/", timeout=60) as page:
+        assert b"/page/page.css" in page.read()
+    with urllib.request.urlopen(f"{service.url}/v1/memory", timeout=60) as told:
+        assert json.load(told)["tokens"] == len(TEXT)
 
 
 @pytest.mark.slow

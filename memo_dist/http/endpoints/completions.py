@@ -22,7 +22,7 @@ async def complete(front: Front, request: Request) -> Response:
     body = CompletionBody.model_validate_json(await request.body())
     front.require_model(body.model)
     answers = await front.ask(request, CompletionAsk(body.asks(front.limits)))
-    completion = Completion(body, answers)
+    completion = Completion(body, answers, front.name)
     _count(front.metrics, completion)
     if body.stream:
         return StreamingResponse(_in_turn(completion), media_type="text/event-stream")
@@ -41,4 +41,6 @@ async def _in_turn(completion: Completion) -> AsyncIterator[str]:
         yield event
 
 
-ENDPOINT = Endpoint("/v1/completions", complete, "POST")
+ENDPOINT = Endpoint(
+    "/v1/completions", complete, "POST", says="Prompts, continued verbatim or not at all", body=CompletionBody
+)

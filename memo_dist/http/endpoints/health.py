@@ -14,4 +14,4 @@ async def health(front: Front, request: Request) -> Response:
     return JSONResponse({"status": "ok" if count else "no replica is up", "replicas": count}, 200 if count else 503)
 
 
-ENDPOINT = Endpoint("/healthz", health, needs_key=False)
+ENDPOINT = Endpoint("/healthz", health, needs_key=False, says="Whether a replica is up")

@@ -13,4 +13,4 @@ async def metrics(front: Front, request: Request) -> Response:
     return Response(front.metrics.text(), media_type="text/plain; version=0.0.4")
 
 
-ENDPOINT = Endpoint("/metrics", metrics)
+ENDPOINT = Endpoint("/metrics", metrics, says="Metrics for Prometheus")

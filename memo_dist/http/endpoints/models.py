@@ -24,5 +24,5 @@ async def model(front: Front, request: Request) -> Response:
     return JSONResponse(_described(front))
 
 
-ENDPOINT = Endpoint("/v1/models", models)
-ONE_MODEL = Endpoint("/v1/models/{name:path}", model)
+ENDPOINT = Endpoint("/v1/models", models, says="The one model")
+ONE_MODEL = Endpoint("/v1/models/{name:path}", model, says="A model by its name")

@@ -23,10 +23,11 @@ _READ = 32  # characters of a text that is traced cost about as much as a token 
 
 
 class TraceBody(BaseModel):
-    """What clients send; see recalling/trace.py."""
+    """What clients send; see recalling/trace.py. Without `tokens` only the passages are told, not every token."""
 
     text: StrictStr
     least: StrictInt = DEFAULT_LEAST
+    tokens: StrictBool = True
     min_confidence: Annotated[float, Field(ge=0, le=1)] = DEFAULTS.min_confidence
     fuzzy: StrictBool = False
     model: StrictStr | None = None
@@ -40,6 +41,7 @@ class TraceAsk(Ask):
     least: int
     min_confidence: float
     fuzzy: bool = False
+    tokens: bool = True
 
     @property
     def weight(self) -> int:
@@ -64,14 +66,15 @@ class TraceAsk(Ask):
             return Refusal(str(error))
         if self.fuzzy:
             traced = with_near(session.lookup, session.tokenizer, traced)
-        return traced.to_dict()
+        told = traced.to_dict()
+        return told if self.tokens else {name: value for name, value in told.items() if name != "tokens"}
 
 
 async def look_up(front: Front, request: Request) -> Response:
     body = TraceBody.model_validate_json(await request.body())
-    if body.model is not None:
-        front.require_model(body.model)
-    return JSONResponse(await front.ask(request, TraceAsk(body.text, body.least, body.min_confidence, body.fuzzy)))
+    front.require_model(body.model)
+    ask = TraceAsk(body.text, body.least, body.min_confidence, fuzzy=body.fuzzy, tokens=body.tokens)
+    return JSONResponse(await front.ask(request, ask))
 
 
-ENDPOINT = Endpoint("/v1/trace", look_up, "POST")
+ENDPOINT = Endpoint("/v1/trace", look_up, "POST", says="Which passages of a text the memory holds", body=TraceBody)

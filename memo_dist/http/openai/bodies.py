@@ -8,11 +8,12 @@ Recall is deterministic: `temperature`, `top_p`, `seed`, `best_of` and `user` ar
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
 
 from memo_dist.http.errors import BodyError
 from memo_dist.http.limits import Limits
 from memo_dist.http.openai.choices import PromptAsk
+from memo_dist.http.openai.prompts import checked_prompt
 from memo_dist.recalling.options import DEFAULTS, READS, RecallOptions
 
 MOST_RIVALS = 5  # logprobs, as OpenAI has it
@@ -25,7 +26,7 @@ _REFUSED = {
 }
 
 TokenId = Annotated[StrictInt, Field(ge=0, lt=1 << 32)]
-Prompt = StrictStr | list[TokenId] | list[StrictStr] | list[list[TokenId]]
+Prompt = Annotated[StrictStr | list[TokenId] | list[StrictStr] | list[list[TokenId]], BeforeValidator(checked_prompt)]
 
 
 class StreamOptions(BaseModel):
@@ -37,7 +38,7 @@ class CompletionBody(BaseModel):
 
     model_config = ConfigDict(extra="allow")  # clients send fields that a memory has no use for
 
-    model: StrictStr
+    model: StrictStr | None = None
     prompt: Prompt
     max_tokens: Annotated[StrictInt, Field(ge=0)] | None = 16
     n: Annotated[StrictInt, Field(ge=1, le=_MOST_CHOICES)] | None = 1
@@ -94,7 +95,11 @@ class CompletionBody(BaseModel):
             read=self.read,
             exact_prompt=self.exact_prompt,
         )
-        return [PromptAsk(prompt=prompt, options=options, scored=scored, echoed=echoed) for prompt in prompts]
+        names = ["the prompt"] if prompts == [self.prompt] else [f"prompt[{place}]" for place in range(len(prompts))]
+        return [
+            PromptAsk(prompt=prompt, options=options, name=name, scored=scored, echoed=echoed)
+            for prompt, name in zip(prompts, names, strict=True)
+        ]
 
 
 def _several(prompt: Any) -> list[Any]:

@@ -5,6 +5,7 @@ Covers: dataclasses. Does not cover: answering (completing.py), spelling answers
 
 from dataclasses import dataclass, field
 
+from memo_dist.models.candidates import Alternative
 from memo_dist.recalling.changes import ReadAs
 from memo_dist.recalling.options import RecallOptions
 from memo_dist.recalling.reasons import Reason
@@ -15,13 +16,15 @@ class PromptAsk:
     """One prompt and how to continue it.
 
     Attributes:
-        prompt: a text, or token ids.
+        prompt: a text, or token ids; of these the first may be V, "end of document": a document begins after it.
+        name: of the prompt, for refusals.
         scored: give log-probabilities of tokens and of their rivals.
         echoed: give the prompt's own tokens too.
     """
 
     prompt: str | list[int]
     options: RecallOptions
+    name: str = "the prompt"
     scored: bool = False
     echoed: bool = False
 
@@ -43,6 +46,7 @@ class Choice:
         tokens: after the prompt; a token that repeats the prompt's end is left out.
         confidences, windows: of each token, as in Continuation.
         documents, num_documents: as in Continuation.
+        alternatives: of each token, as in Continuation; texts go on from where the prompt ends.
         snapped, matched, matched_text, reason: see Continuation.
         stop: "length", "end_of_document" or "abstained"; stop_confidence: as in Continuation.
     """
@@ -52,6 +56,7 @@ class Choice:
     windows: list[int]
     stop: str
     stop_confidence: float
+    alternatives: list[list[Alternative]] = field(default_factory=list)
     snapped: ReadAs | None = None
     matched: int | None = None
     matched_text: str | None = None

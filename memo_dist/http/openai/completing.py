@@ -68,15 +68,20 @@ def complete(answerer: Answerer, prompts: list[PromptAsk]) -> list[Answer | Refu
     """One answer for each prompt, in order; prompts of the same options are recalled together."""
     answers: dict[int, Answer | Refusal] = {}
     groups: dict[RecallOptions, list[int]] = {}
-    for place, prompt in enumerate(prompts):
-        groups.setdefault(_options(prompt), []).append(place)
+    end = answerer.session.lookup.config.vocab_size
+    asks = [_from_start(prompt, end) for prompt in prompts]
+    for place, ask in enumerate(asks):
+        groups.setdefault(_options(ask), []).append(place)
     for options, places in groups.items():
-        asked = [prompts[place] for place in places]
-        questions = answerer.session.questions([one.prompt for one in asked], options, ["the prompt"] * len(asked))
-        questions = [_bounded(question, answerer.most_tokens) for question in questions]
+        asked = [asks[place] for place in places]
+        names = [one.name for one in asked]
+        questions = answerer.session.questions([one.prompt for one in asked], options, names)
+        questions = [_bounded(one, name, answerer.most_tokens) for one, name in zip(questions, names, strict=True)]
         found = answerer.session.answer(questions, options)
         for place, question, several in zip(places, questions, found, strict=True):
-            answers[place] = _answer(answerer.session, prompts[place], question, several=several)
+            answer = _answer(answerer.session, asks[place], question, several=several)
+            marked = asks[place] is not prompts[place]
+            answers[place] = _with_end(answer, asks[place].echoed) if marked else answer
     return [answers[place] for place in range(len(prompts))]
 
 
@@ -84,11 +89,26 @@ def _options(prompt: PromptAsk) -> RecallOptions:
     return replace(prompt.options, top_k=RIVALS) if prompt.scored else prompt.options
 
 
-def _bounded(question: Question, most: int) -> Question:
+def _from_start(prompt: PromptAsk, end: int) -> PromptAsk:
+    """A prompt of ids that begins with "end of document", as a prompt without it that begins a document."""
+    if isinstance(prompt.prompt, str) or prompt.prompt[:1] != [end]:
+        return prompt
+    return replace(prompt, prompt=prompt.prompt[1:], options=replace(prompt.options, from_start=True))
+
+
+def _with_end(answer: Answer | Refusal, echoed: bool) -> Answer | Refusal:
+    """The answer to a prompt that was asked without its mark."""
+    if isinstance(answer, Refusal):
+        return answer
+    prompt = [SpelledToken(END), *answer.prompt] if echoed else []
+    return replace(answer, prompt_tokens=answer.prompt_tokens + 1, prompt=prompt)
+
+
+def _bounded(question: Question, name: str, most: int) -> Question:
     """The question, refused if it has more tokens than the service takes."""
     if len(question.ids) <= most:
         return question
-    return replace(question, error=f"the prompt has {len(question.ids):,} tokens; this service takes {most:,} at most")
+    return replace(question, error=f"{name} has {len(question.ids):,} tokens; this service takes {most:,} at most")
 
 
 def _answer(
@@ -99,7 +119,8 @@ def _answer(
     if prompt.scored and prompt.echoed and session.lookup.reader.is_solved:
         return Refusal("echo with logprobs scores the prompt's own tokens, which a solved memory cannot; leave out one")
     spelling = _Spelling(session)
-    echoed = spelling.prompt(question.ids, prompt.scored) if prompt.echoed else []
+    at_start = prompt.options.from_start
+    echoed = spelling.prompt(question.ids, prompt.scored, at_start=at_start) if prompt.echoed else []
     return Answer(len(question.ids), echoed, [spelling.choice(question.ids, found) for found in several])
 
 
@@ -114,9 +135,9 @@ class _Spelling:
         before: list[int] = prompt[: len(prompt) - found.healed][-REACH:].tolist()
         pieces = self._tokenizer.pieces(found.tokens, before)
         said = 0 if found.text is None else sum(map(len, pieces)) - len(found.text)
-        tokens, kept = [], []
+        tokens, kept, others = [], [], []
         for place, piece in enumerate(pieces):
-            rest, said = piece[said:], max(0, said - len(piece))
+            typed, rest, said = piece[:said], piece[said:], max(0, said - len(piece))
             if piece and not rest:
                 continue  # the prompt said this token whole
             one = self._spelled(
@@ -128,12 +149,14 @@ class _Spelling:
             )
             tokens.append(one)
             kept.append(place)
+            others.append([_further(other, typed) for other in found.alternatives[place] if _goes_on(other, typed)])
         return Choice(
             tokens=tokens,
             confidences=[found.confidences[place] for place in kept],
             windows=[int(found.windows[place]) for place in kept],
             stop=found.stop,
             stop_confidence=found.stop_confidence,
+            alternatives=others,
             snapped=found.snapped,
             matched=found.matched,
             matched_text=found.matched_text,
@@ -142,19 +165,23 @@ class _Spelling:
             num_documents=found.num_documents,
         )
 
-    def prompt(self, ids: np.ndarray, scored: bool) -> list[SpelledToken]:
-        """The prompt's own tokens."""
+    def prompt(self, ids: np.ndarray, scored: bool, *, at_start: bool) -> list[SpelledToken]:
+        """The prompt's own tokens; of the first nothing is known, as OpenAI has it."""
         prompt: list[int] = ids.tolist()
         pieces = self._tokenizer.pieces(prompt)
         if not scored:
             return [SpelledToken(piece) for piece in pieces]
-        scores = score_tokens(self._session.lookup, ids, RIVALS)
-        return [
-            self._spelled(
-                piece, prompt[max(0, place - REACH) : place], one.token, score=one.score, rivals=one.alternatives
-            )
-            for place, (piece, one) in enumerate(zip(pieces, scores, strict=True))
-        ]
+        scores = score_tokens(self._session.lookup, ids, RIVALS, at_start=at_start)
+        spelled = []
+        for place, (piece, one) in enumerate(zip(pieces, scores, strict=True)):
+            before = prompt[max(0, place - REACH) : place]
+            if one.prior is not None:
+                names = self._names(before, [other.token for other in one.alternatives])
+                rivals = [(name, other.score) for name, other in zip(names, one.alternatives, strict=True)]
+                spelled.append(SpelledToken(piece, one.prior, rivals))
+            else:
+                spelled.append(self._spelled(piece, before, one.token, score=one.score, rivals=one.alternatives))
+        return [SpelledToken(spelled[0].text), *spelled[1:]] if spelled and not at_start else spelled
 
     def _spelled(
         self, text: str, before: list[int], token: int, *, score: float | None, rivals: list[Alternative]
@@ -176,3 +203,13 @@ class _Spelling:
             text = END if ends else self._tokenizer.continuation(before, [token])
             names.append(f"token:{token}" if not text or "\ufffd" in text or text in names else text)
         return names
+
+
+def _goes_on(other: Alternative, typed: str) -> bool:
+    """Whether an alternative of a token begins with what the prompt has said of the token."""
+    return other.text is None or other.text.startswith(typed)
+
+
+def _further(other: Alternative, typed: str) -> Alternative:
+    """An alternative without that."""
+    return other if other.text is None else replace(other, text=other.text[len(typed) :])

@@ -15,6 +15,7 @@ from typing import Any
 
 from memo_dist.http.openai.bodies import CompletionBody
 from memo_dist.http.openai.choices import Answer, Choice, SpelledToken
+from memo_dist.models.candidates import Alternative
 
 _FINISH = {"length": "length", "end_of_document": "stop", "abstained": "stop", "stop_text": "stop"}
 
@@ -29,6 +30,11 @@ class Told:
     stop: str
     choice: Choice
 
+    def _steps(self, kept: int) -> list[list[Alternative]]:
+        """The alternatives of the tokens that are told, where they were asked for."""
+        steps = self.choice.alternatives[:kept]
+        return steps if any(steps) else []
+
     @property
     def extra(self) -> dict[str, Any]:
         kept = len(self.tokens)
@@ -37,6 +43,7 @@ class Told:
             "stop_confidence": self.choice.stop_confidence,
             "confidences": self.choice.confidences[:kept],
             "windows": self.choice.windows[:kept],
+            "alternatives": [[_alternative(one) for one in step] for step in self._steps(kept)],
             "reason": None if self.choice.reason is None else asdict(self.choice.reason),
             "matched": self.choice.matched,
             "matched_text": self.choice.matched_text,
@@ -46,13 +53,18 @@ class Told:
         }
 
 
-class Completion:
-    """One response to a completion request: `whole` or `events`."""
+def _alternative(one: Alternative) -> dict[str, Any]:
+    """What else could stand in a token's place; without a text it ends the document."""
+    return {"text": one.text, "count": one.count, "probability": one.probability}
 
-    def __init__(self, body: CompletionBody, answers: list[Answer]) -> None:
+
+class Completion:
+    """One response to a completion request: `whole` or `events`; `model` is named in it."""
+
+    def __init__(self, body: CompletionBody, answers: list[Answer], model: str) -> None:
         self._body, self._answers = body, answers
         made = {"id": f"cmpl-{uuid.uuid4().hex}", "object": "text_completion", "created": int(time.time())}
-        self._common: dict[str, Any] = {**made, "model": body.model}
+        self._common: dict[str, Any] = {**made, "model": model}
         self.told = list(_told(body, answers))
 
     @property
@@ -65,7 +77,7 @@ class Completion:
         """The response in one piece."""
         choices = []
         for one in self.told:
-            text, logs = self._pieces(one, [*one.prompt, *one.tokens], 0)
+            text, logs = self._pieces(one, [*one.prompt, *one.tokens, *self._closing(one)], 0)
             choices.append(self._choice(one, text, logs, ended=True))
         return {**self._common, "choices": choices, "usage": self.usage}
 
@@ -73,7 +85,8 @@ class Completion:
         """Server-sent events: the prompt if it is echoed, a token each, and why it ended."""
         for one in self.told:
             offset = 0
-            for some in ([one.prompt] if one.prompt else []) + [[token] for token in one.tokens]:
+            further = [[token] for token in [*one.tokens, *self._closing(one)]]
+            for some in [one.prompt, *further] if one.prompt else further:
                 text, logs = self._pieces(one, some, offset)
                 offset += len(text)
                 yield self._event(choices=[self._choice(one, text, logs)])
@@ -81,6 +94,13 @@ class Completion:
         if self._body.stream_options and self._body.stream_options.include_usage:
             yield self._event(choices=[], usage=self.usage)
         yield "data: [DONE]\n\n"
+
+    def _closing(self, one: Told) -> list[SpelledToken]:
+        """A token without text where the answer ends before its length, beside a scored prompt: harnesses ask for one
+        token more than they score, and take the last one for it."""
+        ended = not one.tokens or one.stop in ("abstained", "end_of_document")
+        asked = bool(one.prompt) and self._body.logprobs is not None and self._body.max_tokens != 0
+        return [SpelledToken("", 0.0, [("", 0.0)])] if ended and asked else []
 
     def _event(self, **fields: Any) -> str:
         return f"data: {json.dumps({**self._common, **fields})}\n\n"

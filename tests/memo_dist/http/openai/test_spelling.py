@@ -95,7 +95,7 @@ def cut(text: str, stops: list[str]) -> tuple[str, bool]:
 @given(request())
 def test_the_stream_put_together_is_the_whole(asked: tuple[CompletionBody, list[Answer]]) -> None:
     body, answers = asked
-    completion = Completion(body, answers)
+    completion = Completion(body, answers, "m")
     whole, events = json.loads(json.dumps(completion.whole())), events_of(completion)
     nothing = {name: [] for name in ("tokens", "token_logprobs", "top_logprobs", "text_offset")}
     if body.logprobs == 0:
@@ -116,7 +116,7 @@ def test_the_stream_put_together_is_the_whole(asked: tuple[CompletionBody, list[
 @given(request())
 def test_the_whole_is_what_the_answers_say(asked: tuple[CompletionBody, list[Answer]]) -> None:
     body, answers = asked
-    whole = Completion(body, answers).whole()
+    whole = Completion(body, answers, "m").whole()
     stops = [body.stop] if isinstance(body.stop, str) else body.stop or []
     count, given_tokens = body.n or 1, 0
     assert [one["index"] for one in whole["choices"]] == list(range(count * len(answers)))
@@ -125,7 +125,7 @@ def test_the_whole_is_what_the_answers_say(asked: tuple[CompletionBody, list[Ans
         echoed = "".join(token.text for token in answer.prompt)
         if place >= len(answer.choices):
             assert (said["text"], said["finish_reason"]) == (echoed, "stop")
-            nothing = {"confidences": [], "windows": [], "documents": [], "num_documents": 0}
+            nothing = {"confidences": [], "windows": [], "alternatives": [], "documents": [], "num_documents": 0}
             unknown = dict.fromkeys(("reason", "snapped", "matched", "matched_text"))
             assert said["memo"] == {"stop": "abstained", "stop_confidence": 0.0, **nothing, **unknown}
             continue
@@ -139,7 +139,9 @@ def test_the_whole_is_what_the_answers_say(asked: tuple[CompletionBody, list[Ans
         assert (memo["confidences"], memo["windows"]) == (choice.confidences[:kept], choice.windows[:kept])
         assert stopped or kept == len(choice.tokens)
         assert len("".join(token.text for token in choice.tokens[:kept])) >= len(text)
-        check_logs(body, said, [*answer.prompt, *choice.tokens[:kept]])
+        ended = not kept or memo["stop"] in ("abstained", "end_of_document")
+        closing = [SpelledToken("", 0.0, [("", 0.0)])] if answer.prompt and ended and body.max_tokens != 0 else []
+        check_logs(body, said, [*answer.prompt, *choice.tokens[:kept], *closing])
     asked_tokens = sum(answer.prompt_tokens for answer in answers)
     assert whole["usage"] == {
         "prompt_tokens": asked_tokens,
@@ -182,7 +184,7 @@ def test_a_stop_text_ends_the_continuation_wherever_tokens_begin(
     said = [SpelledToken("one "), SpelledToken("two"), SpelledToken(" three")]
     choice = Choice(tokens=said, confidences=[0.9, 0.8, 0.7], windows=[4, 16, 64], stop="length", stop_confidence=0.7)
     body = CompletionBody(model="m", prompt="p", stop=stop)
-    (found,) = Completion(body, [Answer(prompt_tokens=2, prompt=[], choices=[choice])]).whole()["choices"]
+    (found,) = Completion(body, [Answer(prompt_tokens=2, prompt=[], choices=[choice])], "m").whole()["choices"]
     assert found["text"] == text
     assert found["memo"]["windows"] == [4, 16, 64][:kept]
     assert found["finish_reason"] == ("length" if kept == 3 else "stop")
