@@ -56,7 +56,7 @@ class ContaminationActor:
 
 def rows_of(lookup: Lookup, tokenizer: Tokenizer, items: list[Item], *, thresholds: Thresholds) -> list[dict[str, Any]]:
     """The verdicts on items as rows of SCHEMA."""
-    found = judged_items(lookup, tokenizer, [item.text for item in items], thresholds)
+    found = judged_items(lookup, tokenizer, [item.text for item in items], thresholds=thresholds)
     rows = []
     for item, verdict in zip(items, found, strict=True):
         told = asdict(verdict)

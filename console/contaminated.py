@@ -135,9 +135,8 @@ def _show(report: ContaminationReport, worst: int) -> None:
     told.print(sums)
     shown = report.worst[:worst]
     if shown:
-        table = Table(
-            "item", "verdict", "share", "differ", "documents", "passage", title="held most", title_justify="left"
-        )
+        columns = ("item", "verdict", "share", "differ", "documents", "passage")
+        table = Table(*columns, title="held most", title_justify="left")
         for row in shown:
             share, text = (
                 (row["share"], row["text"]) if row["verdict"] == VERBATIM else (row["near_share"], row["near_text"])

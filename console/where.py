@@ -53,7 +53,7 @@ def _show(found: Whereabouts) -> None:
         print(f"not held: {found.note}")
         return
     print(f"held whole, {found.tokens:,} tokens" if found.whole else f"held in part, of {found.tokens:,} tokens")
-    table = Table("passage", "tokens", "document", "times", "tokens of the document")
+    table = Table(*("passage", "tokens", "document", "times", "tokens of the document"))
     notes = dict.fromkeys(piece.note for piece in found.pieces if piece.note)
     for piece in found.pieces:
         names: list[str] = list(piece.documents) or ["several, not told" if piece.several else "not told"]
@@ -61,7 +61,7 @@ def _show(found: Whereabouts) -> None:
             which = (_words(piece), f"{piece.first_token:,}-{piece.stop_token - 1:,}") if not row else ("", "")
             table.add_row(*(Text(str(printable(one))) for one in (*which, name, *_places(piece, name))))
         if piece.num_documents > len(names):
-            table.add_row("", "", f"and {piece.num_documents - len(names):,} more", "", "")
+            table.add_row("", "", f"and {piece.num_documents - len(names):,} more")
     Console().print(table)
     for note in notes:
         print(f"-- {note}")

@@ -83,7 +83,7 @@ DEFAULTS = Thresholds()
 
 
 def judged_items(
-    lookup: Lookup, tokenizer: Tokenizer, texts: Sequence[str], thresholds: Thresholds = DEFAULTS
+    lookup: Lookup, tokenizer: Tokenizer, texts: Sequence[str], *, thresholds: Thresholds = DEFAULTS
 ) -> list[ItemVerdict]:
     """The verdict on each text.
 

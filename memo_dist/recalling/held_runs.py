@@ -50,9 +50,10 @@ def held_runs(lookup: Lookup, tokenizer: Tokenizer | None, tokens: np.ndarray, *
     before = np.concatenate([[0], np.cumsum(encoder.units_begun(ids))])
     ends = np.append(encoder.unit_ends(ids), len(ids)).astype(np.int64)
     if lookup.reader.is_solved:
-        found = _solved(lookup, ids, ends, before[ends], says_alike(lookup.solved, tokenizer))
+        says = says_alike(lookup.solved, tokenizer)
+        found = _solved(lookup, ids, ends=ends, units=before[ends], says=says)
     elif lookup.reader.has_ledger:
-        found = _counted(lookup, ids, ends, before[ends])
+        found = _counted(lookup, ids, ends=ends, units=before[ends])
     else:
         spans = trace(lookup, ids, least=least, exactly=False).spans
         return [HeldRun(start, stop, int(before[stop] - before[start])) for start, stop in spans]
@@ -66,7 +67,7 @@ def held_runs(lookup: Lookup, tokenizer: Tokenizer | None, tokens: np.ndarray, *
     return runs
 
 
-def _counted(lookup: Lookup, ids: np.ndarray, ends: np.ndarray, units: np.ndarray) -> Iterator[tuple[int, int]]:
+def _counted(lookup: Lookup, ids: np.ndarray, *, ends: np.ndarray, units: np.ndarray) -> Iterator[tuple[int, int]]:
     """(unit that it begins with, last place) of each stretch, by a ledger."""
     windows = np.array(lookup.config.windows)
     cues = lookup.exact.encoder.prefixes(ids, ends)
@@ -92,7 +93,7 @@ def _counted(lookup: Lookup, ids: np.ndarray, ends: np.ndarray, units: np.ndarra
 
 
 def _solved(
-    lookup: Lookup, ids: np.ndarray, ends: np.ndarray, units: np.ndarray, says: Says | None
+    lookup: Lookup, ids: np.ndarray, *, ends: np.ndarray, units: np.ndarray, says: Says | None
 ) -> Iterator[tuple[int, int]]:
     """The same by a solved memory."""
     windows, solved = np.array(lookup.config.windows), lookup.solved
