@@ -122,7 +122,7 @@ def main() -> None:
             _, place = max(spans, key=lambda pair: pair[0][1] - pair[0][0], default=(None, None))
             result = "untold" if place is None else outcome(place.documents, place.count, place.several, truth=truth)
             told["trace"][result] += 1
-    result = {
+    summary: dict[str, Any] = {
         "passages": len(asked),
         "in several documents": sum(len(truth) > 1 for truth in truths),
         "misplaced": wrong_places,
@@ -134,8 +134,8 @@ def main() -> None:
             for name, counts in told.items()
         },
     }
-    write_json(given.json, result)
-    print(json.dumps({**result, "not right": shown}, indent=1))
+    write_json(given.json, summary)
+    print(json.dumps({**summary, "not right": shown}, indent=1))
 
 
 if __name__ == "__main__":
