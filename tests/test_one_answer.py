@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from local_service import Local, front_of
 from starlette.testclient import TestClient
 
 from cluster.recall_actor import RecallActor
@@ -21,10 +22,7 @@ from console.app import main
 from memo_dist import Memory, RecallOptions, Session, TextConfig, Tokenizer
 from memo_dist.errors import PromptError
 from memo_dist.files.opened import open_memory
-from memo_dist.http.answerer import Answerer
 from memo_dist.http.app import application
-from memo_dist.http.asks import Ask, in_turns
-from memo_dist.http.front import Front
 from memo_dist.http.limits import Limits
 from memo_dist.http.metrics import Metrics
 from memo_dist.recalling.probabilities import log_probabilities
@@ -190,25 +188,9 @@ def test_python_and_jobs_answer_as_the_command_line_does(
         (tmp_path / "out.parquet").unlink(missing_ok=True)
 
 
-class Local:
-    """One replica in this process."""
-
-    def __init__(self, path: Path) -> None:
-        self._answerer = Answerer(path, 2000)
-
-    async def ask(self, ask: Ask) -> Any:
-        async def answer(turn: Ask) -> Any:
-            return self._answerer.answer([turn])[0]
-
-        return await in_turns(ask, 8192, answer)
-
-    async def healthy(self) -> int:
-        return 1
-
-
 @pytest.fixture(scope="module")
 def service(world: World) -> TestClient:
-    return TestClient(application(Front(Local(world.path), "m", limits=Limits(), metrics=Metrics()), []))
+    return TestClient(application(front_of(Local(world.path, Limits()), limits=Limits(), metrics=Metrics()), []))
 
 
 @pytest.mark.slow

@@ -50,9 +50,10 @@ def held_runs(lookup: Lookup, tokenizer: Tokenizer | None, tokens: np.ndarray, *
     before = np.concatenate([[0], np.cumsum(encoder.units_begun(ids))])
     ends = np.append(encoder.unit_ends(ids), len(ids)).astype(np.int64)
     if lookup.reader.is_solved:
-        found = _solved(lookup, _Places(ids, ends, before[ends]), says_alike(lookup.solved, tokenizer))
+        says = says_alike(lookup.solved, tokenizer)
+        found = _solved(lookup, ids, ends=ends, units=before[ends], says=says)
     elif lookup.reader.has_ledger:
-        found = _counted(lookup, _Places(ids, ends, before[ends]))
+        found = _counted(lookup, ids, ends=ends, units=before[ends])
     else:
         spans = trace(lookup, ids, least=least, exactly=False).spans
         return [HeldRun(start, stop, int(before[stop] - before[start])) for start, stop in spans]
@@ -66,22 +67,8 @@ def held_runs(lookup: Lookup, tokenizer: Tokenizer | None, tokens: np.ndarray, *
     return runs
 
 
-@dataclass(frozen=True)
-class _Places:
-    """The places of a text at which a memory is asked.
-
-    Attributes:
-        ids: (n,) token ids. ends: (m,) tokens before each place. units: (m,) units before it.
-    """
-
-    ids: np.ndarray
-    ends: np.ndarray
-    units: np.ndarray
-
-
-def _counted(lookup: Lookup, places: _Places) -> Iterator[tuple[int, int]]:
+def _counted(lookup: Lookup, ids: np.ndarray, *, ends: np.ndarray, units: np.ndarray) -> Iterator[tuple[int, int]]:
     """(unit that it begins with, last place) of each stretch, by a ledger."""
-    ids, ends, units = places.ids, places.ends, places.units
     windows = np.array(lookup.config.windows)
     cues = lookup.exact.encoder.prefixes(ids, ends)
     longest = np.zeros(len(ends), np.int64)
@@ -105,9 +92,10 @@ def _counted(lookup: Lookup, places: _Places) -> Iterator[tuple[int, int]]:
         yield begun, last
 
 
-def _solved(lookup: Lookup, places: _Places, says: Says | None) -> Iterator[tuple[int, int]]:
+def _solved(
+    lookup: Lookup, ids: np.ndarray, *, ends: np.ndarray, units: np.ndarray, says: Says | None
+) -> Iterator[tuple[int, int]]:
     """The same by a solved memory."""
-    ids, ends, units = places.ids, places.ends, places.units
     windows, solved = np.array(lookup.config.windows), lookup.solved
     cues, own = solved.encoder.prefixes(ids, ends), np.append(ids, -1)[ends]
     held, longest = np.zeros(len(ends), bool), np.zeros(len(ends), np.int64)
