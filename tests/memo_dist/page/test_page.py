@@ -170,6 +170,7 @@ def test_alternatives_can_be_chosen(browser: Any, tmp_path: Path) -> None:
         said = page.texts(".token")[0]
         others = [one for one in page.texts("#step .choices button") if one in ("a", "o")]
         assert others == [{"a": "o", "o": "a"}[said]]
+        assert "of what may stand here it is 1 time, 50%" in page.it.inner_text("#step")
         page.it.locator("#step .choices button").first.click()
         page.until(f"document.querySelector('#prompt').value.endsWith('share, {others[0]}')")
         page.it.wait_for_selector("#ask-button:enabled")
