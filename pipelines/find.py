@@ -7,10 +7,12 @@ Covers: files, directories, globs and fsspec URLs; --include and --exclude. Does
 import fnmatch
 import glob
 import os
+import re
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
+from typing import Any
 
 import fsspec
 import numpy as np
@@ -125,6 +127,10 @@ def _hidden(path: PurePath) -> bool:
 def _from_url(item: str, patterns: _Patterns) -> Iterable[Source]:
     try:
         system, path = fsspec.core.url_to_fs(item)
+        link = _link(item)
+        if link is not None:
+            _require_length(item, system.info(path))
+            return [link]
         if system.isdir(path):
             names = sorted(n for n in system.find(path) if not _hidden(PurePosixPath(n).relative_to(path.rstrip("/"))))
         elif glob.has_magic(path):
@@ -139,8 +145,27 @@ def _from_url(item: str, patterns: _Patterns) -> Iterable[Source]:
         return list(_readable((system.unstrip_protocol(name) for name in names), patterns))
     except InputError:
         raise
+    except FileNotFoundError:
+        raise InputError(f"{item} does not exist") from None
     except Exception as error:  # every remote file system raises its own classes
         raise missing_extra(error) or InputError(f"{item} cannot be listed: {error}") from error
+
+
+def _link(item: str) -> Source | None:
+    """The source of a link to one file over HTTP, its query aside, which names nothing; None if it is none."""
+    bare = re.split("[?#]", item, maxsplit=1)[0]
+    if not item.startswith(("http://", "https://")) or glob.has_magic(bare):
+        return None
+    return _source(bare, item)
+
+
+def _require_length(item: str, known: dict[str, Any]) -> None:
+    """Raise InputError for a file whose server does not say how many bytes of it lie there."""
+    if known.get("size") is None:
+        raise InputError(
+            f"{item} is sent without its length, or packed for the way (Content-Encoding), so no part of it can be "
+            "asked for; expected a server that gives ranges of bytes: download the file and build from that"
+        )
 
 
 def _readable(names: Iterable[str], patterns: _Patterns) -> Iterator[Source]:

@@ -98,10 +98,13 @@ function continuation(prompt, choice) {
 function showStep(prompt, choice, place) {
   const tokens = choice.logprobs.tokens;
   const before = prompt + tokens.slice(0, place).join("");
-  const others = alternatives(choice, place).filter((one) => one.text !== tokens[place]);
+  const all = alternatives(choice, place);
+  const own = all.find((one) => one.text === tokens[place]);
+  const others = all.filter((one) => one !== own);
   byId("step").replaceChildren(
-    make("p", { class: "panel" }, make("strong", {}, shownText(tokens[place])), `: ${percent(choice.memo.confidences[place])} sure.`,
-      others.length ? "" : " The memory knows nothing else that could stand here."),
+    make("p", { class: "panel" }, make("strong", {}, shownText(tokens[place])), `: it is ${percent(choice.memo.confidences[place])} sure that this stands in the memory`,
+      own && own.more && others.length ? `; of what may stand here it is ${own.more}.` : ".",
+      others.length ? "" : " Nothing else could stand here."),
     choices("Instead of it", others.map((one) => ({ ...one, prompt: before + one.text }))) || "",
   );
 }
