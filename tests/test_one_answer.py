@@ -108,7 +108,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
             Asked("short text", ["", "a", *(pick(texts)[:2] for _ in range(3))]),
             Asked("short ids", [[], [1], [1, 2]]),
         ],
-        [[1, 2, 3, VOCABULARY], [VOCABULARY]],
+        [[1, 2, 3, VOCABULARY], [VOCABULARY + 1]],
     )
 
 
