@@ -51,7 +51,7 @@ def prompts(tmp_path: Path) -> Path:
         if index % 11 == 5:
             row = {"text": " ".join(bytes(word).decode() for word in rng.integers(97, 123, (9, 5), np.uint8))}
         rows.append(row)
-    rows[20], rows[30]["id"] = {"text": "ab"}, "thirty"
+    rows[20], rows[30]["id"] = {"tokens": [1, 2, 3, 4, 999]}, "thirty"
     path = tmp_path / "prompts.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
@@ -77,7 +77,7 @@ def test_every_prompt_has_its_own_answer(memory: Path, prompts: Path, tmp_path: 
         assert row["id"] == ("thirty" if number == 31 else str(number))
         if number == 21:
             assert row["stop"] == "refused"
-            assert "prompt 21 has 1 word" in row["error"]
+            assert "prompt 21 has token id 999" in row["error"]
             assert row["tokens"] is None
             continue
         found = whole.recall(prompt.asked, max_tokens=12, beam=2, top_k=3)
