@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import memo_dist
+from console.app import main
 from memo_dist import Memory, MemoryOnDisk, TextConfig, Tokenizer
 from memo_dist.document_parts import document_key
 from memo_dist.errors import ConfigError, InputError, OutputExistsError, PromptError, TokenizerError
@@ -123,6 +124,37 @@ def test_evaluate_measures_what_was_given(made: tuple[Memory, Path], opened: Mem
         assert found.exact == found.ceiling
         assert "exact" in found._repr_html_()
         assert found.to_arrow().num_rows == 1
+
+
+@pytest.mark.slow
+def test_every_form_is_opened(tmp_path: Path) -> None:
+    (tmp_path / "texts").mkdir()
+    for name, text in TEXTS.items():
+        (tmp_path / "texts" / name).write_text(text)
+    work, out = ["--address", "none"], tmp_path / "m.memo"
+    build = ["build", str(tmp_path / "texts"), "--out", str(out), "--tokenizer", "bytes", "--banks", "4"]
+    assert main([*build, *work]) == 0
+    forms = {"working": out, "published solved": tmp_path / "p.memo", "published as sums": tmp_path / "s.memo"}
+    assert main(["publish", str(out), "--out", str(forms["published solved"]), *work]) == 0
+    sums = ["--out", str(forms["published as sums"]), "--form", "sums", "--bits", "4", *work]
+    assert main(["publish", str(out), *sums]) == 0
+    prompt = TEXTS["ishmael.txt"][:70]
+    for form, path in forms.items():
+        with memo_dist.open(path) as memory:
+            assert memory.form == form
+            assert form in repr(memory)
+            found = memory.recall(prompt, max_tokens=20)
+            assert found.text is not None
+            assert TEXTS["ishmael.txt"].startswith(prompt + found.text)
+            assert len(found.text) == 20
+            assert memory.trace(TEXTS["ishmael.txt"]).held > 0.9
+            if form != "working":
+                with pytest.raises(ConfigError, match=r"memo_dist\.open"):
+                    Memory.open(path)
+                with pytest.raises(ConfigError, match="keeps no list of documents"):
+                    memory.documents()
+            else:
+                assert memory.evaluate(sample=100, prompts=5, lengths=[16]).exact is not None
 
 
 REFUSED: dict[str, tuple[Any, str]] = {
