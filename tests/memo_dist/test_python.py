@@ -226,6 +226,18 @@ def test_a_memory_that_is_too_small_says_so() -> None:
         Memory(TextConfig(num_banks=40, vocab_size=500)).memorize("a", tokens)
 
 
+def test_a_merge_that_holds_more_than_it_recalls_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tokens, paths = np.random.default_rng(0).integers(0, 500, (2, 15_000)), []
+    for number, row in enumerate(tokens):
+        memory = Memory(TextConfig(num_banks=1, vocab_size=500, inner_dim=64))
+        with pytest.warns(UserWarning, match="more than its matrices recall"):
+            memory.memorize(str(number), row)
+        paths.append(str(tmp_path / f"{number}.memo"))
+        memory.save(paths[-1])
+    assert main(["merge", *paths, "--out", str(tmp_path / "both.memo"), "--address", "none", "--shards", "1"]) == 0
+    assert "warning: the memory holds more than its matrices recall" in capsys.readouterr().err
+
+
 def test_the_package_teaches() -> None:
     assert {"open", "build", "Memory"} <= set(dir(memo_dist))
     assert "memo_dist.open(" in (memo_dist.__doc__ or "")
