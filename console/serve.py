@@ -28,6 +28,10 @@ def serve_command(
         list[str] | None,
         typer.Option(help="Pages whose scripts may ask, as https://notes.example; * for all."),
     ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="Other names by which the service is asked, where there are no keys; * for all."),
+    ] = None,
     max_body: Annotated[str, typer.Option(help="Largest body of a request.")] = "1MB",
     max_prompts: Annotated[int, typer.Option(min=1, help="Most prompts in one request.")] = 128,
     max_prompt_tokens: Annotated[int, typer.Option(min=1, help="Longest prompt, in tokens.")] = 8192,
@@ -58,6 +62,7 @@ def serve_command(
         address=address,
         api_key_file=api_key_file,
         cors_origins=tuple(cors_origin or ()),
+        hosts=tuple(allow_host or ()),
         limits=limits,
     )
     if api_key_file is None and not host.startswith(_LOOPBACK):

@@ -26,6 +26,7 @@ from memo_dist.http.answerer import servable
 from memo_dist.http.app import application
 from memo_dist.http.front import Front
 from memo_dist.http.guards import read_keys
+from memo_dist.http.hosts import own_names
 from memo_dist.http.limits import Limits
 from memo_dist.http.metrics import Metrics
 
@@ -44,6 +45,7 @@ class ServeOptions:
         address: of a Ray cluster; None starts a local one.
         api_key_file: has the keys that are let in; None lets everyone in.
         cors_origins: of other pages whose scripts may ask; "*": of all.
+        hosts: other names by which the service may be asked; "*": all.
     """
 
     host: str = "127.0.0.1"
@@ -53,6 +55,7 @@ class ServeOptions:
     address: str | None = None
     api_key_file: Path | None = None
     cors_origins: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
 
 
@@ -80,7 +83,7 @@ def serve_memory(path: Path, options: ServeOptions, on_ready: Callable[[str, str
                 replicas.start(path, count, options.limits.prompt_tokens)
             front = Front(replicas, name, limits=options.limits, metrics=Metrics(), about=told)
             config = uvicorn.Config(
-                application(front, keys, options.cors_origins),
+                application(front, keys, options.cors_origins, hosts=own_names(options.host, options.hosts)),
                 log_level="warning",
                 access_log=False,
                 timeout_graceful_shutdown=_DRAIN_SECONDS,

@@ -5,7 +5,7 @@ handlers (endpoints/), limits and keys (guards.py), errors (errors.py), whoever
 serves it.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 
 from starlette.applications import Starlette
@@ -48,12 +48,15 @@ ENDPOINTS = (
 )
 
 
-def application(front: Front, keys: list[bytes], origins: Sequence[str] = ()) -> ASGIApp:
+def application(
+    front: Front, keys: list[bytes], origins: Sequence[str] = (), *, hosts: Collection[str] | None = None
+) -> ASGIApp:
     """The ASGI application.
 
     Args:
         keys: bearer tokens that are let in; none: everyone is.
         origins: of other pages whose scripts may ask, such as "https://notes.example"; "*": of all.
+        hosts: names by which the service may be asked, beside its addresses; None: any.
     """
     endpoints = (*ENDPOINTS, openapi(ENDPOINTS))
     app = Starlette(routes=[_route(endpoint, front) for endpoint in endpoints], exception_handlers=HANDLERS)
@@ -64,6 +67,7 @@ def application(front: Front, keys: list[bytes], origins: Sequence[str] = ()) ->
         keys=keys,
         paths=[endpoint.path for endpoint in endpoints if "{" not in endpoint.path],
         open_paths=[endpoint.path for endpoint in endpoints if not endpoint.needs_key],
+        hosts=hosts,
     )
     if not origins:
         return guarded

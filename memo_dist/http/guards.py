@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse
 from memo_dist.errors import ConfigError
 from memo_dist.http.errors import BodyRefusedError, StalledError, refusal
 from memo_dist.http.front import Front
+from memo_dist.http.hosts import is_known
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -46,13 +47,22 @@ class Guards:
         front: whose limits hold, and whose metrics count.
         keys: bearer tokens that are let in; none: everyone is.
         paths: that metrics name; open_paths: that need no key.
+        hosts: names by which the service may be asked (hosts.py); None: any, as where there are keys.
     """
 
     def __init__(
-        self, app: App, front: Front, *, keys: list[bytes], paths: Collection[str], open_paths: Collection[str]
+        self,
+        app: App,
+        front: Front,
+        *,
+        keys: list[bytes],
+        paths: Collection[str],
+        open_paths: Collection[str],
+        hosts: Collection[str] | None = None,
     ) -> None:
         self._app, self._limits, self._metrics, self._keys = app, front.limits, front.metrics, keys
         self._paths, self._open = frozenset(paths), frozenset(open_paths)
+        self._hosts = None if keys else hosts
         self._under_way = 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -94,9 +104,12 @@ class Guards:
             self._metrics.seconds.labels(path).observe(time.perf_counter() - began)
 
     def _denied(self, scope: Message) -> JSONResponse | None:
+        headers = dict(scope["headers"])
+        host = headers.get(b"host", b"").decode("latin-1")
+        if self._hosts is not None and not is_known(host, self._hosts):
+            return refusal(403, f"{host[:80]!r} is no name of this service; ask by its address, or give --allow-host")
         if scope["path"] in self._open:
             return None
-        headers = dict(scope["headers"])
         if self._keys and not self._knows(headers.get(b"authorization", b"")):
             return refusal(401, "the API key is missing or unknown", "authentication_error", code="invalid_api_key")
         size = headers.get(b"content-length", b"0")
