@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pydantic import ValidationError
 from local_service import Local, front_of
+from pydantic import ValidationError
 from starlette.testclient import TestClient
 
 from memo_dist import Memory, TextConfig, Tokenizer, __version__
