@@ -91,7 +91,7 @@ def judged_items(
         tokenizer: of the memory.
 
     Raises:
-        ConfigError: the memory is of the preset paper, or is read from matrices alone.
+        ConfigError: the memory is of the preset paper.
     """
     near = near_passages(lookup, tokenizer, texts)
     found = [

@@ -55,8 +55,8 @@ def held_runs(lookup: Lookup, tokenizer: Tokenizer | None, tokens: np.ndarray, *
     elif lookup.reader.has_ledger:
         found = _counted(lookup, ids, ends=ends, units=before[ends])
     else:
-        spans = trace(lookup, ids, least=least, exactly=False).spans
-        return [HeldRun(start, stop, int(before[stop] - before[start])) for start, stop in spans]
+        windows = trace(lookup, ids, least=least, exactly=False).windows
+        return [run for run in _by_matrices(windows, before) if run.units >= least]
     runs = []
     for begun, place in found:
         stop = int(ends[place])
@@ -65,6 +65,15 @@ def held_runs(lookup: Lookup, tokenizer: Tokenizer | None, tokens: np.ndarray, *
             first = int(np.searchsorted(before, begun, side="right")) - 1  # the token in which that unit begins
             runs.append(HeldRun(first, stop, units))
     return runs
+
+
+def _by_matrices(windows: np.ndarray, before: np.ndarray) -> Iterator[HeldRun]:
+    """Stretches by the (n,) windows that tell each token, 0 where none does, and (n + 1,) units before each token."""
+    begins = np.searchsorted(before, np.maximum(before[:-1] - windows, 0), side="right") - 1
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], windows > 0, [False]]).astype(np.int8)))
+    for first, stop in edges.reshape(-1, 2).tolist():
+        begin = int(begins[first:stop].min())
+        yield HeldRun(begin, stop, int(before[stop] - before[begin]))
 
 
 def _counted(lookup: Lookup, ids: np.ndarray, *, ends: np.ndarray, units: np.ndarray) -> Iterator[tuple[int, int]]:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from memo_dist.errors import ConfigError
+from memo_dist.recalling.confidence import confidence
 from memo_dist.recalling.differences import NearPassage
 from memo_dist.recalling.exact import followed_by
 from memo_dist.recalling.held_runs import held_runs
@@ -24,6 +24,8 @@ from memo_dist.recalling.walking import next_tokens
 from memo_dist.tokenizer import Tokenizer
 
 _TRIED = 16  # tokens that may come next and are tried
+_OF_MATRICES = 4  # tokens that matrices may say next
+_SAYS = 0.5  # probability of a token that matrices say
 _TOGETHER = 8  # stretches of a text that are followed one after the other
 
 
@@ -36,13 +38,8 @@ def near_passages(
         tokenizer: of the memory.
 
     Raises:
-        ConfigError: the memory is of the preset paper, or is read from matrices alone.
+        ConfigError: the memory is of the preset paper, or is read from its matrices and `least` is out of range.
     """
-    if not (lookup.reader.is_solved or lookup.reader.has_ledger):
-        raise ConfigError(
-            "passages with differences are found by following what a memory says next, and this one has its matrices "
-            "alone: ask the memory that it was made from, or one that is published with its values solved for"
-        )
     walkers = [_walkers(lookup, tokenizer, text) for text in texts]
     going = [walker for several in walkers for walker in several]
     while going := [walker for walker in going if walker.begin()]:
@@ -81,10 +78,14 @@ def _follow(lookup: Lookup, contexts: list[np.ndarray]) -> list[Next]:
     """What comes after each context, all of which is held."""
     if lookup.reader.is_solved:
         return next_tokens(lookup.solved, contexts)
-    end, found = lookup.config.end_of_document, []
+    end, found = lookup.config.end_of_document, list[Next]()
+    if not lookup.reader.has_ledger:
+        said = lookup.several(lookup.encoder.query(contexts), _OF_MATRICES)
+        sure = (confidence(said.log_odds) >= _SAYS) & (said.tokens != end)
+        return [Next(row[ok].tolist()) for row, ok in zip(said.tokens, sure, strict=True)]
     for (tokens, _), rung, depth in followed_by(lookup.exact, contexts):
-        said = tokens[tokens != end] if rung == depth - 1 else tokens[:0]
-        found.append(Next(said[:_TRIED].tolist(), all_known=len(said) <= _TRIED))
+        ways = tokens[tokens != end] if rung == depth - 1 else tokens[:0]
+        found.append(Next(ways[:_TRIED].tolist(), all_known=len(ways) <= _TRIED))
     return found
 
 

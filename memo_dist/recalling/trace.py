@@ -32,7 +32,7 @@ from memo_dist.solved.walk import State
 from memo_dist.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
-    from memo_dist.recalling.near import NearPassage
+    from memo_dist.recalling.near import NearlyHeld
 
 DEFAULT_LEAST = 16  # units
 SURE = 20.0  # natural logarithm of how much likelier what the ledger says is than its contrary
@@ -81,7 +81,7 @@ class TracedText(Result):
     found: Traced
     stands: list[Place]
     memory_windows: tuple[int, ...]
-    near: "list[NearPassage] | None" = None
+    near: "list[NearlyHeld] | None" = None
 
     @property
     def held(self) -> float:

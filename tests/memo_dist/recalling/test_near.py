@@ -20,7 +20,7 @@ from memo_dist.files.opened import OpenMemory, open_memory
 from memo_dist.files.published_writer import publish
 from memo_dist.recalling.changes import Change
 from memo_dist.recalling.lookup import Lookup
-from memo_dist.recalling.near import NearPassage, with_near
+from memo_dist.recalling.near import NearlyHeld, with_near
 from memo_dist.recalling.trace import trace_text
 
 NONE = Resources(shards=1, address="none")
@@ -53,7 +53,7 @@ def memory(folder: Path, request: pytest.FixtureRequest) -> Iterator[OpenMemory]
         yield opened
 
 
-def near(memory: OpenMemory, text: str) -> list[NearPassage]:
+def near(memory: OpenMemory, text: str) -> list[NearlyHeld]:
     assert memory.tokenizer is not None
     lookup = Lookup(memory)
     found = with_near(lookup, memory.tokenizer, trace_text(lookup, memory.tokenizer, text)).near
