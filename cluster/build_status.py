@@ -4,7 +4,6 @@ Covers: one that is under way, stopped or lost, by what its workspace holds. Doe
 (progress_file.py, workspace.py).
 """
 
-import json
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from cluster.progress_file import ALIVE_SECONDS, PROGRESS_FILE, ProgressRecord
 from cluster.workspace import STATEMENT_FILE, workspace_path
 from memo_dist.errors import InputError
 from memo_dist.files.manifest import MANIFEST_FILE
+from memo_dist.json_text import parse_json
 
 _PATIENCE = 6 * ALIVE_SECONDS  # a writer whose record is older has gone, or its disk is very slow
 
@@ -127,7 +127,7 @@ def _pace(record: ProgressRecord, seconds: float) -> tuple[float | None, float |
 def _record(path: Path) -> ProgressRecord | None:
     """None where there is none, or one of another version."""
     with suppress(OSError, ValueError, TypeError):
-        return ProgressRecord(**json.loads(path.read_text(encoding="utf-8")))
+        return ProgressRecord(**parse_json(path.read_text(encoding="utf-8")))
     return None
 
 
@@ -140,6 +140,6 @@ def _claimed(place: Path) -> float:
 
 def _action(place: Path) -> str | None:
     with suppress(OSError, ValueError):
-        statement: dict[str, Any] = json.loads((place / STATEMENT_FILE).read_text(encoding="utf-8"))
+        statement: dict[str, Any] = parse_json((place / STATEMENT_FILE).read_text(encoding="utf-8"))
         return str(statement.get("action", "build"))
     return None
