@@ -25,7 +25,7 @@ browser:
 		&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; then :; \
 	else echo "NO BROWSER: chromium is not installed and cannot be; the page will not be tested" >&2; fi
 
-test: setup lint docs
+test: setup browser lint docs
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 test-quick: setup

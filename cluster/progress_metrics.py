@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 from cluster.progress_file import ProgressFile
 from memo_dist.errors import ConfigError
@@ -52,9 +53,9 @@ def served_metrics(progress: ProgressFile, port: int | None) -> Iterator[None]:
         yield
         return
 
-    def answer(environ: object, start: object) -> list[bytes]:
+    def answer(environ: WSGIEnvironment, start: StartResponse) -> list[bytes]:
         del environ
-        start("200 OK", [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")])  # type: ignore[operator]
+        start("200 OK", [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")])
         return [exposition(progress).encode()]
 
     try:

@@ -4,6 +4,7 @@ Covers: recall, trace, evaluate; prompts and texts as they are given. Does not c
 (memory.py), memory directories (memory_on_disk.py), how answers are found (recalling/).
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from numbers import Number
@@ -33,7 +34,7 @@ Texts = Iterable[str] | Iterable[tuple[str, str]] | Mapping[str, str]
 _AT_ONCE = 256  # texts of a batch
 
 
-class Askable:
+class Askable(ABC):
     """A memory that answers: `recall` continues prompts, `trace` finds what of a text is held, `evaluate` measures.
 
     Attributes:
@@ -45,9 +46,9 @@ class Askable:
     tokenizer: Tokenizer | None
 
     @property
+    @abstractmethod
     def session(self) -> Session:
         """What answers prompts."""
-        raise NotImplementedError
 
     @overload
     def recall(self, prompts: Prompt, **settings: Unpack[RecallSettings]) -> Continuation: ...
@@ -146,9 +147,9 @@ class Askable:
             lengths=PROMPTS if lengths is None else lengths,
         )
 
+    @abstractmethod
     def _size(self) -> tuple[int, int]:
         """Tokens and associations that are held."""
-        raise NotImplementedError
 
     def _kept(self) -> Callable[[], Iterable[pa.Table]]:
         """The batches of the tokens that it keeps."""
