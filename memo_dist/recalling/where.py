@@ -230,10 +230,8 @@ def _apart(runs: list[HeldRun]) -> list[HeldRun]:
 
 def _silence(units: int, shortest: int, asked: int) -> str:
     if units < shortest:
-        return (
-            f"the text has {units} words and other characters; the shortest window of this memory is {shortest}: give "
-            f"at least {shortest}"
-        )
+        counted = "1 word or other character" if units == 1 else f"{units} words and other characters"
+        return f"the text has {counted}; the shortest window of this memory is {shortest}: give at least {shortest}"
     return (
         f"no {asked} words and other characters of it stand in the memory one after the other; case, line breaks and "
         "white space make no difference, other words do: trace shows the text token by token"
