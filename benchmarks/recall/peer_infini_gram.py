@@ -12,10 +12,7 @@ window that the memory reads, counted in INPUT without either (memo_dist/measuri
 Prints one JSON object.
 """
 
-import importlib
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -25,10 +22,10 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.common.infini_gram import Distribution, index, peer
 from benchmarks.common.script import add_corpus, add_json, script_parser, write_json
 from benchmarks.common.watched import watched
 from cluster.machine import local_cpus
-from memo_dist.batches import read_batch
 from memo_dist.files.opened import OpenMemory, open_memory
 from memo_dist.measuring import truth
 from memo_dist.measuring.evaluation import context_tokens
@@ -38,40 +35,9 @@ from memo_dist.solved.walk import State
 from pipelines.batching import stream_batches
 from pipelines.plan import CorpusOptions, plan_corpus
 
-_SEPARATOR = 0xFFFF
 _MANY = 1024  # queries of a batch
 _TIMED = 2000  # single queries
 _SHOWN = 20  # differences that are told, and tokens of each context
-
-Distribution = Callable[[np.ndarray], dict[int, int]]
-
-
-def index(memory: OpenMemory, corpus: Any, folder: Path) -> tuple[float, int]:
-    """Write the corpus's tokens as infini-gram keeps them, have it sort them; (seconds of sorting, bytes)."""
-    offsets, at = [], 0
-    with open(folder / "tokenized.0", "wb") as tokens:
-        for batch in stream_batches(corpus, memory.tokenizer, memory.config.context_length):
-            for _, segment in read_batch(batch, memory.config):
-                if segment.start == 0:
-                    offsets.append(at)
-                    at += tokens.write(np.array([_SEPARATOR], "<u2").tobytes())
-                at += tokens.write(segment.tokens.astype("<u2").tobytes())
-    (folder / "offset.0").write_bytes(np.array(offsets, "<u8").tobytes())
-    words = ["--data_dir", str(folder), "--save_dir", str(folder), "--mem", "8", "--cpus", str(local_cpus())]
-    began = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "infini_gram.indexing", *words, "--ulimit", "1024"], check=True, stdout=2)
-    return time.perf_counter() - began, sum(file.stat().st_size for file in folder.iterdir())
-
-
-def peer(folder: Path, end: int) -> Distribution:
-    """How often each token follows the longest suffix that occurs; `end` stands for the end of a document."""
-    engine = importlib.import_module("infini_gram.engine").InfiniGramEngine(str(folder), eos_token_id=_SEPARATOR - 1)
-
-    def ask(context: np.ndarray) -> dict[int, int]:
-        found = engine.infgram_ntd(prompt_ids=context.tolist())["result_by_token_id"]
-        return {end if token >= _SEPARATOR - 1 else int(token): int(one["cont_cnt"]) for token, one in found.items()}
-
-    return ask
 
 
 def latencies(ask: Callable[[np.ndarray], object], contexts: list[np.ndarray]) -> dict[str, float]:

@@ -114,9 +114,10 @@ class _Path:
 
     def _ends_alike(self) -> bool:
         """Whether the last word is about the prompt's: it is what follows it that is asked for."""
-        word, said = (_LAST_WORD.search(text) for text in (self.stretch.rest, "".join(self.texts)[: self.alignment.at]))
+        rest, recalled = self.stretch.rest.rstrip(), "".join(self.texts)[: self.alignment.at].rstrip()
+        word, said = _LAST_WORD.search(rest), _LAST_WORD.search(recalled)
         if word is None or said is None:
-            return word is said
+            return rest[-1:] == recalled[-1:]
         found = Alignment.begun(Typed.of(word[0])).longer(said[0]).ended()
         return int(found.row[-1]) <= min((len(word[0]) + 1) // 2, len(word[0]) - 1)
 
@@ -233,7 +234,7 @@ class Snapper:
         return self._tokenizer.continuation(before[-_BEFORE:].tolist(), tokens.tolist())
 
 
-def _least(path: _Path) -> int:
+def _least(path: _Path) -> float:
     return path.alignment.bound
 
 

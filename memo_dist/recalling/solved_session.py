@@ -37,6 +37,8 @@ _MOST_CUT = 6  # ends that are taken from a prompt
 _FURTHER = 64  # tokens that a passage is followed to find an anchor
 _SHOWN = 24  # tokens that spelling looks back to
 _WAY = 8  # tokens that tell how a memory goes on
+_ENOUGH = 12  # last tokens of a prompt that are held: they speak for themselves, whatever was before them
+_MOST_OF_IT = 0.5  # of the tokens of a prompt that is shorter
 _LIKELY = 0.25  # a prompt that is held so surely may be answered by who asks for less confidence
 
 
@@ -86,14 +88,18 @@ class SolvedSession:
         read = self._chosen(questions, options)
         prompts = [(reading.tokens, reading.owed) for reading, _ in read]
         walks = walked_on(self._lookup, prompts, options.max_tokens, spell=self._spell, at_start=options.from_start)
+        says = says_alike(self._lookup, self._tokenizer)
+        asked = [reading.tokens for reading, _ in read]
+        held = held_solved(self._lookup, asked, says=says, at_start=options.from_start)
+        read = [
+            (one, found if _speaks(one, found, held=count, of=len(q.ids)) else replace(found, state=State.NOT_HELD))
+            for q, (one, found), count in zip(questions, read, held, strict=True)
+        ]
         said = [
             self._said(question, reading, found, walk=walk, options=options)
             for question, (reading, found), walk in zip(questions, read, walks, strict=True)
         ]
         stands = self._places(read, said, walks)
-        says = says_alike(self._lookup, self._tokenizer)
-        asked = [reading.tokens for reading, _ in read]
-        held = held_solved(self._lookup, asked, says=says, at_start=options.from_start)
         answers = []
         for row, (place, count) in enumerate(zip(stands, held, strict=True)):
             found = with_match(said[row], questions[row], read[row][0], held=count, tokenizer=self._tokenizer)
@@ -233,6 +239,14 @@ class SolvedSession:
         for row, place in zip(rows, found, strict=True):
             places[row] = place
         return places
+
+
+def _speaks(reading: Reading, found: Judged, *, held: int, of: int) -> bool:
+    """Whether what is held of a prompt of some tokens tells that its end is meant: all that was asked, most, or much.
+
+    The end of any other text may be some words that the memory has as well."""
+    count = held if reading.spelled is None else len(reading.tokens)
+    return found.support.whole or count >= min(_ENOUGH, _MOST_OF_IT * of)
 
 
 def says_alike(lookup: SolvedLookup, tokenizer: Tokenizer | None) -> Says | None:
