@@ -67,6 +67,11 @@ def left_out(words: Words, rng: random.Random) -> Words:
     return words[:place] + words[place + 1 :]
 
 
+def last_but_one_left_out(words: Words, _: random.Random) -> Words:
+    alike = words[-2][0] in words[-1]  # then the last word may as well be the beginning of the one left out
+    return words if alike else [*words[:-2], words[-1]]
+
+
 def doubled(words: Words, rng: random.Random) -> Words:
     place = rng.randrange(len(words) - 1)
     return [*words[: place + 1], *words[place:]]
@@ -92,6 +97,7 @@ SLIPS: dict[str, Callable[[Words, random.Random], Words]] = {
     "a letter": letter,
     "letters exchanged": exchanged,
     "a word left out": left_out,
+    "the last word but one left out": last_but_one_left_out,
     "a word twice": doubled,
     "a word put in": put_in,
     "three letters": three_letters,
@@ -139,6 +145,16 @@ def test_words_in_another_order_and_other_words_are_met_with_silence(
         assert session.recall([half], OPTIONS)[0].text == ""
 
 
+def test_foreign_text_that_ends_in_a_few_words_of_the_memory_is_met_with_silence(
+    session: Session, passages: list[tuple[Words, str]]
+) -> None:
+    for words, _ in passages:
+        (found,) = session.recall(["of what was never heard " * 8 + " ".join(words[-6:])], OPTIONS)
+        assert found.text == ""
+        assert found.reason is not None
+        assert "only the end" in found.reason.text
+
+
 def test_answers_do_not_depend_on_company(session: Session, passages: list[tuple[Words, str]]) -> None:
     rng = random.Random(5)
     prompts = [" ".join(slip(words, rng)) for words, _ in passages[:6] for slip in (letter, left_out, list_of)]
@@ -148,3 +164,22 @@ def test_answers_do_not_depend_on_company(session: Session, passages: list[tuple
 
 def list_of(words: Words, _: random.Random) -> Words:
     return words
+
+
+@pytest.mark.parametrize("solved", [False, True], ids=["exact", "solved"])
+def test_what_follows_a_sign_is_said_where_the_word_before_it_is_left_out(
+    text_corpus: Path, tmp_path: Path, solved: bool
+) -> None:
+    rng = random.Random(6)
+    words = sorted({*min(text_corpus.iterdir()).read_text().split()})
+    parts = [rng.sample(words, 16) for _ in range(40)]
+    (tmp_path / "a.txt").write_text("\n".join(f"{' '.join(part[:8])} + {' '.join(part[8:])}" for part in parts))
+    build([str(tmp_path / "a.txt")], tmp_path / "m.memo", BuildOptions(resources=NONE))
+    if solved:
+        publish_solved(tmp_path / "m.memo", tmp_path / "p.memo", PublishOptions(resources=NONE))
+    with open_memory(tmp_path / ("p.memo" if solved else "m.memo")) as opened:
+        session = Session(opened, opened.tokenizer)
+        for part in parts[:20]:
+            (found,) = session.recall([f"{' '.join(part[:7])} +"], OPTIONS)
+            said = (found.text or "nothing").split("\n")[0]
+            assert f" {' '.join(part[8:])}".startswith(said), part
