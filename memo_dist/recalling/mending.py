@@ -1,10 +1,10 @@
 """Mending: a prompt that a memory does not hold as it was typed -> as the memory has it.
 
-Covers: the order in which that is tried, whatever answers. Does not cover: the two ways (snapping.py, corrections.py),
-what is made of a mended prompt (readings.py, solved_session.py).
+Covers: the order in which that is tried, whatever answers. Does not cover: the ways (snapping.py, corrections.py,
+seeds.py), what is made of a mended prompt (readings.py, solved_session.py).
 
 A prompt of which some stretch is held is followed from there. Where that leaves much of the prompt aside, or nothing
-fits, one letter or one word is tried in place of others.
+fits, one letter or one word is tried in place of others; and then it is followed from words of which one is misread.
 """
 
 from collections.abc import Sequence
@@ -13,11 +13,13 @@ from typing import Protocol
 import numpy as np
 
 from memo_dist.recalling.corrections import Corrector
+from memo_dist.recalling.seeds import Seeder
 from memo_dist.recalling.snapping import Next, Snapped, Snapper
 from memo_dist.recalling.support import Support
 from memo_dist.tokenizer import Tokenizer
 
 _LEAST = 20  # characters that must speak for a fit, of longer prompts
+_LEAST_OF_SEEDS = 40  # characters that must speak for a fit from a seed, as so many are tried
 _NEARLY = 12  # characters of a prompt that a fit may leave aside, or count for its differences
 
 
@@ -56,6 +58,7 @@ class Mender:
     def __init__(self, holding: Holding, tokenizer: Tokenizer, windows: Sequence[int]) -> None:
         self._holding = holding
         self._snapper = Snapper(holding.follow, holding.units_begun, tokenizer)
+        self._seeder = Seeder(holding.held, tokenizer, windows[0])
         self._corrector = Corrector(holding.supports, holding.held, tokenizer=tokenizer, windows=windows)
 
     def mend(self, text: str, tokens: np.ndarray, support: Support) -> Snapped | None:
@@ -72,5 +75,15 @@ class Mender:
             return snapped
         fixed = self._corrector.corrected(text, support)
         if fixed is None:
-            return snapped
+            return self._from_seeds(text, snapped)
         return Snapped(tokens=fixed.tokens, owed="", text=fixed.text, aligned=len(text), differing=1)
+
+    def _from_seeds(self, text: str, snapped: Snapped | None) -> Snapped | None:
+        """The prompt from where one word of some is misread, if that is more of it than what was found."""
+        if snapped is not None and 2 * snapped.aligned >= len(text):
+            return snapped
+        for seeds in self._seeder.seeds(text):
+            found = self._snapper.snap_seeds(text, seeds)
+            if found is not None and found.weight >= max(_LEAST_OF_SEEDS, snapped.weight if snapped else 0):
+                return found
+        return snapped

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from memo_dist.recalling.aligning import WORD, Alignment, Typed
+from memo_dist.recalling.seeds import Seed
 from memo_dist.recalling.support import Support
 from memo_dist.tokenizer import Tokenizer
 
@@ -73,12 +74,15 @@ class _Stretch:
 
     Attributes:
         tokens: (n,) of it. size: its characters. rest: of the prompt after it.
+        kept: the prompt up to its end, as it is read. differing: differences there.
     """
 
     tokens: np.ndarray
     size: int
     rest: str
     typed: Typed
+    kept: str = ""
+    differing: int = 0
 
     @property
     def limit(self) -> int:
@@ -146,9 +150,28 @@ class Snapper:
             text: of the prompt, and its (n,) `tokens`. support: of its places, whatever follows them there.
             ends: (k,) bool, of each place whether the memory surely goes on otherwise.
         """
-        stretches = [one for one in self._stretches(tokens, support, ends) if 0 < len(one.typed) <= _LONGEST]
-        found = [self._snapped(text, path) for path in self._fitting(stretches)]
-        return max(found, key=lambda one: one.weight, default=None)
+        return self._best(self._stretches(text, tokens, support, ends=ends))
+
+    def snap_seeds(self, text: str, seeds: Sequence[Seed]) -> Snapped | None:
+        """The prompt as the memory has it, from one of some seeds on; None where nothing fits."""
+        stretches = []
+        for seed, tokens in zip(seeds, self._tokenizer.encode([f" {seed.text}" for seed in seeds]), strict=True):
+            rest = text[seed.end :]
+            stretches.append(
+                _Stretch(
+                    tokens=tokens.astype(np.int64),
+                    size=seed.end - seed.begin,
+                    rest=rest,
+                    typed=Typed.of(rest),
+                    kept=text[: seed.begin] + seed.text,
+                    differing=1,
+                )
+            )
+        return self._best(stretches)
+
+    def _best(self, stretches: list[_Stretch]) -> Snapped | None:
+        fitting = self._fitting([one for one in stretches if 0 < len(one.typed) <= _LONGEST])
+        return max(map(self._snapped, fitting), key=lambda one: one.weight, default=None)
 
     def follow_on(self, parts: Sequence[tuple[np.ndarray, str, str]]) -> list[Snapped | None]:
         """What the memory says after each of some held parts of a text that fits what follows there; None where nothing
@@ -162,12 +185,12 @@ class Snapper:
         ]
         best: dict[int, Snapped] = {}
         for path in self._fitting([one for one in stretches if 0 < len(one.typed) <= _LONGEST]):
-            found, known = self._snapped(path.stretch.rest, path), best.get(id(path.stretch))
+            found, known = self._snapped(path), best.get(id(path.stretch))
             if known is None or found.weight > known.weight:
                 best[id(path.stretch)] = found
         return [best.get(id(stretch)) for stretch in stretches]
 
-    def _stretches(self, tokens: np.ndarray, support: Support, ends: np.ndarray) -> list[_Stretch]:
+    def _stretches(self, text: str, tokens: np.ndarray, support: Support, *, ends: np.ndarray) -> list[_Stretch]:
         """The parts that are held, the longest first."""
         before = np.concatenate([[0], np.cumsum(self._units_begun(tokens))])
         places = []
@@ -182,7 +205,8 @@ class Snapper:
             rest = self._said(tokens[:end], tokens[end:])
             held = tokens[begin:end]
             size = len(self._said(tokens[:begin], held))
-            found.append(_Stretch(tokens=held, size=size, rest=rest, typed=Typed.of(rest)))
+            kept = text[: len(text) - len(rest)]
+            found.append(_Stretch(tokens=held, size=size, rest=rest, typed=Typed.of(rest), kept=kept))
         return found
 
     def _fitting(self, stretches: list[_Stretch]) -> Iterator[_Path]:
@@ -215,19 +239,18 @@ class Snapper:
             )
         return found
 
-    def _snapped(self, text: str, path: _Path) -> Snapped:
+    def _snapped(self, path: _Path) -> Snapped:
         whole, left = 0, path.alignment.at
         while whole < len(path.texts) and left >= len(path.texts[whole]):
             left -= len(path.texts[whole])
             whole += 1
         owed = path.texts[whole][:left] if left else ""
-        kept = text[: len(text) - len(path.stretch.rest)]
         return Snapped(
             tokens=path.context[: len(path.stretch.tokens) + whole],
             owed=owed,
-            text=kept + "".join(path.texts[:whole]) + owed,
+            text=path.stretch.kept + "".join(path.texts[:whole]) + owed,
             aligned=path.stretch.size + len(path.stretch.typed),
-            differing=int(path.alignment.least),
+            differing=int(path.alignment.least) + path.stretch.differing,
         )
 
     def _said(self, before: np.ndarray, tokens: np.ndarray) -> str:

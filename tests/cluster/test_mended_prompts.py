@@ -1,6 +1,6 @@
 """Prompts with slips, against the text: what follows where they were taken from, in memories of either form.
 
-Covers: mending.py, snapping.py, corrections.py, through a session. Does not cover: how a fit is measured
+Covers: mending.py, snapping.py, corrections.py, seeds.py, through a session. Does not cover: how a fit is measured
 (test_aligning.py), prompts as the text has them (test_exact_recall.py, test_publish.py).
 """
 
@@ -88,6 +88,16 @@ def three_letters(words: Words, rng: random.Random) -> Words:
     return words
 
 
+def scanned(words: Words, _: random.Random) -> Words:
+    """A letter of every third word misread, if one ever is: hardly any four words in a row are right."""
+    alike = dict(zip("cefhnuo", "ectbun0", strict=True))
+    place_of = [next((at for at, one in enumerate(word) if one in alike), None) for word in words]
+    return [
+        word if place % 3 != 1 or at is None else word[:at] + alike[word[at]] + word[at + 1 :]
+        for place, (word, at) in enumerate(zip(words, place_of, strict=True))
+    ]
+
+
 def hyphened(words: Words, rng: random.Random) -> Words:
     place = rng.choice([i for i, word in enumerate(words) if len(word) > 5 and i > 4])
     return [*words[:place], words[place][:3] + "-\n" + words[place][3:], *words[place + 1 :]]
@@ -102,6 +112,7 @@ SLIPS: dict[str, Callable[[Words, random.Random], Words]] = {
     "a word put in": put_in,
     "three letters": three_letters,
     "a word at a line's end": hyphened,
+    "as a scanner reads": scanned,
 }
 
 
