@@ -1,7 +1,7 @@
 """Corrections: prompts with one letter or one word set right, where the memory does not hold them as they were typed.
 
 Covers: where a slip may be, texts that are one slip away. Does not cover: whether what is made of them is held
-(support.py), prompts that differ in more (snapping.py).
+(support.py), prompts that differ in more (snapping.py), the ways in which a word is misspelled (misspelling.py).
 
 A slip spoils every window over it, and no other. The places that are not held tell which word it may be in; each of
 the words one slip away (Damerau's four: two letters exchanged, one left out, one too many, another one) is put in its
@@ -19,12 +19,12 @@ from itertools import islice, pairwise
 import numpy as np
 
 from memo_dist.models.text.units import unit_spans
+from memo_dist.recalling.misspelling import with_fewer, with_others
 from memo_dist.recalling.support import Support
 from memo_dist.tokenizer import Tokenizer
 
 Ask = Callable[[list[np.ndarray]], Sequence[Support]]
 Held = Callable[[list[np.ndarray]], np.ndarray]
-_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _STRETCH = re.compile(r"\S+")
 _WORD = re.compile(r"[^\W_]+")
 _LONGEST = 40  # characters of a stretch that is corrected
@@ -147,20 +147,12 @@ def _twice(text: str, suspects: list[tuple[int, int]]) -> Iterator[str]:
 def _near(text: str, suspects: list[tuple[int, int]]) -> Iterator[str]:
     """Texts in which two characters of a stretch are exchanged, or one is left out."""
     for start, stop in suspects:
-        for i in range(start, stop):
-            if i + 1 < stop and text[i] != text[i + 1]:
-                yield text[:i] + text[i + 1] + text[i] + text[i + 2 :]
-            if stop - start > 1:
-                yield text[:i] + text[i + 1 :]
+        for word in with_fewer(text[start:stop]):
+            yield text[:start] + word + text[stop:]
 
 
 def _far(text: str, suspects: list[tuple[int, int]]) -> Iterator[str]:
     """Texts in which a letter of a stretch is another one, or one more is there."""
     for start, stop in suspects:
-        if stop - start == 1:
-            continue  # of a word of one letter nothing would be left that was typed
-        for i in range(start, stop + 1):
-            for letter in _LETTERS:
-                yield text[:i] + letter + text[i:]
-                if i < stop and text[i].isalpha() and text[i].lower() != letter:
-                    yield text[:i] + letter + text[i + 1 :]
+        for word in with_others(text[start:stop]):
+            yield text[:start] + word + text[stop:]

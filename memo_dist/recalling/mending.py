@@ -4,7 +4,8 @@ Covers: the order in which that is tried, whatever answers. Does not cover: the 
 seeds.py), what is made of a mended prompt (readings.py, solved_session.py).
 
 A prompt of which some stretch is held is followed from there. Where that leaves much of the prompt aside, or nothing
-fits, one letter or one word is tried in place of others; and then it is followed from words of which one is misread.
+fits, one letter or one word is tried in place of others; and then it is followed from words of which one is read
+otherwise.
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from memo_dist.recalling.support import Support
 from memo_dist.tokenizer import Tokenizer
 
 _LEAST = 20  # characters that must speak for a fit, of longer prompts
-_LEAST_OF_SEEDS = 40  # characters that must speak for a fit from a seed, as so many are tried
+_LEAST_OF_SEEDS = 40  # likewise, from a seed, as so many are tried
 _NEARLY = 12  # characters of a prompt that a fit may leave aside, or count for its differences
 
 
@@ -75,15 +76,16 @@ class Mender:
             return snapped
         fixed = self._corrector.corrected(text, support)
         if fixed is None:
-            return self._from_seeds(text, snapped)
+            return self._from_seeds(text, snapped, around)
         return Snapped(tokens=fixed.tokens, owed="", text=fixed.text, aligned=len(text), differing=1)
 
-    def _from_seeds(self, text: str, snapped: Snapped | None) -> Snapped | None:
-        """The prompt from where one word of some is misread, if that is more of it than what was found."""
+    def _from_seeds(self, text: str, snapped: Snapped | None, around: Support) -> Snapped | None:
+        """The prompt from where one word of some is read otherwise, if that is more of it than what was found."""
         if snapped is not None and 2 * snapped.aligned >= len(text):
             return snapped
-        for seeds in self._seeder.seeds(text):
+        least = max(min(_LEAST_OF_SEEDS, len(text) - _NEARLY), snapped.weight if snapped else 0)
+        for seeds in self._seeder.seeds(text, around):
             found = self._snapper.snap_seeds(text, seeds)
-            if found is not None and found.weight >= max(_LEAST_OF_SEEDS, snapped.weight if snapped else 0):
+            if found is not None and found.weight >= least:
                 return found
         return snapped

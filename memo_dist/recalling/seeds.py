@@ -1,10 +1,12 @@
-"""Seeds: where some words of a text are held once one of them is read as a scanner may have misread it.
+"""Seeds: where some words of a text are held once one of them is read otherwise.
 
-Covers: which characters are taken for which, asking all such readings of a few words in a row. Does not cover: what
-follows them (snapping.py).
+Covers: which words are read so, asking all readings of a few words in a row. Does not cover: how a word may be read
+(misspelling.py), what follows them (snapping.py).
 
-A scanner takes one character in ten for another of the same shape. Then hardly any words in a row are right, as many as
-the shortest window has, and nothing is left that a memory could be followed from; but of many one word alone is wrong.
+A solved memory tells one continuation of several, so what is held ends at a misspelled word if its words before are
+common: that word is tried in each way in which it may be misspelled. A scanner takes one character in ten for another
+of the same shape: then hardly any words in a row are right, as many as the shortest window has, and nothing is left
+that a memory could be followed from; but of many one word alone is wrong.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,14 +15,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from memo_dist.models.text.units import unit_spans
+from memo_dist.recalling.misspelling import as_scanned, with_fewer, with_others
+from memo_dist.recalling.support import Support
 from memo_dist.tokenizer import Tokenizer
 
 Held = Callable[[list[np.ndarray]], np.ndarray]
-_ALIKE = ("0o", "1l", "1i", "il", "5s", "8b", "2z", "6b", "9g", "ce", "bh", "nu", "ft", "ao", "gq", "vy", "nr", "np")
-_TWO = {"rn": "m", "cl": "d", "vv": "w", "lc": "k", "ii": "u", "li": "h", "1i": "l"}
 _AT_ONCE = 16  # units whose windows are asked together
 _MOST = 96  # last units of a text that are
 _LONGEST = 24  # characters of a word that is read otherwise
+_WORDS = 4  # after what is held that are
 
 
 @dataclass(frozen=True)
@@ -36,20 +39,6 @@ class Seed:
     text: str
 
 
-def readings(word: str) -> Iterator[str]:
-    """What may have stood where a scanner read a word, in lower case: one character, or two, taken for another."""
-    word = word.lower()
-    for place, one in enumerate(word):
-        for pair in _ALIKE:
-            if one in pair:
-                yield word[:place] + pair[one == pair[0]] + word[place + 1 :]
-        two = _TWO.get(word[place : place + 2])
-        if two is not None:
-            yield word[:place] + two + word[place + 2 :]
-        if one == "m":
-            yield word[:place] + "rn" + word[place + 1 :]
-
-
 class Seeder:
     """Finds seeds in one memory.
 
@@ -61,26 +50,51 @@ class Seeder:
     def __init__(self, held: Held, tokenizer: Tokenizer, shortest: int) -> None:
         self._held, self._tokenizer, self._shortest = held, tokenizer, shortest
 
-    def seeds(self, text: str) -> Iterator[list[Seed]]:
-        """The seeds of a text, those of its last words first."""
+    def seeds(self, text: str, around: Support) -> Iterator[list[Seed]]:
+        """The seeds of a text: a misspelled word after what is held, then misread ones, of its last words first.
+
+        Args:
+            around: of its places, whatever follows them there.
+        """
         spans = unit_spans(text)
+        yield self._of(self._after_held(text, spans, around))
         for stop in range(len(spans), max(0, len(spans) - _MOST), -_AT_ONCE):
-            some = [
-                seed
-                for last in range(stop - 1, max(stop - _AT_ONCE, self._shortest - 1) - 1, -1)
-                for seed in _read(text, spans[last - self._shortest + 1 : last + 1])
-            ]
-            if not some:
-                continue
-            rows = self._tokenizer.encode([f" {seed.text}" for seed in some])
-            good = self._held([row.astype(np.int64) for row in rows])
-            yield [some[index] for index in np.flatnonzero(good).tolist()]
+            lasts = range(stop - 1, max(stop - _AT_ONCE, self._shortest - 1) - 1, -1)
+            yield self._of([seed for last in lasts for seed in _scanned(text, self._window(spans, last))])
+
+    def _window(self, spans: list[tuple[int, int]], last: int) -> list[tuple[int, int]]:
+        return spans[last - self._shortest + 1 : last + 1]
+
+    def _of(self, some: list[Seed]) -> list[Seed]:
+        """Those that are held."""
+        if not some:
+            return []
+        rows = self._tokenizer.encode([f" {seed.text}" for seed in some])
+        good = self._held([row.astype(np.int64) for row in rows])
+        return [some[index] for index in np.flatnonzero(good).tolist()]
+
+    def _after_held(self, text: str, spans: list[tuple[int, int]], around: Support) -> list[Seed]:
+        """Windows whose last word, the one after what is held, is spelled otherwise."""
+        held = around.longest > 0
+        ends = np.flatnonzero(held & ~np.append(held[1:], False))[-_WORDS:]
+        found = []
+        for last in around.units[ends].tolist():
+            if self._shortest <= last + 1 <= len(spans):
+                begin, (first, end) = spans[last - self._shortest + 1][0], spans[last]
+                word = text[first:end]
+                if 1 < len(word) <= _LONGEST:
+                    found += [
+                        Seed(begin, end, text[begin:first] + other)
+                        for several in (with_fewer(word), with_others(word))
+                        for other in several
+                    ]
+        return found
 
 
-def _read(text: str, window: list[tuple[int, int]]) -> Iterator[Seed]:
-    """A window with each of its words read otherwise."""
+def _scanned(text: str, window: list[tuple[int, int]]) -> Iterator[Seed]:
+    """A window with each of its words as a scanner may have misread it."""
     begin, end = window[0][0], window[-1][1]
     for first, last in window:
         if 1 < last - first <= _LONGEST:
-            for word in readings(text[first:last]):
+            for word in as_scanned(text[first:last]):
                 yield Seed(begin, end, text[begin:first] + word + text[last:end])

@@ -194,3 +194,24 @@ def test_what_follows_a_sign_is_said_where_the_word_before_it_is_left_out(
             (found,) = session.recall([f"{' '.join(part[:7])} +"], OPTIONS)
             said = (found.text or "nothing").split("\n")[0]
             assert f" {' '.join(part[8:])}".startswith(said), part
+
+
+@pytest.mark.parametrize("solved", [False, True], ids=["exact", "solved"])
+def test_a_misspelled_word_after_common_ones_is_found_beside_another_slip(
+    text_corpus: Path, tmp_path: Path, solved: bool
+) -> None:
+    rng = random.Random(8)
+    words = sorted({word for word in min(text_corpus.iterdir()).read_text().split() if len(word) > 5})
+    parts = [rng.sample(words, 12) for _ in range(20)]
+    lines = [f"as it is the {' '.join(part[:2])}; {' '.join(part[2:])}" for part in parts]
+    (tmp_path / "a.txt").write_text("\n".join(lines))
+    build([str(tmp_path / "a.txt")], tmp_path / "m.memo", BuildOptions(resources=NONE))
+    if solved:
+        publish_solved(tmp_path / "m.memo", tmp_path / "p.memo", PublishOptions(resources=NONE))
+    with open_memory(tmp_path / ("p.memo" if solved else "m.memo")) as opened:
+        session = Session(opened, opened.tokenizer)
+        for part in parts:
+            typed = f"as it is the {part[0][:2]}{part[0][3:]} {' '.join(part[1:5])}"  # a letter left out, and the sign
+            (found,) = session.recall([typed], OPTIONS)
+            said = (found.text or "nothing").split("\n")[0]
+            assert f" {' '.join(part[5:])}".startswith(said), part
