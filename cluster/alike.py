@@ -66,5 +66,6 @@ def summed(manifests: list[Manifest]) -> Manifest:
         associations=sum(m.associations for m in manifests),
         sources=[entry for m in manifests for entry in m.sources],
         keeps_tokens=all(m.keeps_tokens for m in manifests),
+        segments=[],
         batches=[batch for m in manifests for batch in m.batches] if all(m.keeps_tokens for m in manifests) else [],
     )

@@ -9,6 +9,7 @@ import shutil
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from cluster.beside import FOLD_SHARE
 from cluster.corpus_stamp import CorpusStamp
 from cluster.machine import machines_for
 from cluster.prepare import FILE_BYTES, Prepared, PreparedCorpus, plan_for
@@ -34,13 +35,17 @@ class ChangeOptions:
         resources: what the change may take; no part of what it does.
         corpus: how the inputs are found and read.
         token_ids: the inputs are parquet files of token ids.
-        documents: ids of the documents to forget; (): all that the inputs hold.
+        documents: ids of the documents to forget, or to replace; (): all that the inputs hold.
+        keep_missing: documents that the inputs do not have stay, in a sync.
+        fold_share: see beside.FOLD_SHARE; 0: the memory's files are written anew.
     """
 
     resources: Resources = field(default_factory=Resources)
     corpus: CorpusOptions = field(default_factory=CorpusOptions)
     token_ids: bool = False
     documents: tuple[str, ...] = ()
+    keep_missing: bool = False
+    fold_share: float = FOLD_SHARE
 
 
 def operation_of(action: str, base: Manifest) -> str:
@@ -71,11 +76,13 @@ def prepare_change(
         choice,
         vocab_size=base.config.vocab_size,
         trained_bytes=0,
-        tokens=base.tokens + (choice.tokens if action == "add" else 0),
+        tokens=max(base.tokens + (choice.tokens if action == "add" else 0), choice.tokens),
         documents=base.documents + choice.documents,
         sample=(),
     )
-    statement = _statement(action, memory, base=base, inputs=inputs, options=options, stamp=CorpusStamp.of(corpus))
+    statement = change_statement(
+        action, memory, base=base, inputs=inputs, options=options, stamp=CorpusStamp.of(corpus)
+    )
     machines = machines_for(options.resources)
     plan = plan_for(
         base.config,
@@ -110,7 +117,7 @@ def prepare_from_kept(memory: Path, *, base: Manifest, tokenizer: Tokenizer | No
         documents=base.documents,
     )
     stamp = CorpusStamp(sources="", splits="")
-    statement = _statement("forget", memory, base=base, inputs=[], options=options, stamp=stamp)
+    statement = change_statement("forget", memory, base=base, inputs=[], options=options, stamp=stamp)
     machines = machines_for(options.resources)
     plan = plan_for(
         base.config,
@@ -129,7 +136,7 @@ def _largest_split(base: Manifest, corpus: CorpusPlan | None = None) -> int:
     return max(kept, 1 if corpus is None else corpus.largest_split)
 
 
-def _statement(
+def change_statement(
     action: str, memory: Path, *, base: Manifest, inputs: list[str], options: ChangeOptions, stamp: CorpusStamp
 ) -> ChangeStatement:
     """The statement; a stopped change of the same generation must have the same, one of another is removed."""
@@ -138,7 +145,7 @@ def _statement(
         generation=operation_of("", base),
         inputs=inputs,
         documents=list(options.documents),
-        settings=asdict(options.corpus),
+        settings={**asdict(options.corpus), **({"keep_missing": options.keep_missing} if action == "sync" else {})},
         corpus=stamp,
     )
     stopped = unfinished_statement(memory)

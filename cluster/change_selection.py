@@ -17,10 +17,10 @@ import pyarrow as pa
 from cluster.executor import Executor
 from cluster.prepare import PreparedCorpus
 from memo_dist.arrow_arrays import numbers_of
-from memo_dist.document_identities import are_held
+from memo_dist.document_identities import IDENTITIES, are_held, without
 from memo_dist.documents import numbers
 from memo_dist.errors import InputError
-from memo_dist.files.journal import AddEntry, BuildEntry
+from memo_dist.files.journal import AddEntry, BuildEntry, ReplaceEntry, SyncEntry
 from memo_dist.files.kept_batches import KeptBatches
 from memo_dist.files.manifest import BatchRecord, Manifest
 from pipelines.keeping import delayed_holders
@@ -44,6 +44,31 @@ class Choice:
     identities: np.ndarray
     left: int = 0
     other_text: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """Of the documents."""
+        return int(self.identities["tokens"].sum())
+
+
+NOTHING = Choice(taken=np.zeros(0, np.uint64), identities=np.zeros(0, IDENTITIES))
+
+
+@dataclass(frozen=True)
+class Choices:
+    """The documents that a change takes in, and those that it takes out."""
+
+    added: Choice
+    removed: Choice
+
+    @property
+    def count(self) -> int:
+        """How many documents come or go."""
+        return len(self.added.taken) + len(self.removed.taken)
+
+    def after(self, held: np.ndarray) -> np.ndarray:
+        """The identities of what a memory holds then, sorted."""
+        return np.sort(np.concatenate([without(held, self.removed.identities), self.added.identities]))
 
 
 def records_of(prepared: PreparedCorpus, base: Manifest, executor: Executor) -> np.ndarray:
@@ -90,6 +115,22 @@ def select(action: str, records: np.ndarray, *, held: np.ndarray, named: dict[in
         left=int((~fits).sum()) + missing,
         other_text=int((id_held & ~text_held).sum()),
     )
+
+
+def select_sync(records: np.ndarray, *, held: np.ndarray, keep_missing: bool) -> tuple[Choice, np.ndarray]:
+    """What to take in so that a memory is what its inputs are, and the identities of what to take out, sorted.
+
+    Args:
+        records: of the inputs. held: identities of what the memory holds.
+        keep_missing: documents whose id no input has stay.
+    """
+    identities = identities_in(records)
+    same = are_held(identities, held)
+    gone = without(held, identities[same])
+    if keep_missing:
+        gone = gone[np.isin(gone["key"], identities["key"])]
+    added = Choice(taken=records["place"][~same], identities=np.sort(identities[~same]), left=int(same.sum()))
+    return added, gone
 
 
 def held_places(tables: Iterable[pa.Table], asked: np.ndarray) -> np.ndarray:
@@ -147,7 +188,12 @@ def sources_of(memory: Path, manifest: Manifest, documents: tuple[str, ...]) -> 
         return []
     if manifest.tokenizer_hash and all(Path(document).is_file() for document in documents):
         return list(documents)
-    named = [name for entry in manifest.sources if isinstance(entry, BuildEntry | AddEntry) for name in entry.inputs]
+    named = [
+        name
+        for entry in manifest.sources
+        if isinstance(entry, BuildEntry | AddEntry | SyncEntry | ReplaceEntry)
+        for name in entry.inputs
+    ]
     there = [
         name for name in dict.fromkeys(named) if "://" in name or Path(name).exists() or glob.glob(name, recursive=True)
     ]

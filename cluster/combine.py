@@ -138,13 +138,13 @@ def rebank(memory: Path, num_banks: int, out: Path, *, options: CombineOptions) 
 def _combine(combined: _Combined, out: Path, resources: Resources) -> CombineSummary:
     total, tokenizer, machines = combined.total, combined.tokenizer, machines_for(resources)
     if not model_of(total.config).has_ledger:
-        plan = _plan(total, resources, machines, extra=True)
+        plan = plan_of(total, resources, machines, extra=True)
         require_budget(plan, machines.budget)
         with merge_matrices(plan, combined.memories, tokenizer, resources=resources) as write:
             workspace = _workspace(combined, out)
             with kept_or_removed(workspace):
                 return _finish(combined, workspace, total.config, written=write(workspace))
-    plan = _plan(total, resources, machines)
+    plan = plan_of(total, resources, machines)
     require_budget(plan, machines.budget)
     workspace = _workspace(combined, out)
     with kept_or_removed(workspace), stop_on_sigterm() as stop, session(resources, plan) as executor:
@@ -195,8 +195,8 @@ def _applied(memories: list[Path]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _plan(total: Manifest, resources: Resources, machines: Machines, *, extra: bool = False) -> MemoryPlan:
-    """`extra`: a shard holds what it makes and as much of what it adds."""
+def plan_of(total: Manifest, resources: Resources, machines: Machines, *, extra: bool = False) -> MemoryPlan:
+    """What a merge into a manifest's memory takes. `extra`: a shard holds what it makes and as much of what it adds."""
     config = total.config
     tokens = -(-total.associations // config.num_layers)
     plan = fit_plan(
@@ -247,7 +247,11 @@ def _take_batches(total: Manifest, memories: list[Path], workspace: Workspace) -
         sources = [memory / BATCHES_FOLDER / record.file for memory in memories]
         found[record.file] = next((path for path in sources if path.exists()), sources[0])
         require_bytes(found[record.file], record)
+    lists = {name for record in total.batches for name in record.taken}
     with writing(workspace.batches):
         workspace.batches.mkdir(exist_ok=True)
         for name, source in found.items():
             link_file(source, workspace.batches / name)
+        for name in lists:
+            paths = [memory / name for memory in memories]
+            link_file(next((path for path in paths if path.exists()), paths[0]), workspace.path / name)

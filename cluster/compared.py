@@ -14,6 +14,8 @@ import numpy as np
 
 from cluster.workspace import Workspace
 from memo_dist.errors import InputError, NotMemorizedError
+from memo_dist.files.manifest import Manifest
+from memo_dist.files.working import WorkingShards
 
 _REMEDY = "nothing was published. Keep the corpus unchanged meanwhile, and run the command again"
 
@@ -24,12 +26,17 @@ def documents_held(workspace: Workspace) -> np.ndarray:
     Raises:
         InputError: a document is not whole: its file changed while it was read. The run is given up.
     """
-    with workspace.stored() as stored:
-        try:
-            return stored.require_working().identities()
-        except InputError as error:
-            workspace.discard()
-            raise InputError(f"a file changed while it was read: {error}; {_REMEDY}") from error
+    manifest = Manifest.read(workspace.path)
+    # what is written beside a memory's files is read with these
+    place, newest = (workspace.out, workspace.path) if manifest.segments else (workspace.path, None)
+    shards = WorkingShards(place, manifest, 0, newest=newest)
+    try:
+        return shards.identities()
+    except InputError as error:
+        workspace.discard()
+        raise InputError(f"a file changed while it was read: {error}; {_REMEDY}") from error
+    finally:
+        shards.close()
 
 
 @contextmanager

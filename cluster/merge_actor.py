@@ -1,7 +1,7 @@
 """MergeActor: merges sorted runs and ledgers into shard files, one range of banks after the other.
 
-Covers: what an actor is told, opening its sources. Does not cover: merging itself (memo_dist/runs/merging.py),
-which ranges there are (merge_phase.py).
+Covers: what an actor is told, opening its sources. Does not cover: merging itself (memo_dist/runs/merging.py,
+segmenting.py), which ranges there are (merge_phase.py).
 """
 
 from contextlib import ExitStack
@@ -15,12 +15,15 @@ from threadpoolctl import threadpool_limits
 
 from cluster.actor import peak_resident_bytes
 from memo_dist.device.backend import array_module
-from memo_dist.files.manifest import ShardRecord
+from memo_dist.files.manifest import Manifest, ShardRecord
 from memo_dist.files.opened import open_memory
+from memo_dist.files.segment_reader import SegmentReader
+from memo_dist.files.segmented_shard import segment_files
 from memo_dist.models.text.config import TextConfig
 from memo_dist.runs.merging import HeldSource, MergeOrder, merge_into
 from memo_dist.runs.open_files import OpenFiles
 from memo_dist.runs.run_folder import RunFolder, run_folders
+from memo_dist.runs.segmenting import SegmentSource, segment_into
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +49,8 @@ class MergeSpec:
         rows: of all sources, about. slice_rows: of them that are added up at a time.
         device: "cpu" or "gpu"; see placement.device_for. threads: of numerical libraries.
         open_files: of runs, that stay open during a merge.
+        beside: how many segments of the one memory stay when what is merged is written beside it, as a segment that
+            takes in the later ones; None: shard files are written.
     """
 
     sources: Sources
@@ -57,6 +62,7 @@ class MergeSpec:
     device: str = "cpu"
     threads: int = 1
     open_files: int = 0
+    beside: int | None = None
 
 
 class MergeActor:
@@ -89,8 +95,23 @@ class MergeActor:
         )
         with ExitStack() as opened:  # no file is open between two merges, or after one that failed
             opened.callback(self._files.close)
+            if spec.beside is not None:
+                return self._segment(Path(path), order, opened)
             held = [HeldSource(opened.enter_context(open_memory(memory))) for memory in spec.sources.memories]
             return merge_into(Path(path), [*held, *self._runs], order, applied=set(spec.applied))
+
+    def _segment(self, path: Path, order: MergeOrder, opened: ExitStack) -> tuple[ShardRecord, np.ndarray]:
+        """Write what the runs change in the banks of a shard file."""
+        spec = self._spec
+        directory = Path(spec.sources.memories[0])
+        manifest = Manifest.read(directory)
+        held, *later = segment_files(directory, manifest, order.banks, stay=spec.beside or 0)
+        for file in (held, *later):
+            opened.callback(file.close)
+        earlier = [file for file in later if isinstance(file, SegmentReader)]
+        sources = [SegmentSource(file) for file in earlier]
+        applied = set(spec.applied).union(*(file.applied() for file in earlier))
+        return segment_into(path, held, [*sources, *self._runs], order, applied=applied)
 
     def end(self) -> None:
         """Called from another thread: let the merge that runs end at its next slice."""

@@ -23,6 +23,7 @@ from cluster.workspace import Workspace, Written
 from memo_dist.durable import write_text, writing
 from memo_dist.errors import DamagedMemoryError, StoppedError
 from memo_dist.files.manifest import FileRecord, ShardRecord
+from memo_dist.files.segment_reader import SegmentReader
 from memo_dist.files.shard_reader import ShardReader
 from memo_dist.json_text import parse_json
 
@@ -39,6 +40,7 @@ class MergePhase:
         files: how many.
         actors: how many work at a time. memory_bytes: that each takes; None: that is not looked at.
         stop: no other file is begun once it is requested.
+        ranges: the banks of each; None: equal ones.
         on_file: called with how many are done, how many there are, and whether one was made just now.
 
     Attributes:
@@ -56,9 +58,10 @@ class MergePhase:
         executor: Executor,
         stop: StopRequest,
         on_file: Callable[[int, int, bool], None],
+        ranges: list[range] | None = None,
     ) -> None:
         self._spec, self._workspace = replace(spec, open_files=_OPEN_FILES // actors), workspace
-        self._ranges = bank_ranges(spec.config.num_banks, min(files, spec.config.num_banks))
+        self._ranges = ranges or bank_ranges(spec.config.num_banks, min(files, spec.config.num_banks))
         self._actors, self._memory_bytes = actors, memory_bytes
         self._executor, self._stop, self._on_file = executor, stop, on_file
         self._done: dict[range, tuple[ShardRecord, np.ndarray]] = {}
@@ -130,7 +133,8 @@ class MergePhase:
             values = parse_json(self._record_of(banks).read_text(encoding="utf-8"))
             record = ShardRecord(**{**values, "documents": FileRecord(**values["documents"])})
             path, spec = self._workspace.path / record.file, self._spec
-            reader = ShardReader(path, record, spec.config, tokenizer_hash=spec.tokenizer_hash)
+            kind = ShardReader if spec.beside is None else SegmentReader
+            reader = kind(path, record, spec.config, tokenizer_hash=spec.tokenizer_hash)
             self._done[banks] = record, reader.digests
             reader.close()
         except (OSError, ValueError, TypeError, KeyError, DamagedMemoryError):

@@ -133,17 +133,19 @@ class RunState:
         """Work begins now: the time until the next checkpoint counts from here."""
         self._due = self._now() + self._every
 
-    def count(self, answers: list[Counts]) -> None:
+    def count(self, answers: list[Counts], *, sign: int | None = None) -> None:
         """Count a split that all shards answered.
 
         Args:
             answers: one for each shard. A shard counts the tokens and documents whose records it keeps, so these are
                 added up; every shard counts all skipped, replaced and empty documents, so one shard's count is taken.
+            sign: 1: taken in, -1: taken out; None: as all splits of the run are.
         """
         first, progress = answers[0], self.progress
+        sign = self._sign if sign is None else sign
         progress.splits_done += 1
-        progress.tokens += self._sign * sum(answer.tokens for answer in answers)
-        progress.documents += self._sign * sum(answer.documents for answer in answers)
+        progress.tokens += sign * sum(answer.tokens for answer in answers)
+        progress.documents += sign * sum(answer.documents for answer in answers)
         progress.skipped += first.skipped
         progress.replaced += first.replaced
         progress.empty += first.empty

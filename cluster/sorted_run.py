@@ -15,22 +15,28 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from cluster.counting import banks_at_load, banks_for, count_associations
 from cluster.merge_actor import MergeSpec, Sources
 from cluster.merge_phase import MergePhase
 from cluster.placement import device_for, reserved_bytes
+from cluster.rewriting import write_anew
 from cluster.run import Run, log
 from cluster.run_maker import RunMaker
 from cluster.run_state import Held
 from cluster.run_tasks import RunTasks
 from cluster.stream_runs import StreamRuns
-from cluster.work import KeptList
+from cluster.work import BothWork, KeptList
+from cluster.workspace import Written
+from memo_dist.durable import sync_directory
 from memo_dist.errors import ClusterError, InputError
-from memo_dist.files.manifest import Manifest
+from memo_dist.files.manifest import Manifest, SegmentRecord
 from memo_dist.models import encoder_for
 from memo_dist.models.repetition import TextSize
 from memo_dist.models.text.config import TextConfig
 from memo_dist.runs.run_folder import RunRecord, run_folders
+from memo_dist.shard import memory_digest
 
 _MOST_UNDER_WAY = 10_000  # runs, on a cluster of any size
 
@@ -57,7 +63,7 @@ class SortedRun(Run):
         for record in self._make_runs({record.batch_id for record in done}):
             done.append(record)
             self.state.checkpointed()
-            self.state.count([record])
+            self.state.count([record], sign=record.sign)
             progress = self.state.progress
             log.info("run %s: %d of %d splits", record.batch_id, progress.splits_done, progress.splits)
             self.on_progress(self.state.progress)
@@ -71,18 +77,17 @@ class SortedRun(Run):
         return manifest
 
     def _finished_before(self) -> Manifest:
-        with self.workspace.stored() as stored:
-            manifest = stored.manifest
+        manifest = Manifest.read(self.workspace.path)
         self._begin(Held.of(manifest))
         return manifest
 
     def _held(self, done: list[RunRecord]) -> Held:
         """What the memory holds with the runs that are there."""
-        base, sign = self.task.base, -1 if self.task.forgets else 1
+        base = self.task.base
         tokens, documents = (0, 0) if base is None else (base.tokens, base.documents)
         return Held(
-            tokens=tokens + sign * sum(record.tokens for record in done),
-            documents=documents + sign * sum(record.documents for record in done),
+            tokens=tokens + sum(record.sign * record.tokens for record in done),
+            documents=documents + sum(record.sign * record.documents for record in done),
             splits_done=len(done),
             skipped=sum(record.skipped for record in done),
             replaced=sum(record.replaced for record in done),
@@ -126,8 +131,11 @@ class SortedRun(Run):
         config = replace(self.prepared.plan.config, num_banks=1)
         encoder = self.executor.put(encoder_for(config, self.prepared.choice.tokenizer))
         yield from streams.graphs(encoder, self.executor)  # first, as they take longest
-        for batch in self.work.graphs(done, self.executor):
-            yield streams.tasks.of_batch(batch, encoder)
+        parts = self.work.parts if isinstance(self.work, BothWork) else [(streams.tasks.sign, self.work)]
+        for sign, work in parts:
+            tasks = replace(streams.tasks, sign=sign)
+            for batch in work.graphs(done, self.executor):
+                yield tasks.of_batch(batch, encoder)
 
     def _most_under_way(self) -> int:
         """Splits under way: as many as a quarter of the object store holds; that of a given cluster grows with it."""
@@ -150,7 +158,7 @@ class SortedRun(Run):
         plan, target, base = self.prepared.plan, self.prepared.target_recall, self.task.base
         config = plan.config
         assert isinstance(config, TextConfig)  # no other model has a ledger
-        if target is None or self.task.forgets:
+        if target is None or self.task.forgets or self.task.beside is not None:
             return config
         tokens = self.state.progress.tokens
         counted = count_associations(self._sources(), self.executor, tokens=tokens, rows=self._rows(done))
@@ -161,16 +169,19 @@ class SortedRun(Run):
 
     def _merge(self, config: TextConfig, done: list[RunRecord]) -> Manifest:
         plan, base, tokenizer = self.prepared.plan, self.task.base, self.prepared.choice.tokenizer
-        applied = {record.batch_id for record in done} | self.task.applied_before(self.workspace.out)
+        beside, made = self.task.beside, {record.batch_id for record in done}
+        before = self.task.applied_before(self.workspace.out)
         spec = MergeSpec(
             sources=self._sources(),
-            applied=frozenset(applied),
+            applied=frozenset(made | before if beside is None else made),
             config=config,
             tokenizer_hash="" if tokenizer is None else tokenizer.hash,
             rows=self._rows(done),
             slice_rows=plan.slice_rows,
-            device=device_for(self.resources.device, plan.shards, self.executor),
+            device=device_for(self.resources.device, plan.shards, self.executor) if beside is None else "cpu",
+            beside=beside,
         )
+        ranges = [] if base is None or beside is None else [range(r.first_bank, r.stop_bank) for r in base.shards]
         phase = MergePhase(
             spec,
             self.workspace,
@@ -180,13 +191,39 @@ class SortedRun(Run):
             executor=self.executor,
             stop=self.stop,
             on_file=self._count_file,
+            ranges=ranges,
         )
         written = phase.to_the_end()
         self.shard_peaks = phase.peaks
         kept = KeptList([] if base is None else base.batches)
         for record in done:
             kept.count([record])
+        if beside is not None:
+            return self._segment(written, kept, rows=sum(record.rows for record in done))
+        if base is not None:
+            write_anew(kept, self.workspace, config=config, executor=self.executor)
         return self._checkpoint(config, written, kept)
+
+    def _segment(self, written: Written, kept: KeptList, *, rows: int) -> Manifest:
+        """Make files that were written a segment of the memory."""
+        base, progress = self.task.base, self.state.progress
+        assert base is not None  # a new memory has nothing to be written beside
+        stay = base.segments[: self.task.beside]
+        rows += sum(segment.rows for segment in base.segments[len(stay) :])
+        manifest = replace(
+            base,
+            digest=memory_digest(base.config, base.tokenizer_hash, np.concatenate([digests for _, digests in written])),
+            tokens=progress.tokens,
+            documents=progress.documents,
+            associations=sum(record.associations for record, _ in written),
+            sources=self.task.journal(self.prepared, self.work.files, progress),
+            batches=sorted(kept.records, key=lambda batch: batch.file) if self.task.keeps_tokens else [],
+            segments=[*stay, SegmentRecord([record for record, _ in written], rows)],
+        )
+        if self.workspace.batches.is_dir():
+            sync_directory(self.workspace.batches)
+        self.workspace.seal(manifest)
+        return manifest
 
     def _count_file(self, done: int, files: int, fresh: bool) -> None:
         progress = self.state.progress

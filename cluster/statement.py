@@ -80,7 +80,7 @@ class ChangeStatement:
     """What an addition or a forgetting does.
 
     Attributes:
-        action: "add" or "forget".
+        action: "add", "forget", "sync", "replace" or "compact".
         generation: names the memory that is changed, as it was before.
         inputs: as the command named them, or as the journal did.
         documents: ids that the command named.

@@ -19,14 +19,16 @@ class Task:
     """What a run does with the documents of its splits.
 
     Attributes:
-        action: for the journal: "build", "add" or "forget".
+        action: for the journal: "build", "add", "forget", "sync" or "replace".
         base: the manifest of the memory that is changed; None for a new one.
         keeps_tokens: whether the memory keeps its token batches.
+        beside: how many of its segments stay when the change is written beside its files; None: these are written anew.
     """
 
     action: str = "build"
     base: Manifest | None = None
     keeps_tokens: bool = False
+    beside: int | None = None
 
     @property
     def forgets(self) -> bool:

@@ -110,6 +110,7 @@ class KeptWork:
         kept: the batches that hold any of them.
         selection: the documents.
         before, after: where the batches are, and where what is left of them is written.
+        taken: the list of the documents, if batches are left as they are; see `taken_batch`.
     """
 
     kept: list[KeptSplit]
@@ -117,6 +118,7 @@ class KeptWork:
     before: Keeping
     after: Keeping
     files: int = 0
+    taken: str = ""
 
     @property
     def splits(self) -> int:
@@ -128,13 +130,52 @@ class KeptWork:
 
     def graphs(self, applied: set[str], executor: Executor) -> Iterator[object]:
         missing = [split for split in self.kept if split.batch_id not in applied]
-        return delayed_taken(missing, selection=executor.put(self.selection), before=self.before, after=self.after)
+        selection = executor.put(self.selection)
+        return delayed_taken(missing, selection=selection, before=self.before, after=self.after, taken=self.taken)
 
     def streams(self) -> Iterator[Stream]:
         return iter(())
 
     def put_tokenizer(self, executor: Executor) -> tuple[object, object]:
         return executor.put(None), executor.put(self.selection)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BothWork:
+    """Splits of a corpus whose documents are taken in, and kept batches whose documents are taken out.
+
+    Attributes:
+        added: what is taken in. removed: what is taken out. None: nothing.
+    """
+
+    added: CorpusWork | None
+    removed: KeptWork | None
+
+    @property
+    def parts(self) -> list[tuple[int, Work]]:
+        """Signs, 1 for what is taken in, with the work."""
+        both: list[tuple[int, Work | None]] = [(1, self.added), (-1, self.removed)]
+        return [(sign, work) for sign, work in both if work is not None]
+
+    @property
+    def splits(self) -> int:
+        return sum(work.splits for _, work in self.parts)
+
+    @property
+    def files(self) -> int:
+        return max(work.files for _, work in self.parts)
+
+    def batch_bytes(self, tokens: int) -> int:
+        return max(work.batch_bytes(tokens) for _, work in self.parts)
+
+    def graphs(self, applied: set[str], executor: Executor) -> Iterator[object]:
+        return (graph for _, work in self.parts for graph in work.graphs(applied, executor))
+
+    def streams(self) -> Iterator[Stream]:
+        return iter(()) if self.added is None else self.added.streams()
+
+    def put_tokenizer(self, executor: Executor) -> tuple[object, object]:
+        return self.parts[0][1].put_tokenizer(executor)
 
 
 def keeping_in(folder: Path, config: MemoryConfig) -> Keeping:
@@ -155,11 +196,15 @@ class KeptList:
     def count(self, answers: list[Any]) -> None:
         """Take what the shards say of a split (memo_dist.shard.Applied); all say the same of its file."""
         change: KeptChange | None = answers[0].kept
-        if change is None:
-            return
+        if change is not None:
+            self.change(change)
+
+    def change(self, change: KeptChange) -> None:
+        """Take what keeping a batch changed."""
         self._records.pop(change.replaces, None)
         if change.file:
-            self._records[change.file] = BatchRecord(change.file, change.bytes, change.blake2b, change.tokens)
+            record = BatchRecord(change.file, change.bytes, change.blake2b, change.tokens, taken=change.taken)
+            self._records[change.file] = record
 
     @property
     def records(self) -> list[BatchRecord]:

@@ -12,11 +12,12 @@ from console.inspect import warn_of_overload
 from console.output import ProgressLine, print_json, print_table, printable, warn_of_repeated_ids
 from memo_dist.errors import ConfigError
 from memo_dist.files.generations import undo
+from memo_dist.files.manifest import Manifest
 from memo_dist.files.purging import Certificate, Purge
 from memo_dist.planning.capacity import lengths_told
 
 if TYPE_CHECKING:
-    from cluster.change import ChangeSummary
+    from cluster.change_summary import ChangeSummary
     from cluster.resources import Resources
     from cluster.run_state import Progress
     from pipelines.plan import CorpusOptions
@@ -48,9 +49,9 @@ def add_command(
     from cluster.change_prepare import ChangeOptions
 
     options = ChangeOptions(resources=resources, corpus=corpus, token_ids=bool(token_ids))
-    taken = _one_of(inputs, token_ids)
+    taken = one_of(inputs, token_ids)
     with ProgressLine("adding", "splits") as line:
-        summary = add(Path(memory), taken, options, on_progress=lambda progress: _show(progress, line))
+        summary = add(Path(memory), taken, options, on_progress=lambda progress: show_progress(progress, line))
     warn_of_overload(summary.memory)
     _report(summary, as_json, title="Added", why="held already, left as they are", other=_ADD_OTHER)
 
@@ -90,6 +91,7 @@ def forget_command(
     told by the exit code."""
     from cluster.change import forget
     from cluster.change_prepare import ChangeOptions
+    from cluster.compact import compact
 
     if missing not in MISSING:
         raise ConfigError(f"--missing is {missing!r}; expected one of {', '.join(MISSING)}")
@@ -99,9 +101,11 @@ def forget_command(
     options = ChangeOptions(
         resources=resources, corpus=corpus, token_ids=bool(token_ids), documents=tuple(document or ())
     )
-    taken = [] if from_journal else _one_of(inputs, token_ids)
+    taken = [] if from_journal else one_of(inputs, token_ids)
     with ProgressLine("forgetting", "splits") as line:
-        summary = forget(Path(memory), taken, options, on_progress=lambda progress: _show(progress, line))
+        summary = forget(Path(memory), taken, options, on_progress=lambda progress: show_progress(progress, line))
+    if begun is not None and Manifest.read(Path(memory)).is_segmented:  # else its files still hold what was taken out
+        compact(Path(memory), resources)
     certificate = None if begun is None else begun.finish()
     why = "not held with this text, nothing to forget"
     _report(summary, as_json, title="Forgotten", why=why, other=_OTHER, certificate=certificate)
@@ -118,13 +122,19 @@ def undo_command(memory: MemoryPath, as_json: AsJson = False, settings: ConfigFi
         print(f"{memory} is again what it was before: {manifest.documents:,} documents, digest {manifest.digest}")
 
 
-def _one_of(inputs: list[str] | None, token_ids: list[str] | None) -> list[str]:
+def one_of(inputs: list[str] | None, token_ids: list[str] | None) -> list[str]:
+    """What a command was given to read.
+
+    Raises:
+        ConfigError: nothing, or both kinds.
+    """
     if bool(inputs) == bool(token_ids):
         raise ConfigError("give either INPUT or --token-ids, one of the two")
     return inputs or token_ids or []
 
 
-def _show(progress: "Progress", line: ProgressLine) -> None:
+def show_progress(progress: "Progress", line: ProgressLine) -> None:
+    """Show how far a change is."""
     if progress.files:
         line.merging(progress.files_done, progress.files)
     else:

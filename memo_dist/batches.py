@@ -23,6 +23,7 @@ import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -56,6 +57,7 @@ class KeptChange:
     Attributes:
         file, bytes, blake2b, tokens: of the file written; "" and 0 if nothing was left to write.
         replaces: the file that it stands for from now on; "" for none.
+        taken: lists of the documents that the file holds and the batch does not, any more (files/taken_places.py).
     """
 
     file: str = ""
@@ -63,6 +65,7 @@ class KeptChange:
     blake2b: str = ""
     tokens: int = 0
     replaces: str = ""
+    taken: tuple[str, ...] = ()
 
     def on(self, table: pa.Table) -> pa.Table:
         """The batch, saying so."""
@@ -72,7 +75,12 @@ class KeptChange:
     def of(cls, table: pa.Table) -> "KeptChange | None":
         """What a batch says of it; None for one that was not kept."""
         said = (table.schema.metadata or {}).get(b"kept")
-        return None if said is None else cls(**parse_json(said))
+        return None if said is None else cls.from_dict(parse_json(said))
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "KeptChange":
+        """What JSON made of one."""
+        return cls(**{**values, "taken": tuple(values.get("taken", ()))})
 
 
 @dataclass(frozen=True)

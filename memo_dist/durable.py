@@ -80,10 +80,15 @@ def sync_directory(path: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Temporary name, fsync, rename."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Temporary name, fsync, rename."""
     temporary = path.with_name(path.name + ".tmp")
     try:
-        with open(temporary, "w", encoding="utf-8") as handle:
-            handle.write(text)
+        with open(temporary, "wb") as handle:
+            handle.write(content)
             handle.flush()
             os.fsync(handle.fileno())
         temporary.rename(path)

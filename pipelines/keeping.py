@@ -16,7 +16,7 @@ from dask.delayed import delayed
 
 from memo_dist.arrow_arrays import numbers_of
 from memo_dist.batches import BatchInfo, KeptChange
-from memo_dist.files.kept_batches import read_kept, read_places, write_batch
+from memo_dist.files.kept_batches import less, read_kept, read_places, write_batch
 from memo_dist.files.manifest import BatchRecord
 from pipelines.release_memory import return_freed_memory
 from pipelines.selection import Selection
@@ -73,11 +73,15 @@ def holds_any(folder: str, record: BatchRecord, selection: Selection) -> bool:
     return bool(selection.rows(read_places(Path(folder), record)).any())
 
 
-def taken_batch(selection: Selection, *, split: KeptSplit, before: Keeping, after: Keeping) -> pa.Table:
+def taken_batch(
+    selection: Selection, *, split: KeptSplit, before: Keeping, after: Keeping, taken: str = ""
+) -> pa.Table:
     """The batch of the selected documents' segments in a kept batch; what is left of that is written as another.
 
     Args:
         before, after: where the batch is, and where what is left of it is written.
+        taken: the list of the selected documents (taken_places.py): the batch stays as it is, less these; "": it is
+            written.
 
     Raises:
         DamagedMemoryError: the file cannot be read; it is named. StorageError: the other cannot be written.
@@ -85,25 +89,48 @@ def taken_batch(selection: Selection, *, split: KeptSplit, before: Keeping, afte
     whole = read_kept(Path(before.folder), split.record, before.vocab_size)
     rows = selection.rows(whole)
     rest = whole.filter(numbers_of(~rows))
-    change = write_batch(rest, Path(after.folder), after.vocab_size) if len(rest) else KeptChange()
+    if not len(rest):
+        change = KeptChange()
+    elif taken:
+        change = less(split.record, rest, taken)
+    else:
+        change = write_batch(rest, Path(after.folder), after.vocab_size)
     info = replace(BatchInfo.of(whole), batch_id=split.batch_id, skipped=0, replaced=0, empty=0)
-    taken = whole.filter(numbers_of(rows)).replace_schema_metadata(info.to_metadata())
-    batch = replace(change, replaces=split.record.file).on(taken)
+    gone = whole.filter(numbers_of(rows)).replace_schema_metadata(info.to_metadata())
+    batch = replace(change, replaces=split.record.file).on(gone)
     return_freed_memory()
     return batch
 
 
 def delayed_taken(
-    splits: Iterable[KeptSplit], *, selection: object, before: Keeping, after: Keeping
+    splits: Iterable[KeptSplit], *, selection: object, before: Keeping, after: Keeping, taken: str = ""
 ) -> Iterator[object]:
     """One Dask graph for the `taken_batch` of each split, not yet run.
 
     Args:
         selection: a Selection, or what the scheduler turns into one for its tasks (a Ray ObjectRef).
+        taken: see taken_batch.
     """
     for split in splits:
-        task = partial(taken_batch, split=split, before=before, after=after)
+        task = partial(taken_batch, split=split, before=before, after=after, taken=taken)
         yield delayed(task, pure=False)(selection)
+
+
+def delayed_rewritten(records: Iterable[BatchRecord], *, before: Keeping, after: Keeping) -> Iterator[object]:
+    """One Dask graph for each kept batch, not yet run, that writes it anew without what was taken out of it.
+
+    Args:
+        before, after: where the batches are, and where they are written.
+    """
+    for record in records:
+        yield delayed(partial(_rewritten, record, before, after), pure=False)()
+
+
+def _rewritten(record: BatchRecord, before: Keeping, after: Keeping) -> KeptChange:
+    whole = read_kept(Path(before.folder), record, before.vocab_size)
+    change = write_batch(whole, Path(after.folder), after.vocab_size)
+    return_freed_memory()
+    return replace(change, replaces=record.file)
 
 
 def delayed_holders(records: list[BatchRecord], *, selection: object, folder: str, together: int) -> Iterator[object]:

@@ -18,6 +18,7 @@ from dask.delayed import delayed
 from memo_dist.batches import read_batch
 from memo_dist.document_identities import IDENTITIES, identities_of
 from memo_dist.document_parts import DocumentPart, document_key, parts_of, place_key
+from memo_dist.document_places import places_of
 from memo_dist.documents import DocumentRegistry, numbers, table_of
 from memo_dist.errors import InputError
 from memo_dist.memory_config import MemoryConfig
@@ -25,7 +26,6 @@ from memo_dist.tokenizer import Tokenizer
 from pipelines.batching import batch_parts
 from pipelines.plan import CorpusOptions
 from pipelines.release_memory import return_freed_memory
-from pipelines.selection import places_of
 from pipelines.splits import Split
 
 RECORDS = np.dtype([*IDENTITIES.descr, ("place", "<u8")])

@@ -13,9 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from memo_dist.document_parts import DocumentPart, place_key
+from memo_dist.document_places import places_of
 from memo_dist.segments import Origin
-
-_ROWS = 1 << 13  # whose words are Python objects at a time
 
 
 @dataclass(frozen=True)
@@ -51,16 +50,6 @@ class Selection:
         nearest = self.places[np.minimum(np.searchsorted(self.places, keys), len(self.places) - 1)]
         taken: np.ndarray = (nearest == keys) == self.inside
         return taken
-
-
-def places_of(table: pa.Table, id_column: str) -> np.ndarray:
-    """(n,) uint64: the place_key of each row of a table with columns of ids, `source` and `position`."""
-    found = [np.zeros(0, np.uint64)]
-    for batch in table.select([id_column, "source", "position"]).to_batches(max_chunksize=_ROWS):
-        rows = zip(*(column.to_pylist() for column in batch.columns), strict=True)
-        keys = (place_key(name, Origin(source, position)) for name, source, position in rows)
-        found.append(np.fromiter(keys, np.uint64, batch.num_rows))
-    return np.concatenate(found)
 
 
 EVERYTHING = Selection(np.zeros(0, np.uint64), inside=False)

@@ -16,6 +16,7 @@ from memo_dist.models import model_of
 from memo_dist.models.text.bit_planes import EXACT
 
 SHARD_TYPE = b"memo-dist shard"
+SEGMENT_TYPE = b"memo-dist segment"
 PUBLISHED_TYPE = b"memo-dist published shard"
 SOLVED_TYPE = b"memo-dist solved tables"
 FORMAT_VERSION = 3
@@ -24,6 +25,10 @@ DOCUMENT = "ledger/document"  # and of its anchors: windows with the documents t
 TOKEN_COUNTS = "token_counts"
 BATCHES_FOLDER = "batches"
 BATCH_FILE = re.compile(r"[0-9a-f]{2,64}-[0-9a-f]{16}\.parquet")  # id of the batch, digest of the content
+SEGMENT_FILE = re.compile(
+    r"shard-[0-9]{5,}\.g[0-9]{4,}-[0-9a-f]{8}\.h5"
+)  # written by a change: its attempt in the name
+TAKEN_FILE = re.compile(r"shard-taken-[0-9a-f]{32}\.places")  # digest of the content
 SOLVED_FILE = re.compile(r"solved-[0-9]{5}\.h5|documents\.parquet")
 SOLVED_DOCUMENTS = "documents.parquet"
 LARGEST_DOCUMENT = 2**32 - 1  # anchors have the low halves of documents' keys
@@ -52,6 +57,11 @@ def shard_attributes(config: MemoryConfig, tokenizer_hash: str, banks: range) ->
         "stop_bank": banks.stop,
     }
     return {**attributes, **model_of(config).file_attributes(config)}
+
+
+def segment_attributes(config: MemoryConfig, tokenizer_hash: str, banks: range) -> Attributes:
+    """Of a file of a segment: those of a shard, but for the type."""
+    return {**shard_attributes(config, tokenizer_hash, banks), "type": SEGMENT_TYPE}
 
 
 def digests_of_a_bank(config: MemoryConfig) -> int:

@@ -20,7 +20,7 @@ from memo_dist.errors import ConfigError, FencedError, NotMemorizedError
 from memo_dist.files.format import BATCHES_FOLDER
 from memo_dist.files.kept_batches import KeptBatches
 from memo_dist.files.manifest import MANIFEST_FILE, Manifest
-from memo_dist.files.shard_reader import ShardReader
+from memo_dist.files.working import WorkingShards
 
 PREVIOUS_FILE = "manifest.previous.json"
 _NEXT_FILE = "manifest.next.json"
@@ -42,8 +42,10 @@ def replace_generation(memory: Path, expected: Manifest, newer: Path) -> None:
             raise ConfigError(f"{memory} was changed by another command meanwhile; run this one again")
         try:
             with writing(memory):
+                there = set(shard_files(expected))  # of a change that is written beside them
                 for name in shard_files(manifest):
-                    link_file(newer / name, memory / name)
+                    if name not in there:
+                        link_file(newer / name, memory / name)
                 _take_batches(manifest, newer, memory)
                 sync_directory(memory)
                 write_text(memory / _NEXT_FILE, manifest.to_json())
@@ -111,19 +113,20 @@ def require_whole(memory: Path, manifest: Manifest) -> None:
     Raises:
         DamagedMemoryError: one is missing or altered; it is named.
     """
-    for record in manifest.shards:
-        file = ShardReader(memory / record.file, record, manifest.config, tokenizer_hash=manifest.tokenizer_hash)
-        try:
-            file.verify()
-        finally:
-            file.close()
+    shards = WorkingShards(memory, manifest, 0)
+    try:
+        shards.verify()
+    finally:
+        shards.close()
     KeptBatches(memory, manifest).verify()
 
 
 def shard_files(manifest: Manifest) -> list[str]:
     """The names of all files of a generation that lie beside its manifest and belong to it alone."""
-    documents = [record.documents.file for record in manifest.shards if record.documents is not None]
-    return [record.file for record in manifest.shards] + documents
+    records = [*manifest.shards, *(record for segment in manifest.segments for record in segment.files)]
+    documents = [record.documents.file for record in records if record.documents is not None]
+    taken = {name for batch in manifest.batches for name in batch.taken}
+    return [*(record.file for record in records), *documents, *sorted(taken)]
 
 
 @contextmanager

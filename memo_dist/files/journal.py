@@ -108,6 +108,34 @@ class ForgetEntry(TextEntry):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SyncEntry(TextEntry):
+    """The memory was brought to what its inputs were."""
+
+    action: ClassVar[str] = "sync"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplaceEntry(TextEntry):
+    """A document was given another text."""
+
+    action: ClassVar[str] = "replace"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompactEntry(Entry):
+    """So many segments were folded into the memory's files."""
+
+    action: ClassVar[str] = "compact"
+
+    when: str
+    segments: int
+
+    @property
+    def remarks(self) -> list[str]:
+        return [f"{self.segments:,} segments"]
+
+
+@dataclass(frozen=True, kw_only=True)
 class MergeEntry(Entry):
     """Memories were merged into a new one."""
 
@@ -152,8 +180,20 @@ class PublishEntry(Entry):
         return [f"at {self.bits} bits from {self.memory}" if self.bits else f"solved, from {self.memory}"]
 
 
-TEXT_ENTRIES: dict[str, type[TextEntry]] = {"build": BuildEntry, "add": AddEntry, "forget": ForgetEntry}
-ENTRIES: dict[str, type[Entry]] = {**TEXT_ENTRIES, "merge": MergeEntry, "rebank": RebankEntry, "publish": PublishEntry}
+TEXT_ENTRIES: dict[str, type[TextEntry]] = {
+    "build": BuildEntry,
+    "add": AddEntry,
+    "forget": ForgetEntry,
+    "sync": SyncEntry,
+    "replace": ReplaceEntry,
+}
+ENTRIES: dict[str, type[Entry]] = {
+    **TEXT_ENTRIES,
+    "compact": CompactEntry,
+    "merge": MergeEntry,
+    "rebank": RebankEntry,
+    "publish": PublishEntry,
+}
 
 
 def entry_from_dict(values: object) -> Entry:

@@ -16,12 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from memo_dist.arrow_arrays import numbers_of
 from memo_dist.batches import SCHEMA, BatchInfo, KeptChange
 from memo_dist.durable import writing
 from memo_dist.errors import DamagedMemoryError
 from memo_dist.files.checked import has_columns, read_group, require_bytes, texts_of
 from memo_dist.files.format import BATCHES_FOLDER
 from memo_dist.files.manifest import BatchRecord, Manifest
+from memo_dist.files.taken_places import left_of
 
 _LISTS = ("context", "tokens")
 _TEXTS = [field.name for field in SCHEMA if field.name not in _LISTS]
@@ -71,8 +73,19 @@ def write_batch(table: pa.Table, folder: Path, vocab_size: int) -> KeptChange:
     return KeptChange(file=name, bytes=len(content), blake2b=digest, tokens=_tokens_of(table))
 
 
+def less(record: BatchRecord, rest: pa.Table, taken: str) -> KeptChange:
+    """A kept batch that stays as it is, but for documents that one more list names; `rest` is what is left of it."""
+    return KeptChange(
+        file=record.file,
+        bytes=record.bytes,
+        blake2b=record.blake2b,
+        tokens=_tokens_of(rest),
+        taken=(*record.taken, taken),
+    )
+
+
 def read_kept(folder: Path, record: BatchRecord, vocab_size: int) -> pa.Table:
-    """A kept batch as the batch it was.
+    """A kept batch as the batch it was, without the documents that were taken out of it since.
 
     Raises:
         DamagedMemoryError: the file is missing, foreign, truncated or altered; it is named.
@@ -88,7 +101,8 @@ def read_kept(folder: Path, record: BatchRecord, vocab_size: int) -> pa.Table:
                 f"one of {SCHEMA.names} with their types, token ids as {stored.field('tokens').type.value_type}"
             )
         table = read_group(file, 0, stored, path=path, most_bytes=_MOST_BYTES)
-        table = table.cast(SCHEMA.with_metadata(table.schema.metadata)).combine_chunks()
+        table = table.cast(SCHEMA.with_metadata(table.schema.metadata))
+        table = _left(table, folder, record).combine_chunks()
         info, tokens = BatchInfo.of(table), _tokens_of(table)
     except DamagedMemoryError:
         raise
@@ -110,7 +124,9 @@ def read_places(folder: Path, record: BatchRecord) -> pa.Table:
     path = folder / record.file
     require_bytes(path, record)
     try:
-        return pq.read_table(path, columns=_PLACES, partitioning=None)
+        return _left(pq.read_table(path, columns=_PLACES, partitioning=None), folder, record)
+    except DamagedMemoryError:
+        raise
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DamagedMemoryError(f"{path} is no kept batch: {error}; restore it from a copy") from error
 
@@ -142,6 +158,10 @@ class KeptBatches:
         """Check every byte, and that what it says can be read."""
         for record in self.records:
             self.read(record)
+
+
+def _left(table: pa.Table, folder: Path, record: BatchRecord) -> pa.Table:
+    return table.filter(numbers_of(left_of(table, folder.parent, record.taken))) if record.taken else table
 
 
 def _content(path: Path, record: BatchRecord) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any
 
 from memo_dist.durable import write_text, writing
 from memo_dist.errors import ConfigError, DamagedMemoryError
-from memo_dist.files.format import BATCH_FILE, SOLVED_FILE, documents_file
+from memo_dist.files.format import BATCH_FILE, SEGMENT_FILE, SOLVED_FILE, TAKEN_FILE, documents_file
 from memo_dist.files.journal import Entry, TextEntry, entry_from_dict
 from memo_dist.json_text import parse_json
 from memo_dist.memory_config import MemoryConfig
@@ -36,9 +36,15 @@ class FileRecord:
 
 @dataclass(frozen=True)
 class BatchRecord(FileRecord):
-    """What the manifest says of a kept batch; `tokens` are in it."""
+    """What the manifest says of a kept batch.
+
+    Attributes:
+        tokens: of it, without those of documents that were taken out.
+        taken: files of the places of documents that were taken out since it was written (taken_places.py).
+    """
 
     tokens: int
+    taken: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,20 @@ class ShardRecord:
     associations: int
     token_counts: str
     documents: FileRecord | None = None
+
+
+@dataclass(frozen=True)
+class SegmentRecord:
+    """What the manifest says of a segment: a change that was written beside the shard files, not into them.
+
+    Attributes:
+        files: one for each shard file, of the same banks. Of each, `digests` and `associations` are those of its banks
+            with this segment, `documents` the records of documents that came and went, `token_counts` is "".
+        rows: changed associations in all of them.
+    """
+
+    files: list[ShardRecord]
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -102,6 +122,7 @@ class Manifest:
         sources: the journal, oldest entry first.
         keeps_tokens: whether the memory keeps the token batches that it was made of.
         batches: these, by file name.
+        segments: changes since the shard files were written, oldest first.
         solved: what it is made of, if the memory is published with its values solved for; it has no banks then.
     """
 
@@ -117,12 +138,18 @@ class Manifest:
     keeps_tokens: bool = False
     batches: list[BatchRecord] = field(default_factory=list)
     solved: SolvedRecord | None = None
+    segments: list[SegmentRecord] = field(default_factory=list)
 
     @property
     def repetition(self) -> Repetition | None:
         """How the memory's text repeats itself, as its first build found it."""
         texts = (entry for entry in self.sources if isinstance(entry, TextEntry))
         return next((entry.repetition for entry in texts if entry.repetition is not None), None)
+
+    @property
+    def is_segmented(self) -> bool:
+        """Whether changes are kept beside its files, as segments or as lists of what was taken out of batches."""
+        return bool(self.segments) or any(batch.taken for batch in self.batches)
 
     @property
     def target_recall(self) -> float | None:
@@ -142,6 +169,11 @@ class Manifest:
         }
         if self.solved is None:
             del body["solved"]
+        if not self.segments:
+            del body["segments"]
+        for batch in body["batches"]:
+            if not batch["taken"]:
+                del batch["taken"]
         body["checksum"] = _checksum(body)
         return json.dumps(body, indent=1) + "\n"
 
@@ -183,9 +215,18 @@ class Manifest:
             config = config_from_dict(body.pop("config"))
             shards = [_shard_record(shard) for shard in body.pop("shards")]
             sources = [entry_from_dict(entry) for entry in body.pop("sources")]
-            batches = [BatchRecord(**batch) for batch in body.pop("batches")]
+            batches = [_batch_record(batch) for batch in body.pop("batches")]
             solved = _solved_record(body.pop("solved", None))
-            manifest = cls(config=config, shards=shards, sources=sources, batches=batches, solved=solved, **body)
+            segments = [_segment_record(segment) for segment in body.pop("segments", [])]
+            manifest = cls(
+                config=config,
+                shards=shards,
+                sources=sources,
+                batches=batches,
+                solved=solved,
+                segments=segments,
+                **body,
+            )
         except (ConfigError, TypeError, KeyError, AttributeError) as error:
             raise DamagedMemoryError(f"{path} cannot be understood: {error}") from error
         manifest._require_names(path)
@@ -207,8 +248,9 @@ class Manifest:
     def _require_names(self, path: Path) -> None:
         """Refuse files of documents and batches that have other names than a writer gives them, such as paths."""
         for shard in self.shards:
-            if shard.documents is not None and shard.documents.file != documents_file(shard.file):
-                raise DamagedMemoryError(f"{path} names {shard.documents.file!r} for the documents of {shard.file!r}")
+            _require_documents(path, shard)
+        for segment in self.segments:
+            self._require_segment(path, segment)
         if self.solved is not None:
             named = [*self.solved.files, *([self.solved.documents] if self.solved.documents else [])]
             if names := [record.file for record in named if not SOLVED_FILE.fullmatch(record.file)]:
@@ -216,11 +258,36 @@ class Manifest:
         for batch in self.batches:
             if not BATCH_FILE.fullmatch(batch.file):
                 raise DamagedMemoryError(f"{path} names {batch.file!r}, which is no name of a kept batch")
+            if names := [name for name in batch.taken if not TAKEN_FILE.fullmatch(name)]:
+                raise DamagedMemoryError(f"{path} names {names[0]!r}, which is no name of a list of what was taken")
+
+    def _require_segment(self, path: Path, segment: SegmentRecord) -> None:
+        """Refuse a segment that does not lie beside the shard files, file by file."""
+        for shard in segment.files:
+            if not SEGMENT_FILE.fullmatch(shard.file):
+                raise DamagedMemoryError(f"{path} names {shard.file!r}, which is no name of a file of a segment")
+            _require_documents(path, shard)
+        ranges = [[(one.first_bank, one.stop_bank) for one in files] for files in (self.shards, segment.files)]
+        if ranges[0] != ranges[1]:
+            raise DamagedMemoryError(f"{path} lists a segment whose files have other banks than the shard files")
+
+
+def _require_documents(path: Path, shard: ShardRecord) -> None:
+    if shard.documents is not None and shard.documents.file != documents_file(shard.file):
+        raise DamagedMemoryError(f"{path} names {shard.documents.file!r} for the documents of {shard.file!r}")
 
 
 def _shard_record(values: dict[str, Any]) -> ShardRecord:
     documents = values.pop("documents")
     return ShardRecord(**values, documents=None if documents is None else FileRecord(**documents))
+
+
+def _batch_record(values: dict[str, Any]) -> BatchRecord:
+    return BatchRecord(**{**values, "taken": tuple(values.get("taken", ()))})
+
+
+def _segment_record(values: dict[str, Any]) -> SegmentRecord:
+    return SegmentRecord(**{**values, "files": [_shard_record(file) for file in values["files"]]})
 
 
 def _solved_record(values: dict[str, Any] | None) -> SolvedRecord | None:

@@ -100,7 +100,7 @@ def _write(
         blake2b=file_digest(path),
         digests=hex_digest(digests),
         records="",
-        associations=file.record.associations,
+        associations=file.associations,
         token_counts=hex_digest(token_counts),
     )
     return record, digests

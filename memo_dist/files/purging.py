@@ -74,10 +74,15 @@ class Purge:
         """Remove the generation before, and certify.
 
         Raises:
-            StorageError: the disk does not allow it.
+            ConfigError: the memory has segments. StorageError: the disk does not allow it.
         """
-        drop_previous(self._memory)
         manifest = Manifest.read(self._memory)
+        if manifest.is_segmented:
+            raise ConfigError(
+                f"{self._memory} keeps changes beside its files, which still hold what was taken out: run memo-dist "
+                f"compact {self._memory} before it is purged"
+            )
+        drop_previous(self._memory)
         gone = self._held - _held(self._memory, manifest)
         kept = ["copies of this directory, and memories that were published or merged from it, are not touched"]
         if manifest.tokenizer_hash:

@@ -53,6 +53,8 @@ class ShardReader:
         DamagedMemoryError: the file is missing, foreign, truncated or altered; it is named. So do all methods.
     """
 
+    _attributes = staticmethod(shard_attributes)
+
     def __init__(self, path: Path, record: ShardRecord, config: MemoryConfig, *, tokenizer_hash: str) -> None:
         self.path, self.config, self.record = path, config, record
         self.banks = range(record.first_bank, record.stop_bank)
@@ -64,7 +66,7 @@ class ShardReader:
                 "It was truncated or replaced: restore it from a copy or build again"
             )
         with naming_damage(path), h5py.File(path, "r") as opened:
-            require_attributes(opened, path, shard_attributes(config, tokenizer_hash, self.banks))
+            require_attributes(opened, path, self._attributes(config, tokenizer_hash, self.banks))
             self._extents = Extents(path, opened)
             shape = (len(self.banks), digests_of_a_bank(config), 16)
             self.digests: np.ndarray = self._extents.find("bank_digests", shape, "|u1").all()
@@ -99,6 +101,11 @@ class ShardReader:
         self._extents.close()
         if "documents" in self.__dict__:
             self.documents.close()
+
+    @property
+    def associations(self) -> int:
+        """Distinct ones, of all its banks."""
+        return self.record.associations
 
     def cells(self, bank: int) -> np.ndarray:
         """One bank, config.bank_shape, checked."""
@@ -192,7 +199,7 @@ class ShardReader:
                 cells=cells,
                 held=self.entries(group),
                 bounds=bounds,
-                associations=self.record.associations,
+                associations=self.associations,
             )
             if shard.contents.with_ledger is not None:
                 shard.contents.with_ledger.absorb_anchors(self.anchors(group))

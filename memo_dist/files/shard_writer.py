@@ -149,7 +149,7 @@ class ShardWriter:
                 self._next.close()
                 self._anchors.close()
                 self._file[TOKEN_COUNTS] = self._counts
-            _write_applied(self._file, ids)
+            write_applied(self._file, ids)
             self._file.close()
             if self._sink.error is not None:
                 raise self._sink.error
@@ -198,7 +198,8 @@ def _bounds(names: np.ndarray, banks: range, num_banks: int) -> list[tuple[int, 
     return list(itertools.pairwise(starts))
 
 
-def _write_applied(file: h5py.File, applied: np.ndarray) -> None:
+def write_applied(file: h5py.File, applied: np.ndarray) -> None:
+    """Write ids of batches, (n, 16) uint8, into a file that has none yet."""
     column = _column(file, "applied", applied.shape, kind=applied.dtype.str)
     if len(applied):
         column[:] = applied

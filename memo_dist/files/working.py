@@ -14,6 +14,7 @@ import pyarrow as pa
 from memo_dist.document_identities import identities_of
 from memo_dist.documents import numbers
 from memo_dist.files.manifest import Manifest
+from memo_dist.files.segmented_shard import shard_readers
 from memo_dist.files.shard_reader import ShardReader
 from memo_dist.files.token_counts import total_counts
 from memo_dist.models import model_of
@@ -31,17 +32,15 @@ class WorkingShards:
         directory: the memory.
         manifest: its manifest.
         cache_bytes: banks kept in memory once read.
+        newest: where the files of the newest segment are, before they are in the directory.
 
     Raises:
         DamagedMemoryError: a file is missing, foreign, truncated or altered; it is named. So do all methods.
     """
 
-    def __init__(self, directory: Path, manifest: Manifest, cache_bytes: int) -> None:
+    def __init__(self, directory: Path, manifest: Manifest, cache_bytes: int, *, newest: Path | None = None) -> None:
         self.config = manifest.config
-        self.files = [
-            ShardReader(directory / record.file, record, self.config, tokenizer_hash=manifest.tokenizer_hash)
-            for record in manifest.shards
-        ]
+        self.files = shard_readers(directory, manifest, newest=newest)
         banks = max(1, cache_bytes // self.config.bank_bytes)
         self._bank = lru_cache(maxsize=banks)(self._read_bank)
         self._ledger = lru_cache(maxsize=banks)(self._read_ledger)  # about as large as a bank

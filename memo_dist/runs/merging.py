@@ -118,21 +118,21 @@ def merge_into(
         DamagedMemoryError: a source cannot be read. StorageError: the file cannot be written; nothing is left behind.
         StoppedError: the order was ended; nothing is left behind.
     """
-    slices = _slices(order)
-    merged = [_merged(sources, part, order) for part in slices] if order.rows <= order.slice_rows * KEPT else None
-    sizes = [(len(a), len(b)) for a, b in merged or (_merged(sources, part, order) for part in slices)]
+    parts = slices(order)
+    merged = [_merged(sources, part, order) for part in parts] if order.rows <= order.slice_rows * KEPT else None
+    sizes = [(len(a), len(b)) for a, b in merged or (_merged(sources, part, order) for part in parts)]
     rows, anchors = sum(a for a, _ in sizes), sum(b for _, b in sizes)
     values = value_words(order.config.vocab_size, order.config.inner_dim, order.config.seed, xp=order.xp)
     with ShardWriter(path, order.config, order.tokenizer_hash, banks=order.banks, rows=rows, anchors=anchors) as writer:
-        for index, banks in enumerate(slices):
+        for index, banks in enumerate(parts):
             following, held = merged[index] if merged else _merged(sources, banks, order)
             cells = _cells(following, banks, order, values=values)
             writer.put(banks, cells, following=following, anchors=held)
-        documents = _documents(sources, _edges(order.banks, order.config))
+        documents = documents_of(sources, edges(order.banks, order.config))
         return writer.finish(documents, applied, associations=rows)
 
 
-def _slices(order: MergeOrder) -> list[range]:
+def slices(order: MergeOrder) -> list[range]:
     """The banks in slices."""
     of_a_bank = max(1, order.rows // len(order.banks))
     step = max(1, min(order.slice_rows // of_a_bank, order.slice_rows * SLICE_CELLS // order.config.bank_bytes))
@@ -142,12 +142,13 @@ def _slices(order: MergeOrder) -> list[range]:
 def _merged(sources: list[Source], banks: range, order: MergeOrder) -> tuple[Entries, Entries]:
     if order.ended.is_set():
         raise StoppedError("the merge was ended before its file was whole")
-    low, high = _edges(banks, order.config)
+    low, high = edges(banks, order.config)
     following = summed([part for source in sources for part in source.next(low, high)])
     return following, summed([part for source in sources for part in source.anchors(low, high)])
 
 
-def _edges(banks: range, config: TextConfig) -> tuple[int, int]:
+def edges(banks: range, config: TextConfig) -> tuple[int, int]:
+    """The smallest name of banks, and the smallest beyond them."""
     return bank_edge(banks.start, config.num_banks), bank_edge(banks.stop, config.num_banks)
 
 
@@ -159,12 +160,12 @@ def _cells(following: Entries, banks: range, order: MergeOrder, *, values: Array
     return to_host(matrices.cells)
 
 
-def _documents(sources: list[Source], edges: tuple[int, int]) -> pa.Table:
+def documents_of(sources: list[Source], between: tuple[int, int]) -> pa.Table:
     """The records whose keys lie in a range, folded and sorted."""
     table = pa.Table.from_batches([], schema=SCHEMA)
     waiting: list[pa.Table] = []
     for source in sources:
-        for records in source.documents(*edges):
+        for records in source.documents(*between):
             waiting.append(records)
             if sum(map(len, waiting)) >= max(_FEW_DOCUMENTS, len(table)):
                 table, waiting = folded_table(pa.concat_tables([table, *waiting])), []

@@ -85,7 +85,7 @@ class RunRecord:
         if values.pop(_DIGEST) != _digest(values):
             raise ValueError("its digest does not match")
         kept = values.pop("kept")
-        return cls(**values, kept=None if kept is None else KeptChange(**kept))
+        return cls(**values, kept=None if kept is None else KeptChange.from_dict(kept))
 
 
 def make_run(

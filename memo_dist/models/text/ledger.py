@@ -95,7 +95,7 @@ class Ledger:
         """As `merge`, for sorted distinct associations with counts of their own."""
         for index, (start, stop) in enumerate(self._cuts(news)):
             if start < stop:
-                merged = _merged_in_one_pass if self.xp is np else _merged
+                merged = merged_in_one_pass if self.xp is np else _merged
                 kept, change = merged(Entries(*self._store.read(index)), news.slice(start, stop))
                 self._store.write(index, (kept.names, kept.tokens, kept.counts))
                 yield change
@@ -182,21 +182,25 @@ def summed(parts: list[Entries]) -> Entries:
     Raises:
         NotMemorizedError: a count is below 0. CountOverflowError: one is more than the ledger counts.
     """
+    total = net(parts)
+    _raise(bool((total.counts < 0).any()), bool((total.counts > _MAX_COUNT).any()))
+    return Entries(total.names, total.tokens, total.counts.astype(np.uint32))
+
+
+def net(parts: list[Entries]) -> Entries:
+    """As `summed`, of which counts may be below 0; int64."""
     from memo_dist.kernels.runs import sum_runs
 
     if not parts:
-        return NO_ENTRIES
+        return Entries(NO_ENTRIES.names, NO_ENTRIES.tokens, NO_ENTRIES.counts.astype(np.int64))
     names, tokens, counts = (np.concatenate(columns) for columns in zip(*map(_columns, parts), strict=True))
     to = _room(len(names))
     distinct = sum_runs(names, tokens, counts, *to)
     if distinct < 0:  # two associations share a 64-bit name
         whole = _grouped(names, tokens, counts, presorted=False)
         stays = whole.counts != 0
-        total = Entries(whole.names[stays], whole.tokens[stays], whole.counts[stays])
-    else:
-        total = Entries(*to).slice(0, distinct)
-    _raise(bool((total.counts < 0).any()), bool((total.counts > _MAX_COUNT).any()))
-    return Entries(total.names, total.tokens, total.counts.astype(np.uint32))
+        return Entries(whole.names[stays], whole.tokens[stays], whole.counts[stays])
+    return Entries(*to).slice(0, distinct)
 
 
 def _columns(entries: Entries) -> tuple[Array, Array, Array]:
@@ -207,8 +211,12 @@ def _room(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.empty(size, np.uint64), np.empty(size, np.uint32), np.empty(size, np.int64)
 
 
-def _merged_in_one_pass(held: Entries, news: Entries) -> tuple[Entries, Change]:
-    """As `_merged`, for NumPy."""
+def merged_in_one_pass(held: Entries, news: Entries) -> tuple[Entries, Change]:
+    """What is held with signed news added, and what came and went, for NumPy; both sorted and distinct.
+
+    Raises:
+        NotMemorizedError, CountOverflowError: see `summed`.
+    """
     from memo_dist.kernels.runs import BELOW_ZERO, TOO_MANY, merge_runs
 
     size, most = len(held) + len(news), len(news)

@@ -148,7 +148,7 @@ def test_a_failure_between_banks_leaves_nothing(
 NAMES = [
     *(f"{writer}.{method}" for writer in ("CellsWriter", "LedgerWriter") for method in ("__init__", "close")),
     *("CellsWriter.put", "LedgerWriter.append"),
-    *("write_attributes", "write_documents", "_write_applied", "file_digest", "sync_directory"),
+    *("write_attributes", "write_documents", "write_applied", "file_digest", "sync_directory"),
 ]
 
 

@@ -18,8 +18,8 @@ from memo_dist.models.text.ledger import (
     Ledger,
     _grouped,
     _merged,
-    _merged_in_one_pass,
     counted,
+    merged_in_one_pass,
 )
 
 TOP = 2**64
@@ -100,7 +100,7 @@ def test_one_pass_merges_like_sorts_and_sums(old: dict[tuple[int, int], int], ne
         arrays = [kept.names, kept.tokens, kept.counts, *(a for c in both for a in (c.names, c.tokens))]
         return [(array.dtype, array.tolist()) for array in arrays]
 
-    plain, fast = outcome(_merged), outcome(_merged_in_one_pass)
+    plain, fast = outcome(_merged), outcome(merged_in_one_pass)
     if isinstance(plain, list):
         assert fast == plain
     else:
