@@ -72,6 +72,7 @@ def facts_of(manifest: Manifest, size: int) -> dict[str, Any]:
         **({"published_bits": manifest.bits} if manifest.bits else {}),
         "tokenizer": manifest.tokenizer_hash,
         "shards": len(manifest.shards),
+        **({"segments": len(manifest.segments)} if manifest.segments else {}),
         "bytes_on_disk": size,
         "keeps_tokens": manifest.keeps_tokens,
         "kept_batches": len(manifest.batches),
