@@ -47,8 +47,6 @@ WORDS = [
     "where",
     "nobody",
     "fishes",
-    "any",
-    "more",
 ]
 NAMES = [f"{number}.txt" for number in range(8)]
 Texts = dict[str, str]

@@ -204,7 +204,7 @@ def test_a_document_is_replaced(place: Path) -> None:
     summary = replace_document(MEMORY, "corpus/08.txt", "new.txt", options=OPTIONS)
     assert (summary.replaced, summary.changed, summary.segments) == (1, 2, 1)
     assert settled({**texts_of(), "corpus/08.txt": Path("new.txt").read_text()}).sources[-1].action == "replace"
-    with pytest.raises(InputError, match="no document 'corpus/99.txt' to be replaced"):
+    with pytest.raises(InputError, match=r"no document 'corpus/99\.txt' to be replaced"):
         replace_document(MEMORY, "corpus/99.txt", "new.txt", options=OPTIONS)
     with pytest.raises(InputError, match="not the text of one document"):
         replace_document(MEMORY, "corpus/08.txt", "corpus", options=OPTIONS)
@@ -272,7 +272,7 @@ def test_what_makes_new_memories_sees_the_whole(place: Path, tmp_path: Path) -> 
 def test_a_purge_leaves_nothing_of_what_was_forgotten(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     gone = Path("corpus/07.txt").read_text()
     assert main(["forget", "m.memo", "--document", "corpus/07.txt", "--shards", "2", "--address", "none"]) == 0
-    with pytest.raises(ConfigError, match="memo-dist compact m.memo"):
+    with pytest.raises(ConfigError, match=r"memo-dist compact m\.memo"):
         Purge(MEMORY).finish()
     words = ["forget", "m.memo", "--document", "corpus/07.txt", "--missing", "ok", "--purge", "--json"]
     capsys.readouterr()
@@ -357,7 +357,7 @@ def test_files_of_segments_are_checked(place: Path) -> None:
     edit()
     sync(MEMORY, ["corpus"], OPTIONS)
     manifest = Manifest.read(MEMORY)
-    records = [record for record in manifest.segments[0].files]
+    records = manifest.segments[0].files
     taken = {name for batch in manifest.batches for name in batch.taken}
     for name in [records[0].file, records[1].documents.file, *taken]:  # type: ignore[union-attr]  # a segment has them
         content = (MEMORY / name).read_bytes()
