@@ -11,6 +11,7 @@ from memo_dist.models import model_of
 from memo_dist.models.repetition import TextSize
 
 MOST_SEGMENTS = 8  # that a memory has: the next change takes all of them in
+FEW_TOKENS = 1 << 20  # of a change whose runs are kept in memory: 16 bytes for each of 5 rows
 FOLD_SHARE = 1 / 8  # of a memory's associations that its segments may change
 _MORE_BANKS = 1 / 8  # that a memory may need, by the law, before it gets them
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cluster.beside import segments_that_stay
+from cluster.beside import FEW_TOKENS, segments_that_stay
 from cluster.change_prepare import ChangeOptions, operation_of, prepare_change, prepare_from_kept
 from cluster.change_selection import (
     NOTHING,
@@ -175,7 +175,9 @@ def _change(change: _Change, inputs: list[str], *, on_progress: OnProgress) -> C
             if beside is None:
                 require_disk(workspace.path, plan)
             kind = SortedRun if model_of(base.config).has_ledger else StreamRun
-            task = Task(action=action, base=base, keeps_tokens=base.keeps_tokens, beside=beside)
+            few = choices.added.tokens + choices.removed.tokens <= FEW_TOKENS
+            held_runs = few and beside is not None
+            task = Task(action=action, base=base, keeps_tokens=base.keeps_tokens, beside=beside, held=held_runs)
             run = kind(
                 prepared,
                 workspace,

@@ -20,6 +20,7 @@ from memo_dist.files.opened import open_memory
 from memo_dist.files.segment_reader import SegmentReader
 from memo_dist.files.segmented_shard import segment_files
 from memo_dist.models.text.config import TextConfig
+from memo_dist.runs.held_run import HeldRows
 from memo_dist.runs.merging import HeldSource, MergeOrder, merge_into
 from memo_dist.runs.open_files import OpenFiles
 from memo_dist.runs.run_folder import RunFolder, run_folders
@@ -32,11 +33,12 @@ class Sources:
 
     Attributes:
         runs: folder of sorted runs; None: there are none.
-        memories: directories whose ledgers are added.
+        memories: directories whose ledgers are added. held: runs that are in no files.
     """
 
     runs: str | None = None
     memories: tuple[str, ...] = ()
+    held: tuple[HeldRows, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +100,7 @@ class MergeActor:
             if spec.beside is not None:
                 return self._segment(Path(path), order, opened)
             held = [HeldSource(opened.enter_context(open_memory(memory))) for memory in spec.sources.memories]
-            return merge_into(Path(path), [*held, *self._runs], order, applied=set(spec.applied))
+            return merge_into(Path(path), [*held, *self._runs, *spec.sources.held], order, applied=set(spec.applied))
 
     def _segment(self, path: Path, order: MergeOrder, opened: ExitStack) -> tuple[ShardRecord, np.ndarray]:
         """Write what the runs change in the banks of a shard file."""
@@ -111,7 +113,7 @@ class MergeActor:
         earlier = [file for file in later if isinstance(file, SegmentReader)]
         sources = [SegmentSource(file) for file in earlier]
         applied = set(spec.applied).union(*(file.applied() for file in earlier))
-        return segment_into(path, held, [*sources, *self._runs], order, applied=applied)
+        return segment_into(path, held, [*sources, *self._runs, *spec.sources.held], order, applied=applied)
 
     def end(self) -> None:
         """Called from another thread: let the merge that runs end at its next slice."""

@@ -11,6 +11,7 @@ import pyarrow as pa
 from dask.delayed import delayed
 
 from memo_dist.models.text.encoder import HashedEncoder
+from memo_dist.runs.held_run import held_run
 from memo_dist.runs.open_files import OpenFiles
 from memo_dist.runs.run_folder import RunFolder, RunRecord, make_run
 from memo_dist.tokenizer import Tokenizer
@@ -27,12 +28,14 @@ class RunTasks:
     Attributes:
         folder: for runs. stopped: a file; once it is there, a stream ends after the batch that it is at.
         sign: 1: memorized, -1: forgotten. tokenizer_hash: what batches must carry; "" for any.
+        held: runs of batches are made in memory; those of streams are files all the same.
     """
 
     folder: Path
     stopped: Path
     sign: int
     tokenizer_hash: str
+    held: bool = False
 
     def of_batch(self, batch: object, encoder: object) -> object:
         """The graph, not yet run, that makes the run of a graph's batch and gives its record, in a list.
@@ -65,6 +68,8 @@ class RunTasks:
 
 
 def _of_batch(batch: pa.Table, encoder: HashedEncoder, *, tasks: RunTasks) -> list[RunRecord]:
+    if tasks.held:
+        return [held_run(batch, encoder=encoder, sign=tasks.sign, tokenizer_hash=tasks.tokenizer_hash)]
     return [tasks.make(batch, encoder)]
 
 

@@ -35,6 +35,7 @@ from memo_dist.files.manifest import Manifest, SegmentRecord
 from memo_dist.models import encoder_for
 from memo_dist.models.repetition import TextSize
 from memo_dist.models.text.config import TextConfig
+from memo_dist.runs.held_run import HeldRun, together
 from memo_dist.runs.run_folder import RunRecord, run_folders
 from memo_dist.shard import memory_digest
 
@@ -125,6 +126,7 @@ class SortedRun(Run):
             stopped=self.workspace.stopped.absolute(),
             sign=-1 if self.task.forgets else 1,
             tokenizer_hash="" if tokenizer is None else tokenizer.hash,
+            held=self.task.held,
         )
 
     def _graphs(self, done: set[str], streams: StreamRuns) -> Iterator[object]:
@@ -170,9 +172,10 @@ class SortedRun(Run):
     def _merge(self, config: TextConfig, done: list[RunRecord]) -> Manifest:
         plan, base, tokenizer = self.prepared.plan, self.task.base, self.prepared.choice.tokenizer
         beside, made = self.task.beside, {record.batch_id for record in done}
+        held = [record for record in done if isinstance(record, HeldRun)]
         before = self.task.applied_before(self.workspace.out)
         spec = MergeSpec(
-            sources=self._sources(),
+            sources=replace(self._sources(), held=(together(held),) if held else ()),
             applied=frozenset(made | before if beside is None else made),
             config=config,
             tokenizer_hash="" if tokenizer is None else tokenizer.hash,

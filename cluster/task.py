@@ -23,12 +23,14 @@ class Task:
         base: the manifest of the memory that is changed; None for a new one.
         keeps_tokens: whether the memory keeps its token batches.
         beside: how many of its segments stay when the change is written beside its files; None: these are written anew.
+        held: the change is so small that its runs are kept in memory.
     """
 
     action: str = "build"
     base: Manifest | None = None
     keeps_tokens: bool = False
     beside: int | None = None
+    held: bool = False
 
     @property
     def forgets(self) -> bool:

@@ -167,7 +167,7 @@ class SegmentedShard(ShardReader):
         for group in self.groups(self.banks):
             for kind, entries in ((1, self.entries(group)), (2, self.anchors(group))):
                 for bank in group:
-                    self._require_digest(bank, kind, _between(entries, self._edges(range(bank, bank + 1))))
+                    self._require_digest(bank, kind, entries.within(*self._edges(bank)))
 
     def _require_digest(self, bank: int, kind: int, entries: Entries) -> None:
         found = array_digest(entries.names, entries.tokens, entries.counts)
@@ -177,8 +177,9 @@ class SegmentedShard(ShardReader):
                 "files"
             )
 
-    def _edges(self, banks: range) -> tuple[int, int]:
-        return bank_edge(banks.start, self.config.num_banks), bank_edge(banks.stop, self.config.num_banks)
+    def _edges(self, bank: int) -> tuple[int, int]:
+        """The smallest name of a bank, and of the next."""
+        return bank_edge(bank, self.config.num_banks), bank_edge(bank + 1, self.config.num_banks)
 
     def load_into(self, shard: Shard) -> None:
         """Fill what `shard` owns of these banks; see ShardReader."""
@@ -194,13 +195,6 @@ class SegmentedShard(ShardReader):
             mine = True
         if mine:
             self._records_into(shard)
-
-
-def _between(entries: Entries, edges: tuple[int, int]) -> Entries:
-    low, high = edges
-    start = int(np.searchsorted(entries.names, np.uint64(low)))
-    stop = len(entries) if high >= 1 << 64 else int(np.searchsorted(entries.names, np.uint64(high)))
-    return entries.slice(start, stop)
 
 
 def shard_readers(directory: Path, manifest: Manifest, *, newest: Path | None = None) -> list[ShardReader]:

@@ -144,7 +144,7 @@ class WorkingShards:
         asked = range((low >> 32) * banks >> 32, -(-high * banks >> 64))  # a name's upper half says its bank
         for file in self.files:
             for group in file.groups(asked):
-                yield _within(file.entries(group), low, high), _within(file.anchors(group), low, high)
+                yield file.entries(group).within(low, high), file.anchors(group).within(low, high)
 
     def verify(self) -> None:
         """Check every byte."""
@@ -155,10 +155,3 @@ class WorkingShards:
         """Close the files."""
         for file in self.files:
             file.close()
-
-
-def _within(entries: Entries, low: int, high: int) -> Entries:
-    start = int(np.searchsorted(entries.names, np.uint64(low)))
-    return entries.slice(
-        start, len(entries) if high >= 1 << 64 else int(np.searchsorted(entries.names, np.uint64(high)))
-    )

@@ -19,12 +19,13 @@ import shutil
 from dataclasses import asdict, dataclass, replace
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from memo_dist.batches import BatchInfo, KeptChange, read_batch
-from memo_dist.document_parts import document_key, parts_of
+from memo_dist.document_parts import DocumentPart, document_key, parts_of
 from memo_dist.documents import SCHEMA, numbers, table_of
 from memo_dist.durable import sync_directory, write_text, writing
 from memo_dist.errors import DamagedMemoryError, TokenizerError
@@ -35,12 +36,13 @@ from memo_dist.models.text.ledger import NO_ENTRIES, Entries, counted
 from memo_dist.runs.indexed_file import naming_run, part_bounds, read_parts, write_parts
 from memo_dist.runs.open_files import OpenFiles
 from memo_dist.runs.run_file import read_run_file, write_run_file
+from memo_dist.segments import Segment
 from memo_dist.shard import owned
 
 _RECORD, _ANCHORS, _DOCUMENTS = "record.json", "anchors.arrow", "documents.arrow"
 _DOCUMENT_ROWS = 1 << 7  # records of a part, about
 _DIGEST = "digest"  # of a record, among its values
-_EVERY_BANK = range(1)  # of a config of one bank: names do not depend on the number of banks
+EVERY_BANK = range(1)  # of a config of one bank: names do not depend on the number of banks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,11 +103,7 @@ def make_run(
         TokenizerError: the batch was made with another tokenizer. InputError: it breaks the contract.
         StorageError: the run cannot be written; nothing is left behind.
     """
-    info = BatchInfo.of(batch)
-    if tokenizer_hash and info.tokenizer_hash != tokenizer_hash:
-        raise TokenizerError(
-            f"batch {info.source} was tokenized with {info.tokenizer_hash}; this memory has {tokenizer_hash}"
-        )
+    info = info_of(batch, tokenizer_hash)
     place, temporary = folder / info.batch_id, folder / f"{info.batch_id}.{secrets.token_hex(4)}.tmp"
     try:
         with writing(place):
@@ -124,33 +122,59 @@ def make_run(
     return record
 
 
+def info_of(batch: pa.Table, tokenizer_hash: str) -> BatchInfo:
+    """What a batch says of itself.
+
+    Args:
+        tokenizer_hash: that it must carry; "" for any.
+
+    Raises:
+        TokenizerError: it was made with another tokenizer. InputError: it breaks the contract.
+    """
+    info = BatchInfo.of(batch)
+    if tokenizer_hash and info.tokenizer_hash != tokenizer_hash:
+        raise TokenizerError(
+            f"batch {info.source} was tokenized with {info.tokenizer_hash}; this memory has {tokenizer_hash}"
+        )
+    return info
+
+
 def _write(batch: pa.Table, info: BatchInfo, folder: Path, *, encoder: HashedEncoder, sign: int) -> RunRecord:
     documents = list(read_batch(batch, encoder.config))
     rows = parts = 0
     anchored: list[Associations] = []
-    for following, anchors in encoder.kinds(owned(documents), _EVERY_BANK):
+    for following, anchors in encoder.kinds(owned(documents), EVERY_BANK):
         entries = counted(following)
         write_run_file(folder / _next(parts), entries)
         rows, parts = rows + len(entries), parts + 1
         anchored.append(anchors)
-    few = counted(_joined(anchored))
+    few = counted(joined(anchored))
     write_run_file(folder / _ANCHORS, few)
+    records = signed_records(documents, sign)
+    _write_documents(folder / _DOCUMENTS, table_of(records))
+    facts = facts_of(batch, info, records, sign=sign)
+    return RunRecord(**facts, parts=parts, rows=rows, anchors=len(few))
+
+
+def signed_records(documents: list[tuple[str, Segment]], sign: int) -> list[tuple[int, DocumentPart]]:
+    """The keys and records of a batch's (id, segment) pairs, sorted by key."""
     keys = [document_key(name) for name, _ in documents]
     records = [part._replace(times=sign) for part in parts_of(documents, keys)]
-    _write_documents(folder / _DOCUMENTS, table_of(sorted(zip(keys, records, strict=True), key=itemgetter(0))))
-    return RunRecord(
-        batch_id=info.batch_id,
-        sign=sign,
-        tokens=sum(part.tokens for part in records),
-        documents=sum(part.start == 0 for part in records),
-        skipped=info.skipped,
-        replaced=info.replaced,
-        empty=info.empty,
-        parts=parts,
-        rows=rows,
-        anchors=len(few),
-        kept=KeptChange.of(batch),
-    )
+    return sorted(zip(keys, records, strict=True), key=itemgetter(0))
+
+
+def facts_of(batch: pa.Table, info: BatchInfo, records: list[tuple[int, DocumentPart]], *, sign: int) -> dict[str, Any]:
+    """What a RunRecord says of its batch."""
+    return {
+        "batch_id": info.batch_id,
+        "sign": sign,
+        "tokens": sum(part.tokens for _, part in records),
+        "documents": sum(part.start == 0 for _, part in records),
+        "skipped": info.skipped,
+        "replaced": info.replaced,
+        "empty": info.empty,
+        "kept": KeptChange.of(batch),
+    }
 
 
 class RunFolder:
@@ -218,7 +242,8 @@ def _next(part: int) -> str:
     return f"next-{part:05d}.arrow"
 
 
-def _joined(associations: list[Associations]) -> Associations:
+def joined(associations: list[Associations]) -> Associations:
+    """All of them, one behind the other."""
     names = np.concatenate([NO_ENTRIES.names, *(one.names for one in associations)])
     return Associations(names, np.concatenate([NO_ENTRIES.tokens, *(one.tokens for one in associations)]))
 

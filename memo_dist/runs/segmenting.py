@@ -44,11 +44,11 @@ class SegmentSource:
 
     def next(self, low: int, high: int) -> list[Entries]:
         """See Source."""
-        return [_within(self._file.following(self._banks(low, high)).entries, (low, high))]
+        return [self._file.following(self._banks(low, high)).entries.within(low, high)]
 
     def anchors(self, low: int, high: int) -> list[Entries]:
         """See Source."""
-        return [_within(self._file.anchoring(self._banks(low, high)).entries, (low, high))]
+        return [self._file.anchoring(self._banks(low, high)).entries.within(low, high)]
 
     def documents(self, low: int, high: int) -> Iterator[pa.Table]:
         """See Source."""
@@ -132,7 +132,7 @@ def _changed(
     held: ShardReader, news: tuple[Entries, Entries], banks: range, *, order: MergeOrder, values: np.ndarray
 ) -> _After:
     config = order.config
-    following, anchors = (_within(kind, edges(banks, config)) for kind in news)
+    following, anchors = (kind.within(*edges(banks, config)) for kind in news)
     entries, deltas = changed(held.entries(banks), following)
     anchored, anchor_deltas = changed(held.anchors(banks), anchors)
     matrices = BankRange(config, banks, values)
@@ -144,14 +144,6 @@ def _changed(
         here = bank_edge(bank, config.num_banks), bank_edge(bank + 1, config.num_banks)
         digests[row, 0] = array_digest(held.cells(bank) + products[row])
         for kind, all_of in ((1, entries), (2, anchored)):
-            one = _within(all_of, here)
+            one = all_of.within(*here)
             digests[row, kind] = array_digest(one.names, one.tokens, one.counts)
     return _After(deltas, anchor_deltas, digests)
-
-
-def _within(entries: Entries, between: tuple[int, int]) -> Entries:
-    low, high = between
-    start = int(np.searchsorted(entries.names, np.uint64(low)))
-    return entries.slice(
-        start, len(entries) if high >= 1 << 64 else int(np.searchsorted(entries.names, np.uint64(high)))
-    )

@@ -40,6 +40,10 @@ class Entries:
     def slice(self, start: int, stop: int) -> "Entries":
         return Entries(self.names[start:stop], self.tokens[start:stop], self.counts[start:stop])
 
+    def within(self, low: int, high: int) -> "Entries":
+        """Those whose names lie in [low, high); of entries in NumPy arrays."""
+        return self.slice(_position(self.names, low), _position(self.names, high))
+
     @property
     def associations(self) -> Associations:
         return Associations(self.names, self.tokens)
