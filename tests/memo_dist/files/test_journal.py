@@ -87,8 +87,9 @@ def test_a_missing_field_is_named() -> None:
     ("text", "told"),
     [
         (WRITTEN[0], "build a, b*.txt (3 files, 1 skipped, 2 empty)"),
-        (WRITTEN[4], "merge m.memo, n.memo"),
-        (WRITTEN[6], "publish (at 1 bits from m.memo)"),
+        (WRITTEN[6], "compact (3 segments)"),
+        (WRITTEN[7], "merge m.memo, n.memo"),
+        (WRITTEN[-1], "publish (at 1 bits from m.memo)"),
     ],
 )
 def test_an_entry_is_told_in_words(text: str, told: str) -> None:
