@@ -23,6 +23,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from cluster.bank_servers.copying import FileSource, NotSeenError
 from cluster.bank_servers.range_map import RangeMap, choose_owners
 from cluster.bank_servers.server import ServerState
+from cluster.ray_session import unwrapped
 from memo_dist.errors import ClusterError, MemoError
 from memo_dist.files.manifest import Manifest
 from memo_dist.files.opened import read_tokenizer
@@ -31,7 +32,7 @@ from memo_dist.ranges.plan import RangePlan
 from memo_dist.tokenizer import Tokenizer
 
 _ROUND_SECONDS = 1.0
-_ANSWER_SECONDS = 5.0  # that a server may take to say how it is
+_ANSWER_SECONDS = 3.0  # that a server may take to say how it is
 _MISSES = 2  # rounds without an answer, after which a server counts as lost
 _OPEN_SECONDS = 600.0  # that opening ranges may take
 _GRACE_SECONDS = 30.0  # that what no map says any more stays open
@@ -94,6 +95,7 @@ class RangeKeeper:
         self._map: RangeMap | None = None
         self._states: dict[int, ServerState] = {}
         self._source: Any = None
+        self._chosen_of: list[int] = []  # the servers that were there when the map was made
         self._watched, self._moves, self._error = _Watched(), 0, ""
         self._nudged, self._watching = threading.Event(), threading.Lock()
 
@@ -153,39 +155,38 @@ class RangeKeeper:
 
     def _round(self) -> None:
         self._look(_ANSWER_SECONDS)
-        living, changed = self._living(), self._follow()
-        if self._map is None:
-            self._move(living)
-            return
-        plan = RangePlan.of(self._generation.manifest)
-        wanted = choose_owners(self._sizes(plan), living, self._replicas)
-        digest = self._generation.manifest.digest
-        bare = any(
-            set(self._map.owned_by(number)) - set(self._states[number].owned.get(digest, ()))
-            for number in living
-            if number in self._states
-        )
-        if changed or bare or wanted != self._map.owners:
+        living = self._living()
+        self._follow(living)
+        if self._map is None or living != self._chosen_of or self._bare(living):
             self._move(living)
         elif self._watched.old and time.monotonic() > self._watched.until:
             self._drop()
 
-    def _follow(self) -> bool:
-        """Take the memory's newest generation, if it has another than is served."""
+    def _bare(self, living: list[int]) -> bool:
+        """Whether a server has not open what it owns: Ray has started it anew."""
+        assert self._map is not None
+        states = {number: self._states.get(number) for number in living}
+        digest, told = self._map.digest, self._map
+        return any(
+            state is not None and set(told.owned_by(number)) - set(state.owned.get(digest, ()))
+            for number, state in states.items()
+        )
+
+    def _follow(self, living: list[int]) -> None:
+        """Serve the memory's newest generation, if that is another than is served and can be."""
         stamp = stamp_of(self._path)
         if not self._follows or stamp == self._stamp:
-            return False
+            return
+        before = self._generation
         try:
-            found = self._read()
+            self._generation = self._read()
+            if self._generation.manifest != before.manifest:
+                self._move(living)
         except MemoError as error:
+            self._generation = before
             self._error = f"the memory has changed, and what it is now cannot be served: {error}"
-            return False
-        self._stamp = stamp
-        if found.manifest == self._generation.manifest:
-            return False
-        self._retire()
-        self._generation = found
-        return True
+        else:
+            self._stamp, self._error = stamp, ""
 
     def _read(self) -> Generation:
         manifest = Manifest.read(self._path)
@@ -232,7 +233,7 @@ class RangeKeeper:
             lost = self._opened(new, living, shared)
             if not lost:
                 self._retire()
-                self._map, self._moves, self._error = new, self._moves + 1, ""
+                self._map, self._moves, self._error, self._chosen_of = new, self._moves + 1, "", living
                 return new
             living = [number for number in living if number not in lost]
         raise ClusterError(f"none of {len(self._servers)} bank servers answers")
@@ -250,7 +251,8 @@ class RangeKeeper:
                 self._states[number] = ray.get(reference)
             except RayTaskError as error:
                 if not isinstance(error.cause, NotSeenError) or self._source is not None:
-                    raise
+                    with unwrapped():
+                        raise
                 self._source = self._started_source()
                 return self._opened(new, living, manifest)
             except Exception:  # it is lost, or its node is

@@ -72,7 +72,7 @@ class RayOwners:
         self._map = found
         return False
 
-    def ask(self, question: str, ranges: np.ndarray, *columns: np.ndarray) -> list[tuple[np.ndarray, Any]]:
+    def ask(self, question: str, ranges: np.ndarray, **columns: np.ndarray) -> list[tuple[np.ndarray, Any]]:
         """See Owners.ask.
 
         Raises:
@@ -87,10 +87,8 @@ class RayOwners:
             for server, rows in rows_of(chosen + 1):
                 if server:
                     mine = left[rows]
-                    asked[self._sent(server - 1, question, ranges[mine], *(c[mine] for c in columns))] = (
-                        server - 1,
-                        mine,
-                    )
+                    some = {name: column[mine] for name, column in columns.items()}
+                    asked[self._sent(server - 1, question, ranges[mine], **some)] = server - 1, mine
             found, lost = self._gathered(asked, None if question in _LONG else _HANGS_SECONDS)
             answers += found
             done = np.concatenate([np.zeros(0, np.int64), *(rows for rows, _ in found)])
@@ -122,11 +120,11 @@ class RayOwners:
                 best[row] = next(one for one in able if self._under_way[one] < least + _BUSIER)
         return best[np.searchsorted(wanted, ranges)]
 
-    def _sent(self, server: int, question: str, ranges: np.ndarray, *columns: np.ndarray) -> Any:
+    def _sent(self, server: int, question: str, ranges: np.ndarray, **columns: np.ndarray) -> Any:
         with self._lock:
             self._under_way[server] += 1
             self.calls += 1
-        return self._servers[server].ask.remote(self._map.digest, question, ranges, *columns)
+        return self._servers[server].ask.remote(self._map.digest, question, ranges, **columns)
 
     def _gathered(
         self, asked: dict[Any, tuple[int, np.ndarray]], seconds: float | None

@@ -43,10 +43,11 @@ def choose_owners(sizes: Sequence[int], servers: Collection[int], replicas: int)
     share = sum(sizes) * count / len(servers)
     held, owners = dict.fromkeys(servers, 0), dict[int, tuple[int, ...]]()
     for index in sorted(range(len(sizes)), key=lambda index: (-sizes[index], index)):
-        ranked = sorted(servers, key=lambda server: _score(server, index), reverse=True)
+        score = {server: _score(server, index) for server in servers}
+        ranked = sorted(servers, key=score.__getitem__, reverse=True)
         # half a range more than its share at most; then whoever has the least
         ranked.sort(key=lambda server: max(0.0, held[server] + sizes[index] / 2 - share))
-        owners[index] = tuple(sorted(ranked[:count], key=lambda server: _score(server, index), reverse=True))
+        owners[index] = tuple(sorted(ranked[:count], key=score.__getitem__, reverse=True))
         for server in owners[index]:
             held[server] += sizes[index]
     return tuple(owners[index] for index in range(len(sizes)))

@@ -230,7 +230,7 @@ class _RangedShards:
         if self._plan.manifest.solved is not None:
             raise ConfigError("this memory is published with its values solved for: it has no matrices")
         found = np.empty((len(cues), config.inner_dim), config.vector_type)
-        for rows, vectors in self._owners.ask("read", self._plan.of_windows(cues), cues):
+        for rows, vectors in self._owners.ask("read", self._plan.of_windows(cues), hashes=cues):
             found[rows] = vectors
         return found
 

@@ -84,10 +84,12 @@ class RangePlan:
 
     def first_window(self, index: int) -> np.ndarray:
         """(1,) the least window that falls to a range; of a solved memory, of its first rung, and none, (0,), where the
-        range has no piece of it."""
+        range has no piece of it, or is that of names."""
         solved, config = self.manifest.solved, self.manifest.config
         if solved is None:
             return np.array([bank_edge(self.manifest.shards[index].first_bank, config.num_banks)], np.uint64)
+        if index == solved.num_files:
+            return np.zeros(0, np.uint64)
         cut = solved.cuts[0]
         pieces = pieces_of(index, files=solved.num_files, pieces=1 << cut)
         return np.array([piece << (64 - cut) if cut else 0 for piece in pieces[:1]], np.uint64)
