@@ -78,10 +78,10 @@ def under_load(servers: BankServers, ask: Callable[[], None], kills: int) -> int
 
     def kill() -> None:
         for turn in range(kills):
-            until(lambda: len(servers.state().states) > turn % 3)
+            until(lambda: bool(servers.state().states))
             states = servers.state().states
             os.kill(states[turn % len(states)].pid, signal.SIGKILL)
-            time.sleep(1.5)
+            time.sleep(1.0)
         done.set()
 
     thread = threading.Thread(target=kill)

@@ -117,17 +117,17 @@ def test_commands_and_jobs_ask_bank_servers(
     prompts = json.loads((folder / "prompts.json").read_text())[:5]
     file = tmp_path / "prompts.jsonl"
     file.write_text("".join(json.dumps({"text": text}) + "\n" for text in prompts))
-    for name in ("working.memo", "solved.memo"):
-        words = ["recall", str(folder / name), "--prompts", str(file), "--max-tokens", "9"]
-        told = []
-        for more in ([], ["--bank-servers", "2"]):
-            assert main([*words, *more, "--json"]) == 0
-            told.append(json.loads(capsys.readouterr().out))
-        assert told[0] == told[1]
-        out = tmp_path / f"{name}.parquet"
-        assert main([*words, "--out", str(out), "--shards", "1", "--bank-servers", "2", "--json"]) == 0
-        assert pq.read_table(out)["text"].to_pylist() == [one["text"] for one in told[0]["results"]]
-        capsys.readouterr()
+
+    def told(name: str, *more: str) -> Any:
+        words = ["recall", str(folder / name), "--prompts", str(file), "--max-tokens", "9", "--json"]
+        assert main([*words, *more]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    assert told("solved.memo", "--bank-servers", "2") == told("solved.memo")
+    out = tmp_path / "out.parquet"
+    assert told("working.memo", "--out", str(out), "--shards", "1", "--bank-servers", "1")["prompts"] == 5
+    true = [one["text"] for one in told("working.memo")["results"]]
+    assert pq.read_table(out)["text"].to_pylist() == true
 
 
 @pytest.mark.parametrize(
