@@ -219,11 +219,7 @@ class _RangedShards:
         found: dict[int, Any] = {}
         for rows, told in self._owners.ask("digests", self._every):
             found.update(zip(rows.tolist(), told, strict=True))
-        solved = self._plan.manifest.solved
-        if solved is None:
-            return np.concatenate([found[index] for index in range(len(self._plan))])
-        files = [found[index] for index in range(solved.num_files)]
-        return np.concatenate([digests for rung in zip(*files, strict=True) for digests in rung])
+        return self._plan.joined([found[index] for index in range(len(self._plan))])
 
     def read(self, cues: np.ndarray) -> np.ndarray:
         config = self._plan.manifest.config

@@ -8,7 +8,9 @@ window's hash names it. The documents of a shard and a share of the kept batches
 memory has for its documents are a range of their own, the last one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -71,6 +73,13 @@ class RangePlan:
         own += [shard.documents] if shard.documents is not None else []
         kept = self.manifest.batches[index :: len(self)]
         return own + [replace(record, file=f"{BATCHES_FOLDER}/{record.file}") for record in kept]
+
+    def joined(self, digests: Sequence[Any]) -> np.ndarray:
+        """What the memory's digest is over, from what MemoryPart.digests tells of each range, in order."""
+        solved = self.manifest.solved
+        if solved is None:
+            return np.concatenate(digests)
+        return np.concatenate([one for rung in zip(*digests[: solved.num_files], strict=True) for one in rung])
 
     def bytes(self, index: int) -> int:
         """Of the files of a range."""
