@@ -65,12 +65,14 @@ class PublishOptions:
     Attributes:
         windows: the ladder's rungs, in units; None: DEFAULT_LADDER, as far as the memory's own windows reach.
         check_bits: of a value. anchors: of so many windows of the anchor rung one names its document; 0: none does.
+        files: of tables, at least, among which bank servers are divided; the digest does not depend on it.
     """
 
     resources: Resources = field(default_factory=Resources)
     windows: tuple[int, ...] | None = None
     check_bits: int = 8
     anchors: int = ANCHOR_EVERY
+    files: int = 1
 
 
 @dataclass(frozen=True)
@@ -196,6 +198,7 @@ class _Publishing:
             check_bits=self._options.check_bits,
             anchors=self._options.anchors,
             numbers=len(lows),
+            files=self._options.files,
         )
         manifest = write_solved_memory(place, self._opened, self._config, rungs=rungs, settings=settings)
         self._workspace.seal(manifest)

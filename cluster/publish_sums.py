@@ -12,8 +12,10 @@ stopped command goes on from it.
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
+from cluster.by_file import each_file
 from cluster.combine import CombineOptions, rebank
 from cluster.resources import Resources
 from memo_dist.durable import writing
@@ -60,15 +62,17 @@ def publish_sums(
     """
     refuse_existing(out)
     banks = _banks(memory, options)
+    resources = options.resources
+    each = partial(each_file, resources=resources) if resources.on_cluster else None  # whole files, on all nodes
     if banks is None:
-        return publish(memory, out, options.bits, on_bank=on_bank)
+        return publish(memory, out, options.bits, on_bank=on_bank, each=each)
     named = out if out.name else out.absolute()  # "." has no name
     wide = named.with_name(f".{named.name}.rebanked")
     if not _is_of(wide, memory, banks):
         with writing(wide):
             shutil.rmtree(wide, ignore_errors=True)
-        rebank(memory, banks, wide, options=CombineOptions(resources=replace(options.resources, device="cpu")))
-    manifest = publish(wide, out, options.bits, named=memory, on_bank=on_bank)
+        rebank(memory, banks, wide, options=CombineOptions(resources=replace(resources, device="cpu")))
+    manifest = publish(wide, out, options.bits, named=memory, on_bank=on_bank, each=each)
     shutil.rmtree(wide, ignore_errors=True)
     return manifest
 

@@ -1,4 +1,4 @@
-"""RecallActor: continuations of prompts, in a Ray process that opens the memories itself.
+"""RecallActor: continuations of prompts, in a Ray process that opens the memories itself, or asks bank servers.
 
 Covers: one chunk of prompts -> rows of a table, reasons where one cannot be asked. Does not cover: the job
 (recall_job.py).
@@ -10,7 +10,9 @@ from dataclasses import asdict
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
-from memo_dist.files.opened import open_memory
+from cluster.bank_servers.owners import BankServers
+from memo_dist.errors import ConfigError
+from memo_dist.files.opened import OpenMemory, open_memory
 from memo_dist.recalling.options import RecallOptions, with_flags
 from memo_dist.recalling.prompts import PromptRow
 from memo_dist.recalling.recall import Continuation
@@ -51,16 +53,33 @@ SCHEMA = pa.schema(
 )
 
 
+Source = str | BankServers
+
+
+def _opened(source: Source) -> OpenMemory:
+    return source.open() if isinstance(source, BankServers) else open_memory(source)
+
+
 class RecallActor:
     """Answers chunks of prompts from memory directories that it opens itself.
 
     Args:
-        paths: of the memories, asked together, by the names that answers say; its node must see them.
+        sources: of the memories, asked together, by the names that answers say: paths, which its node must see, or
+            bank servers.
+        digests: that they must have, by the same names; None: any.
+
+    Raises:
+        ConfigError: a memory was changed since the job began.
     """
 
-    def __init__(self, paths: Mapping[str, str], options: RecallOptions) -> None:
+    def __init__(
+        self, sources: Mapping[str, Source], options: RecallOptions, digests: Mapping[str, str] | None = None
+    ) -> None:
         threadpool_limits(1)
-        opened = {name: open_memory(path) for name, path in paths.items()}
+        opened = {name: _opened(source) for name, source in sources.items()}
+        for name, digest in (digests or {}).items():
+            if opened[name].manifest.digest != digest:
+                raise ConfigError(f"{name} was changed while a job asked it; remove the job's parts and ask again")
         sessions = {name: Session(memory, memory.tokenizer) for name, memory in opened.items()}
         self._session, self._options = SeveralSession(sessions), options
 

@@ -7,12 +7,16 @@ Covers: what is asked, chunk by chunk, what the answers sum up to. Does not cove
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from cluster.bank_servers.servers import bank_servers as servers_of
 from cluster.chunk_job import ChunkJob, run_chunks, stamp_of
-from cluster.recall_actor import SCHEMA, RecallActor
+from cluster.machine import local_cpus
+from cluster.ray_session import ray_session
+from cluster.recall_actor import SCHEMA, RecallActor, Source
 from memo_dist.files.manifest import Manifest
 from memo_dist.files.opened import open_memory
 from memo_dist.files.staging import refuse_existing
@@ -43,6 +47,8 @@ def recall_file(
     options: RecallOptions,
     actors: int | None = None,
     address: str | None = None,
+    bank_servers: int = 0,
+    range_replicas: int | None = None,
     on_progress: Callable[[int], None] = lambda prompts: None,
 ) -> JobSummary:
     """Answer a file of prompts; a stopped job of the same output, memories, prompts and options is finished.
@@ -50,6 +56,8 @@ def recall_file(
     Args:
         memories: one, or several that are asked together (memo_dist/recalling/several_session.py).
         actors: how many answer; None: one for each processor.
+        bank_servers: actors that have the files of each memory between them, for those that answer to ask; 0: these
+            open all of it. range_replicas: see cluster.bank_servers.
         on_progress: called with the number of prompts answered so far.
 
     Raises:
@@ -60,28 +68,27 @@ def recall_file(
     """
     refuse_existing(out)
     asked = {str(path): path for path in ([memories] if isinstance(memories, Path) else memories)}
-    for path in asked.values():
-        with open_memory(path):
-            pass  # damage is told here, by name, not by actors that cannot start
-    names = {name: str(path.absolute()) for name, path in asked.items()}
-    job = ChunkJob(
-        name="recall job",
-        place=out.with_name(f".{out.name}.recalling"),
-        statement=_statement(asked, prompts, options),
-        statement_file="recall.json",
-        start=lambda executor: executor.start_worker(RecallActor, names, options),
-        chunks=lambda: _chunks(prompts),
-        schema=SCHEMA,
-    )
+    digests = {name: Manifest.read(path).digest for name, path in asked.items()}
     stops: Counter[str] = Counter()
-    parts, before = run_chunks(
-        job,
-        out,
-        actors=actors,
-        address=address,
-        on_progress=on_progress,
-        on_part=lambda table: stops.update(table["stop"].to_pylist()),
-    )
+    with ExitStack() as opened:
+        sources = _sources(asked, opened, address=address, bank_servers=bank_servers, range_replicas=range_replicas)
+        job = ChunkJob(
+            name="recall job",
+            place=out.with_name(f".{out.name}.recalling"),
+            statement=_statement(digests, prompts, options),
+            statement_file="recall.json",
+            start=lambda executor: executor.start_worker(RecallActor, sources, options, digests),
+            chunks=lambda: _chunks(prompts),
+            schema=SCHEMA,
+        )
+        parts, before = run_chunks(
+            job,
+            out,
+            actors=actors,
+            address=address,
+            on_progress=on_progress,
+            on_part=lambda table: stops.update(table["stop"].to_pylist()),
+        )
     return JobSummary(
         out=str(out),
         prompts=stops.total(),
@@ -92,7 +99,28 @@ def recall_file(
     )
 
 
-def _statement(memories: dict[str, Path], prompts: Path, options: RecallOptions) -> dict[str, Any]:
+def _sources(
+    asked: dict[str, Path],
+    opened: ExitStack,
+    *,
+    address: str | None,
+    bank_servers: int,
+    range_replicas: int | None,
+) -> dict[str, Source]:
+    """What actors open: paths, or bank servers until `opened` is closed."""
+    if not bank_servers:
+        for path in asked.values():
+            with open_memory(path):
+                pass  # damage is told here, by name, not by actors that cannot start
+        return {name: str(path.absolute()) for name, path in asked.items()}
+    opened.enter_context(ray_session(address, local_cpus()))
+    return {
+        name: opened.enter_context(servers_of(path, bank_servers, replicas=range_replicas))
+        for name, path in asked.items()
+    }
+
+
+def _statement(digests: dict[str, str], prompts: Path, options: RecallOptions) -> dict[str, Any]:
     size, changed = stamp_of(prompts)
     asked = {"prompts": str(prompts), "size": size, "changed": changed, "chunk": CHUNK}
     told = asdict(options)
@@ -100,7 +128,6 @@ def _statement(memories: dict[str, Path], prompts: Path, options: RecallOptions)
     if not told["exact_prompt"]:  # statements of the first jobs do not say it
         del told["exact_prompt"]
     told["at_start"] = told.pop("from_start")  # as statements have said it since the first jobs
-    digests = {name: Manifest.read(path).digest for name, path in memories.items()}
     memory = next(iter(digests.values())) if len(digests) == 1 else digests  # as jobs of one have always said it
     return {"memory": memory, **asked, "options": told}
 

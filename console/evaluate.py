@@ -10,8 +10,8 @@ import pyarrow as pa
 import typer
 
 from console.flags import Address, AsJson, ConfigFile, MemoryPath, OptionalInputs, corpus_flags
+from console.opening import reader_for
 from console.output import print_json, print_table
-from console.recall import reader_for
 from memo_dist.errors import ConfigError, InputError
 from memo_dist.files.batch_file import read_batches, temporary_directory, write_batches
 from memo_dist.files.kept_batches import KeptBatches

@@ -104,6 +104,15 @@ Budget = Annotated[
     typer.Option(help="Memory of all processes together, such as 4GB: the less, the less is merged at a time."),
 ]
 Address = Annotated[str | None, typer.Option(help="Use the Ray cluster at this address.")]
+BankServerCount = Annotated[
+    int,
+    typer.Option(
+        "--bank-servers", min=0, help="Ray actors, one a node, that have the memory's files between them; 0: none."
+    ),
+]
+RangeReplicas = Annotated[
+    int | None, typer.Option(min=1, help="Bank servers that have each file; else 2, or 1 of one server.")
+]
 WorkAddress = Annotated[
     str | None,
     typer.Option(

@@ -43,6 +43,9 @@ def publish_command(
     anchors: Annotated[
         str | None, typer.Option(help="solved: one passage in 8, or in 16, names its document; none: none does.")
     ] = None,
+    files: Annotated[
+        int | None, typer.Option(min=1, help="solved: files, at least; bank servers divide whole files among them.")
+    ] = None,
     texts: Annotated[
         list[str] | None,
         typer.Option(
@@ -78,6 +81,7 @@ def publish_command(
         {"--bits": bits, "--target-recall": target_recall, "--banks": banks}
         if form == "solved"
         else {"--windows": windows, "--check-bits": check_bits, "--anchors": anchors, "--corpus": texts or None}
+        | {"--files": files}
     )
     if wrong := [name for name, value in others.items() if value is not None]:
         raise ConfigError(f"{wrong[0]} does not belong to --form {form}; leave it out, or give the other form")
@@ -85,7 +89,8 @@ def publish_command(
         of_sums = {"bits": bits, "target_recall": target_recall, "banks": banks}
         manifest = _sums(Path(memory), out, resources=resources, asked=_given(of_sums))
     else:
-        asked = {"windows": windows_of(windows), "check_bits": check_bits, "anchors": _anchors(anchors)}
+        asked: dict[str, Any] = {"windows": windows_of(windows), "check_bits": check_bits, "anchors": _anchors(anchors)}
+        asked["files"] = files
         with extra():
             from cluster.publish import PublishOptions
 

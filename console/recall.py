@@ -1,29 +1,25 @@
 """memo-dist recall: continue prompts verbatim from a memory."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
 from console.asking import Answer, answered
-from console.flags import Address, AsJson, ConfigFile
+from console.flags import Address, AsJson, BankServerCount, ConfigFile, RangeReplicas
+from console.opening import Ranges, session_of
 from console.output import ProgressLine, in_colour, print_json, print_note, print_text
-from memo_dist.errors import ConfigError, InputError
-from memo_dist.files.opened import OpenMemory, open_memory
+from memo_dist.errors import InputError
 from memo_dist.recalling.options import DEFAULTS, RecallOptions, with_flags
 from memo_dist.recalling.placing import MOST_NAMED
 from memo_dist.recalling.prompts import STANDARD_INPUT, PromptRow, read_prompts
 from memo_dist.recalling.recall import Continuation
-from memo_dist.recalling.session import Session
 from memo_dist.recalling.several_session import SeveralSession
 from memo_dist.tokenizer import Tokenizer
-
-if TYPE_CHECKING:
-    from cluster.reader import ClusterReader
 
 PROMPT_ENDS = "│"  # where it is not told by colour alone
 _SHOWN = 1e-6  # the least probability worth a place in the table of steps
@@ -71,6 +67,8 @@ def recall_command(
         int | None,
         typer.Option(min=1, help="Ray actors that hold the memory or, with --out, answer."),
     ] = None,
+    bank_servers: BankServerCount = 0,
+    range_replicas: RangeReplicas = None,
     address: Address = None,
     as_json: AsJson = False,
     settings: ConfigFile = None,
@@ -88,21 +86,24 @@ def recall_command(
         read=read,
         exact_prompt=exact_prompt,
     )
+    ranges = Ranges(bank_servers, range_replicas, address)
+    if bank_servers and shards is not None and out is None:
+        raise InputError("--shards loads the memory into actors, and --bank-servers read its files: give one of them")
     if out is not None:
         if prompt or prompts is None or str(prompts) == STANDARD_INPUT:
             raise InputError("--out takes its prompts from --prompts FILE, and no --prompt")
         if count > 1:
             raise InputError("--n does not belong to --out: there a row has one continuation")
         paths = [Path(memory) for memory in memories]
-        _run_job(paths, prompts, out, options=options, actors=shards, address=address, as_json=as_json)
+        _run_job(paths, prompts, out, options=options, actors=shards, ranges=ranges, as_json=as_json)
         return
     for text in prompt or []:
         _require_text(text)
     with ExitStack() as opened:
-        sessions = {path: _session(path, opened, address=address, shards=shards) for path in _distinct(memories)}
+        sessions = {path: session_of(path, opened, ranges=ranges, shards=shards) for path in _distinct(memories)}
         found: Iterable[Answer] = answered(SeveralSession(sessions), prompt or [], prompts, options=options)
         tokenizers = {path: one.tokenizer if one.tokenizer_hash else None for path, one in sessions.items()}
-        if not as_json and shards is None and address is None:
+        if not as_json and shards is None and address is None and not bank_servers:
             _show_each(found, tokenizers, named=prompts is not None, steps=bool(top_k))
             return
         found = list(found)  # what is printed while Ray is here goes where Ray's own messages do, to stderr
@@ -135,12 +136,6 @@ def _distinct(memories: list[str]) -> list[str]:
     return memories
 
 
-def _session(path: str, opened: ExitStack, *, address: str | None, shards: int | None) -> Session:
-    """A memory, to be asked until `opened` is closed."""
-    stored = opened.enter_context(open_memory(path))
-    return Session(opened.enter_context(reader_for(stored, address, shards)), stored.tokenizer)
-
-
 def _require_text(prompt: str) -> None:
     """Bytes that are not UTF-8 come from the shell as lone surrogates."""
     try:
@@ -156,7 +151,7 @@ def _run_job(
     *,
     options: RecallOptions,
     actors: int | None,
-    address: str | None,
+    ranges: Ranges,
     as_json: bool,
 ) -> None:
     """Answer a file into a file, by many actors."""
@@ -172,7 +167,9 @@ def _run_job(
             out,
             options=options,
             actors=actors,
-            address=address,
+            address=ranges.address,
+            bank_servers=ranges.servers,
+            range_replicas=ranges.replicas,
             on_progress=lambda n: line.update(n / total, n),
         )
     if as_json:
@@ -180,21 +177,6 @@ def _run_job(
     else:
         stops = ", ".join(f"{count:,} {stop}" for stop, count in summary.stops.items())
         print(f"{summary.prompts:,} prompts answered in {out}: {stops}")
-
-
-def reader_for(
-    stored: OpenMemory, address: str | None, shards: int | None
-) -> "AbstractContextManager[OpenMemory | ClusterReader]":
-    """The memory itself, read bank by bank from its files, or shard actors if the user asks for them."""
-    if address is None and shards is None:
-        return stored
-    if stored.is_published:
-        raise ConfigError(
-            f"{stored.path} is published: its files are mapped, not loaded; leave out --shards and --address"
-        )
-    from cluster.reader import cluster_reader
-
-    return cluster_reader(stored.path, address, shards)
 
 
 def _result(found: Continuation) -> dict[str, Any]:

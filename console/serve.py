@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from console.flags import Address, AsJson, ConfigFile, MemoryPath
+from console.flags import Address, AsJson, BankServerCount, ConfigFile, MemoryPath, RangeReplicas
 from console.output import print_json
 from memo_dist.sizes import parse_bytes
 
@@ -21,6 +21,8 @@ def serve_command(
     replicas: Annotated[
         int | None, typer.Option(min=1, help="Processes that answer; else one for each processor.")
     ] = None,
+    bank_servers: BankServerCount = 0,
+    range_replicas: RangeReplicas = None,
     api_key_file: Annotated[
         Path | None, typer.Option(help="A file of the keys that are let in, one key on each line.")
     ] = None,
@@ -59,6 +61,8 @@ def serve_command(
         port=port,
         name=name,
         replicas=replicas,
+        bank_servers=bank_servers,
+        range_replicas=range_replicas,
         address=address,
         api_key_file=api_key_file,
         cors_origins=tuple(cors_origin or ()),

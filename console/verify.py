@@ -1,20 +1,42 @@
 """memo-dist verify: check every byte of a memory."""
 
-from console.flags import AsJson, ConfigFile, MemoryPath
-from console.output import print_json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from console.flags import Address, AsJson, ConfigFile, MemoryPath
+from console.output import ProgressLine, print_json
+from memo_dist.extras import extra
 from memo_dist.files.generations import verify_previous
-from memo_dist.files.opened import open_memory
+from memo_dist.files.manifest import Manifest
+from memo_dist.ranges.verifying import verify_by_range
 
 
-def verify_command(memory: MemoryPath, as_json: AsJson = False, settings: ConfigFile = None) -> None:
+def verify_command(
+    memory: MemoryPath, address: Address = None, as_json: AsJson = False, settings: ConfigFile = None
+) -> None:
     """Check every byte, also of the generation that undo goes back to; exit code 2 and the name of a bad file."""
-    with open_memory(memory) as stored:
-        stored.verify()
-        verify_previous(stored.path)
-        digest, solved = stored.manifest.digest, stored.manifest.solved
-        what = "shards" if solved is None else "files of tables"
-        shards = len(stored.manifest.shards) if solved is None else solved.num_files
+    manifest = verify_by_range(Path(memory)) if address is None else _on_cluster(Path(memory), address)
+    verify_previous(Path(memory))
+    solved = manifest.solved
+    what = "shards" if solved is None else "files of tables"
+    shards = len(manifest.shards) if solved is None else solved.num_files
     if as_json:
-        print_json({"ok": True, "digest": digest, "shards": shards})
+        print_json({"ok": True, "digest": manifest.digest, "shards": shards})
     else:
-        print(f"{memory} is whole: {shards} {what}, digest {digest}")
+        print(f"{memory} is whole: {shards} {what}, digest {manifest.digest}")
+
+
+def _on_cluster(memory: Path, address: str) -> Manifest:
+    """Each file where there is room; all nodes must see the memory."""
+    with extra():
+        from cluster.by_file import each_file
+        from cluster.resources import Resources
+
+    with ProgressLine("checking", "files") as line:
+
+        def each(task: Callable[[int], Any], count: int) -> list[Any]:
+            resources = Resources(address=address)
+            return each_file(task, count, resources=resources, on_done=lambda done: line.update(done / count, done))
+
+        return verify_by_range(memory, each=each)

@@ -43,6 +43,25 @@ def about(memory: OpenMemory) -> About:
     return About(facts, lambda: capacity_of(manifest))
 
 
+class AboutNow:
+    """What may be told of a memory as it is now.
+
+    Args:
+        memory: gives it, the same object until it has changed.
+    """
+
+    def __init__(self, memory: Callable[[], OpenMemory]) -> None:
+        self._memory, self._known = memory, memory()
+        self._told = about(self._known)
+
+    def __call__(self) -> About:
+        """The same object until the memory has changed."""
+        memory = self._memory()
+        if memory is not self._known:
+            self._told, self._known = about(memory), memory
+        return self._told
+
+
 def form_of(manifest: Manifest) -> str:
     """ "working", which can be changed, or how it is published: "sums" or "solved"."""
     return "solved" if manifest.solved is not None else "sums" if manifest.bits else "working"

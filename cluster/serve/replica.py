@@ -10,6 +10,8 @@ from typing import Any
 from ray import serve
 from threadpoolctl import threadpool_limits
 
+from cluster.bank_servers.following import FollowedServers
+from cluster.bank_servers.owners import BankServers
 from memo_dist.http.answerer import Answerer
 from memo_dist.http.asks import Ask, in_turns
 from memo_dist.http.batcher import Batcher
@@ -26,13 +28,13 @@ class Replica:
     """Answers asks.
 
     Args:
-        path: the memory directory, which the replica's node must see.
-        most_tokens: the longest prompt, in tokens.
+        path: the memory directory, which the replica's node must see, if there are no bank servers.
+        most_tokens: the longest prompt, in tokens. servers: that have the memory's ranges; None: there are none.
     """
 
-    def __init__(self, path: str, most_tokens: int) -> None:
+    def __init__(self, path: str, most_tokens: int, servers: BankServers | None = None) -> None:
         threadpool_limits(1)
-        answerer = Answerer(Path(path), most_tokens)
+        answerer = Answerer(Path(path), most_tokens, None if servers is None else FollowedServers(servers))
         self._batcher: Batcher[Ask, Any] = Batcher(answerer.answer, _TURN, lambda ask: ask.weight)
         warm = PromptAsk(prompt=[0] * 4, options=RecallOptions(max_tokens=1, beam=1))
         answerer.answer([CompletionAsk([warm])])  # kernels are compiled, or read, now
@@ -42,8 +44,8 @@ class Replica:
         return await in_turns(ask, _TURN, self._batcher.ask)
 
 
-def replicas_of(path: Path, count: int, most_tokens: int) -> serve.Application:
-    """The application for serve.run: `count` replicas of a memory."""
+def replicas_of(path: Path, count: int, most_tokens: int, *, servers: BankServers | None = None) -> serve.Application:
+    """The application for serve.run: `count` replicas of a memory, which ask its bank servers, if there are any."""
     deployment: Any = serve.deployment(
         Replica,
         name="recall",
@@ -53,5 +55,5 @@ def replicas_of(path: Path, count: int, most_tokens: int) -> serve.Application:
         health_check_period_s=_HEALTH_SECONDS,
         graceful_shutdown_timeout_s=30,
     )
-    bound: serve.Application = deployment.bind(str(path.absolute()), most_tokens)
+    bound: serve.Application = deployment.bind(str(path.absolute()), most_tokens, servers)
     return bound

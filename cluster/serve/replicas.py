@@ -14,6 +14,7 @@ from ray import serve
 from ray.exceptions import NodeDiedError, ObjectLostError, RayActorError, WorkerCrashedError
 from ray.serve.exceptions import RayServeException
 
+from cluster.bank_servers.owners import BankServers
 from cluster.serve.replica import replicas_of
 from memo_dist.http.asks import Ask
 from memo_dist.http.errors import ReplicaLostError
@@ -29,12 +30,16 @@ class ServeReplicas:
         self._app, self._begun = f"memo-dist-{uuid.uuid4().hex}", False
         self._checked: asyncio.Task[int] | None = None
 
-    def start(self, path: Path, count: int, most_tokens: int) -> None:
-        """Start `count` replicas, which take prompts of `most_tokens`; returns when every replica is up."""
+    def start(self, path: Path, count: int, most_tokens: int, *, servers: BankServers | None = None) -> None:
+        """Start `count` replicas, which take prompts of `most_tokens`; returns when every replica is up.
+
+        Args:
+            servers: that have the memory's ranges; None: every replica opens all of it.
+        """
         logging.getLogger("ray.serve").setLevel(logging.ERROR)
         serve.start(proxy_location="Disabled")
         self._begun = True
-        made = replicas_of(path, count, most_tokens)
+        made = replicas_of(path, count, most_tokens, servers=servers)
         self._handle: Any = serve.run(made, name=self._app, route_prefix=None)
 
     def ask(self, ask: Ask) -> "asyncio.Future[Any]":

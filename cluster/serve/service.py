@@ -10,25 +10,32 @@ more HTTP than one process can speak, run several with --address on one cluster,
 
 import socket
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import uvicorn
 
+from cluster.bank_servers.following import FollowedServers, health_of
+from cluster.bank_servers.owners import BankServers
+from cluster.bank_servers.servers import bank_servers
 from cluster.machine import local_cpus
 from cluster.ray_session import ray_session
 from cluster.serve.replicas import ServeReplicas
 from cluster.signals import interrupt_on_sigterm, stop_on_sigterm
-from memo_dist.about import about
+from memo_dist.about import AboutNow
 from memo_dist.errors import ConfigError
-from memo_dist.files.opened import open_memory
+from memo_dist.files.manifest import Manifest
+from memo_dist.files.opened import OpenMemory, open_memory
 from memo_dist.http.answerer import servable
 from memo_dist.http.app import application
+from memo_dist.http.following import FollowedMemory
 from memo_dist.http.front import Front
 from memo_dist.http.guards import read_keys
 from memo_dist.http.hosts import own_names
 from memo_dist.http.limits import Limits
 from memo_dist.http.metrics import Metrics
+from memo_dist.ranges.plan import RangePlan
 
 _DRAIN_SECONDS = 30
 _BACKLOG = 1024
@@ -42,6 +49,8 @@ class ServeOptions:
         host, port: where to listen; port 0 takes a free one.
         name: of the model; None takes the directory's.
         replicas: processes that answer; None: one for each processor.
+        bank_servers: actors that have the memory's ranges, for the replicas to ask; 0: every replica opens all of it.
+        range_replicas: bank servers that have each range; None: two, or one of one server.
         address: of a Ray cluster; None starts a local one.
         api_key_file: has the keys that are let in; None lets everyone in.
         cors_origins: of other pages whose scripts may ask; "*": of all.
@@ -52,6 +61,8 @@ class ServeOptions:
     port: int = 8000
     name: str | None = None
     replicas: int | None = None
+    bank_servers: int = 0
+    range_replicas: int | None = None
     address: str | None = None
     api_key_file: Path | None = None
     cors_origins: tuple[str, ...] = ()
@@ -70,30 +81,55 @@ def serve_memory(path: Path, options: ServeOptions, on_ready: Callable[[str, str
         DamagedMemoryError: the memory is not whole.
     """
     keys = [] if options.api_key_file is None else read_keys(options.api_key_file)
-    with open_memory(path) as memory:  # what is wrong is told here, not by replicas that cannot start
-        servable(path, memory, memory.tokenizer)
-        told = about(memory)
+    if options.bank_servers:
+        RangePlan.of(Manifest.read(path))
+    else:
+        with open_memory(path) as memory:  # what is wrong is told here, not by replicas that cannot start
+            servable(path, memory, memory.tokenizer)
     name = options.name or path.absolute().name.removesuffix(".memo")
     count = options.replicas or local_cpus()
     listening = _bound(options.host, options.port)
-    with listening, ray_session(options.address, max(count, local_cpus())), stop_on_sigterm(says=False):
+    with (
+        listening,
+        ray_session(options.address, max(count, local_cpus())),
+        stop_on_sigterm(says=False),
+        ExitStack() as opened,
+    ):
         replicas = ServeReplicas()
-        try:
-            with interrupt_on_sigterm():  # nothing is under way yet
-                replicas.start(path, count, options.limits.prompt_tokens)
-            front = Front(replicas, name, limits=options.limits, metrics=Metrics(), about=told)
-            config = uvicorn.Config(
-                application(front, keys, options.cors_origins, hosts=own_names(options.host, options.hosts)),
-                log_level="warning",
-                access_log=False,
-                timeout_graceful_shutdown=_DRAIN_SECONDS,
-                backlog=_BACKLOG,
-                lifespan="off",
-            )
-            server = _Announcing(config, lambda: on_ready(_url(listening), name))
-            server.run(sockets=[listening])
-        finally:
-            replicas.end()
+        with interrupt_on_sigterm():  # nothing is under way yet
+            servers = _servers(path, options, opened)
+            opened.callback(replicas.end)
+            now: Callable[[], OpenMemory] = FollowedMemory(path) if servers is None else FollowedServers(servers)
+            servable(path, now(), now().tokenizer)
+            replicas.start(path, count, options.limits.prompt_tokens, servers=servers)
+        told = AboutNow(now)
+        front = Front(
+            replicas,
+            name,
+            limits=options.limits,
+            metrics=Metrics(),
+            about=told(),
+            now=told,
+            ranges=None if servers is None else lambda: health_of(servers.state(memory=True)),
+        )
+        config = uvicorn.Config(
+            application(front, keys, options.cors_origins, hosts=own_names(options.host, options.hosts)),
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=_DRAIN_SECONDS,
+            backlog=_BACKLOG,
+            lifespan="off",
+        )
+        server = _Announcing(config, lambda: on_ready(_url(listening), name))
+        server.run(sockets=[listening])
+
+
+def _servers(path: Path, options: ServeOptions, opened: ExitStack) -> BankServers | None:
+    """Bank servers until `opened` is closed, if any are asked for."""
+    if not options.bank_servers:
+        return None
+    replicas = options.range_replicas
+    return opened.enter_context(bank_servers(path, options.bank_servers, replicas=replicas, follows=True))
 
 
 def _bound(host: str, port: int) -> socket.socket:

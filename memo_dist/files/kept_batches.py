@@ -10,6 +10,7 @@ is never changed. Token ids are of two bytes where the vocabulary allows, before
 import hashlib
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow as pa
@@ -153,6 +154,10 @@ class KeptBatches:
     def read(self, record: BatchRecord) -> pa.Table:
         """One of them; see read_kept."""
         return read_kept(self.folder, record, self._vocab_size)
+
+    def places(self) -> Iterable[pa.Table]:
+        """Of each of them, in order: see read_places."""
+        return (read_places(self.folder, record) for record in self.records)
 
     def verify(self) -> None:
         """Check every byte, and that what it says can be read."""

@@ -8,6 +8,7 @@ There is no ledger, so nothing can be added or forgotten; in return a bank takes
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -32,6 +33,7 @@ from memo_dist.models import model_of
 from memo_dist.models.text.bit_planes import EXACT, PUBLISHED_BITS, quantize
 
 OnBank = Callable[[int, int], None]
+Written = tuple[ShardRecord, np.ndarray]
 
 
 def publish(
@@ -41,6 +43,7 @@ def publish(
     *,
     named: Path | None = None,
     on_bank: OnBank = lambda done, banks: None,
+    each: Callable[[Callable[[int], Written], int], list[Written]] | None = None,
 ) -> Manifest:
     """Write a recall-only memory, one bank at a time; `memory` is not changed.
 
@@ -48,6 +51,7 @@ def publish(
         bits: of a cell, one of PUBLISHED_BITS; 16 keeps the cells as they are.
         named: what the journal calls the memory; None: `memory`.
         on_bank: called with the number of banks done and of all.
+        each: gives what a function, which can be pickled, makes of so many files; None: one file after the other.
 
     Raises:
         ConfigError: `bits` is not one of these, the memory's model cannot be published, or it is published already.
@@ -62,10 +66,14 @@ def publish(
                 raise ConfigError(
                     f"{memory} is of the preset {config.preset!r}; only memories of the preset text publish"
                 )
-            written = [
-                _write(staging / shard_file(index), file, base.tokenizer_hash, bits=bits, on_bank=on_bank)
-                for index, file in enumerate(working.files)
-            ]
+            if each is None:
+                written = [
+                    _write(staging / shard_file(index), file, base.tokenizer_hash, bits=bits, on_bank=on_bank)
+                    for index, file in enumerate(working.files)
+                ]
+            else:
+                one = partial(publish_file, str(memory.absolute()), str(staging.absolute()), bits=bits)
+                written = each(one, len(working.files))
             entry = PublishEntry(when=now(), memory=str(named or memory), bits=bits, digest=base.digest)
             return write_contents(
                 staging,
@@ -79,9 +87,19 @@ def publish(
             )
 
 
-def _write(
-    path: Path, file: ShardReader, tokenizer_hash: str, *, bits: int, on_bank: OnBank
-) -> tuple[ShardRecord, np.ndarray]:
+def publish_file(memory: str, folder: str, index: int, *, bits: int) -> Written:
+    """Write one file of a recall-only memory; its record and the digests of its banks."""
+    manifest = Manifest.read(Path(memory))
+    record, tokenizer_hash = manifest.shards[index], manifest.tokenizer_hash
+    file = ShardReader(Path(memory) / record.file, record, manifest.config, tokenizer_hash=tokenizer_hash)
+    try:
+        path = Path(folder) / shard_file(index)
+        return _write(path, file, tokenizer_hash, bits=bits, on_bank=lambda done, banks: None)
+    finally:
+        file.close()
+
+
+def _write(path: Path, file: ShardReader, tokenizer_hash: str, *, bits: int, on_bank: OnBank) -> Written:
     config, banks, token_counts = file.config, file.banks, file.token_counts()
     assert token_counts is not None, "a memory without a ledger does not publish"
     with writing(path), Sink(path, "w+") as sink:

@@ -49,10 +49,8 @@ class SolvedShards:
         assert manifest.solved is not None
         record = self._record = manifest.solved
         self._directory, self._manifest, self.config = directory, manifest, manifest.config
-        _require_sense(record, directory / "manifest.json", rungs=len(manifest.config.windows))
-        self._files = [
-            _SolvedFile(directory / solved_file(index), index, manifest) for index in range(record.num_files)
-        ]
+        require_sense(record, directory / "manifest.json", rungs=len(manifest.config.windows))
+        self._files = [SolvedFile(directory / solved_file(index), index, manifest) for index in range(record.num_files)]
         rungs, vocab_size = len(record.windows), self.config.vocab_size
         self._rungs = [self._gathered(index) for index in range(rungs + (record.numbers > 0))]
         self.tables = self._tables(range(rungs), record.cuts, vocab_size)
@@ -155,7 +153,7 @@ class SolvedShards:
         return Tables(pieces, [file.words for file in self._files], check)
 
 
-class _SolvedFile:
+class SolvedFile:
     """One file, mapped.
 
     Attributes:
@@ -228,7 +226,7 @@ def pieces_of(file: int, *, files: int, pieces: int) -> range:
     return range(-(-file * pieces // files), -(-(file + 1) * pieces // files))
 
 
-def _require_sense(record: SolvedRecord, path: Path, *, rungs: int) -> None:
+def require_sense(record: SolvedRecord, path: Path, *, rungs: int) -> None:
     """Refuse counts that no writer gives."""
     counts = [record.check_bits, record.anchors, record.anchors_cut, record.numbers, record.num_files]
     whole = all(isinstance(value, int) and value >= 0 for value in [*counts, *record.windows, *record.cuts])

@@ -4,40 +4,62 @@ Covers: opening, answering different kinds of ask together. Does not cover: how 
 (openai/completing.py, endpoints/trace.py), whoever serves it, HTTP (app.py).
 """
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from memo_dist.errors import ConfigError
-from memo_dist.files.opened import open_memory
+from memo_dist.errors import ConfigError, MemoError
+from memo_dist.files.opened import OpenMemory
 from memo_dist.http.asks import Ask
+from memo_dist.http.following import FollowedMemory
 from memo_dist.models.cues import Reader
 from memo_dist.recalling.session import Session
 from memo_dist.tokenizer import Tokenizer
 
+_log = logging.getLogger("memo_dist.serve")
+
 
 class Answerer:
-    """Opens a memory and answers.
+    """Opens a memory and answers, from its newest generation.
 
     Args:
-        most_tokens: the longest prompt, in tokens; longer prompts are refused.
+        path: what the memory is called. most_tokens: the longest prompt, in tokens; longer prompts are refused.
+        memory: gives the memory as it is now, the same object until it has changed; None: the directory `path`.
+
+    Attributes:
+        session: asks the memory, as it was when something was last answered. digest: of it.
 
     Raises:
         DamagedMemoryError: the memory is not whole. ConfigError: it cannot be served: no tokenizer, or preset paper.
     """
 
-    def __init__(self, path: Path, most_tokens: int) -> None:
-        self._memory, self.most_tokens = open_memory(path), most_tokens
-        self.session = servable(path, self._memory, self._memory.tokenizer)
+    def __init__(self, path: Path, most_tokens: int, memory: Callable[[], OpenMemory] | None = None) -> None:
+        self._path, self.most_tokens = path, most_tokens
+        self._now = memory or FollowedMemory(path)
+        self._memory = self._now()
+        self.session, self.digest = servable(path, self._memory, self._memory.tokenizer), self._memory.manifest.digest
 
     def answer(self, asks: Sequence[Ask]) -> list[Any]:
         """One answer, or a Refusal, for each ask, in order; asks of one kind are answered together."""
+        self._follow()
         answers: dict[int, Any] = {}
         kinds: list[type[Ask]] = list(dict.fromkeys(type(ask) for ask in asks))
         for kind in kinds:
             places = [place for place, ask in enumerate(asks) if type(ask) is kind]
             answers.update(zip(places, kind.answered(self, [asks[place] for place in places]), strict=True))
         return [answers[place] for place in range(len(asks))]
+
+    def _follow(self) -> None:
+        """Ask the memory as it is now, if that can be served."""
+        memory = self._now()
+        if memory is self._memory:
+            return
+        self._memory = memory
+        try:
+            self.session, self.digest = servable(self._path, memory, memory.tokenizer), memory.manifest.digest
+        except MemoError as error:
+            _log.warning("the memory has changed, and what it is now cannot be served; the old goes on: %s", error)
 
 
 def servable(path: Path, memory: Reader, tokenizer: Tokenizer | None) -> Session:

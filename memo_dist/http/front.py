@@ -21,6 +21,8 @@ from memo_dist.http.asks import Ask, Refusal
 from memo_dist.http.errors import ClientGoneError, RefusedError, ReplicaLostError
 from memo_dist.http.limits import Limits
 from memo_dist.http.metrics import Metrics
+from memo_dist.http.shared import Shared
+from memo_dist.ranges.health import RangesHealth
 
 _TRIES = 4
 _AGAIN_SECONDS = 0.25  # before asking once more, times the number of tries
@@ -49,13 +51,38 @@ class Front:
     Args:
         name: of the model, as clients may give it.
         about: the memory, as it is shown.
+        now: gives that of the memory as it is now, the same object until it has changed; None: it does not change.
+        ranges: how the bank servers are that have the memory's ranges; None: there are none.
     """
 
-    def __init__(self, replicas: Replicas, name: str, *, limits: Limits, metrics: Metrics, about: About) -> None:
+    def __init__(
+        self,
+        replicas: Replicas,
+        name: str,
+        *,
+        limits: Limits,
+        metrics: Metrics,
+        about: About,
+        now: Callable[[], About] | None = None,
+        ranges: Callable[[], RangesHealth] | None = None,
+    ) -> None:
         self.replicas, self.name, self.limits, self.metrics, self.about = replicas, name, limits, metrics, about
         self.created = int(time.time())
+        self._now, self._ranges = Shared(now) if now else None, Shared(ranges) if ranges else None
         self._capacity: asyncio.Task[dict[str, Any]] | None = None
         metrics.tell(about.facts)
+
+    async def follow(self) -> About:
+        """The memory as it is now: what `about` is from now on."""
+        found = self.about if self._now is None else await self._now()
+        if found is not self.about:
+            self.about, self._capacity = found, None
+            self.metrics.tell(found.facts)
+        return found
+
+    async def ranges(self) -> RangesHealth | None:
+        """How the bank servers are, as they were a second ago at most; None where there are none."""
+        return None if self._ranges is None else await self._ranges()
 
     async def capacity(self) -> dict[str, Any]:
         """What About.capacity gives, found once, when it is first asked for."""

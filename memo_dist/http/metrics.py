@@ -8,6 +8,9 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from memo_dist.http.range_metrics import RangeGauges
+from memo_dist.ranges.health import RangesHealth
+
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
@@ -31,18 +34,28 @@ class Metrics:
         self.stops = Counter("memo_dist_stops_total", "Why recall stopped.", ["reason"], registry=registry)
         self.retries = Counter("memo_dist_retries_total", "Asked again: a replica was lost.", registry=registry)
         self.abandoned = Counter("memo_dist_abandoned_total", "Clients left before the answer.", registry=registry)
-
-    def tell(self, facts: dict[str, Any]) -> None:
-        """Gauges of the memory that is served, which do not change: what About.facts says of it."""
         gauges = {"tokens": "Tokens held.", "documents": "Documents held.", "bytes_on_disk": "Bytes of its files."}
         gauges["load"] = "Associations for each parameter of the matrices; none of a solved memory."
-        for name, says in gauges.items():
+        self._memory = {n: Gauge(f"memo_dist_memory_{n}", says, registry=registry) for n, says in gauges.items()}
+        which = "Which memory it is; always 1."
+        self._info = Gauge("memo_dist_memory_info", which, ["digest", "form"], registry=registry)
+        self._ranges: RangeGauges | None = None
+
+    def tell(self, facts: dict[str, Any]) -> None:
+        """Gauges of the memory that is served: what About.facts says of it, in place of what was said before."""
+        for name, gauge in self._memory.items():
             if name in facts:
-                Gauge(f"memo_dist_memory_{name}", says, registry=self._registry).set(facts[name])
-        info = Gauge(
-            "memo_dist_memory_info", "Which memory it is; always 1.", ["digest", "form"], registry=self._registry
-        )
-        info.labels(facts["digest"], facts["form"]).set(1)
+                gauge.set(facts[name])
+        self._info.clear()
+        self._info.labels(facts["digest"], facts["form"]).set(1)
+
+    def tell_ranges(self, health: RangesHealth | None) -> None:
+        """Gauges of the bank servers; none where there are none."""
+        if health is None:
+            return
+        if self._ranges is None:
+            self._ranges = RangeGauges(self._registry)
+        self._ranges.tell(health)
 
     def text(self) -> bytes:
         """In Prometheus's format."""

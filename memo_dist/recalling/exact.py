@@ -18,7 +18,7 @@ import numpy as np
 from memo_dist.log_sum import log_sum_exp
 from memo_dist.models.candidates import Alternative
 from memo_dist.models.text.followers import Followers
-from memo_dist.recalling.lookup import ExactLookup
+from memo_dist.recalling.lookup import ExactLookup, FarReader
 from memo_dist.recalling.options import RecallOptions
 from memo_dist.recalling.overlap import after
 
@@ -109,6 +109,10 @@ def followed_by(
     -1 where none is held."""
     cues = lookup.encoder.query(contexts, at_start)
     depth = cues.filled.sum(axis=1)
+    if isinstance(lookup.reader, FarReader):
+        rungs, followers = lookup.reader.longest_followers(cues)
+        yield from ((followers.of(row), int(rungs[row]), int(depth[row])) for row in range(len(contexts)))
+        return
     rung = depth - 1
     told: list[Followers | None] = [None] * len(contexts)
     at = np.zeros(len(contexts), np.int64)

@@ -16,7 +16,6 @@ import numpy as np
 import pyarrow as pa
 
 from memo_dist.batches import read_batch
-from memo_dist.files.kept_batches import read_places
 from memo_dist.files.opened import OpenMemory
 from memo_dist.models.cues import Cues
 from memo_dist.recalling.aligning import folded_text
@@ -75,8 +74,8 @@ class KeptDocuments:
     def _batches(self) -> dict[str, list[int]]:
         """Of each id, the batches that have tokens of its documents."""
         found: dict[str, list[int]] = defaultdict(list)
-        for number, record in enumerate(self._kept.records):
-            for name in dict.fromkeys(read_places(self._kept.folder, record).column("document_id").to_pylist()):
+        for number, places in enumerate(self._kept.places()):
+            for name in dict.fromkeys(places.column("document_id").to_pylist()):
                 found[name].append(number)
         return found
 

@@ -6,7 +6,7 @@ Covers: one step, whoever answers the reads. Does not cover: continuation (paths
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from memo_dist.memory_config import MemoryConfig
 from memo_dist.models import cleanup_for, model_of
 from memo_dist.models.candidates import Candidates, Cleanup
 from memo_dist.models.cues import Cues, Encoder, Reader
+from memo_dist.models.text.followers import Followers
 from memo_dist.solved.walk import Walked
 from memo_dist.threads import in_threads
 
@@ -52,6 +53,15 @@ class SolvedReader(Reader, Protocol):
 
     def anchors_at(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The number of a document at each anchor, -1 for none, and whether it is one of several."""
+        ...
+
+
+@runtime_checkable
+class FarReader(Protocol):
+    """A memory to which a question takes longer than its answer, so that it is asked at once for all that may count."""
+
+    def longest_followers(self, cues: Cues) -> tuple[np.ndarray, Followers]:
+        """Of each of n cues the rung of its longest window that is held, -1 where none is, and what follows it."""
         ...
 
 
@@ -113,6 +123,8 @@ class SolvedLookup(ExactLookup):
 
     def walk_after(self, contexts: list[np.ndarray], at_start: bool = False) -> Walked:
         """From the end of each context; as from its cue, but that what is further away is read only where it counts."""
+        if isinstance(self.reader, FarReader):
+            return self.reader.walk(self.encoder.query(contexts, at_start))
         slices = [contexts[first : first + _AT_ONCE] for first in range(0, len(contexts), _AT_ONCE)]
         walk = partial(self._walk_after, at_start=at_start)
         return Walked.joined(in_threads(walk, slices) if len(slices) > 1 else [walk(contexts)])

@@ -38,12 +38,14 @@ class SolvedSettings:
     Attributes:
         memory: what the journal calls the one that is published.
         numbers: documents that anchors tell apart, 0 if there are none; then the last rung is the anchors'.
+        files: of tables, at least.
     """
 
     memory: str
     check_bits: int
     anchors: int
     numbers: int
+    files: int = 1
 
 
 def write_document_names(opened: OpenMemory, directory: Path) -> np.ndarray:
@@ -97,7 +99,7 @@ def write_solved_memory(
     """
     base, ladder = opened.manifest, len(config.windows)
     held = sum(rung.windows for rung in rungs)
-    files = 1 << (held // _WINDOWS_OF_A_FILE).bit_length()
+    files = max(settings.files, 1 << (held // _WINDOWS_OF_A_FILE).bit_length())
     records: list[FileRecord] = []
     digests: list[list[np.ndarray]] = []
     for index in range(files):

@@ -17,7 +17,8 @@ from reference import ReferenceMemory
 from memo_dist import Memory, MemoryConfig
 from memo_dist.document_parts import document_key
 from memo_dist.files.format import shard_file
-from memo_dist.files.opened import open_memory
+from memo_dist.files.manifest import Manifest
+from memo_dist.files.opened import open_memory, read_tokenizer
 from memo_dist.files.published_writer import publish
 from memo_dist.files.shard_writer import write_shard
 from memo_dist.files.staging import staged_output, write_contents
@@ -28,6 +29,9 @@ from memo_dist.models.cues import Encoder, Reader
 from memo_dist.models.paper.encoder import ProjectedEncoder
 from memo_dist.models.protocol import ShardRoom
 from memo_dist.models.text.encoder import HashedEncoder
+from memo_dist.ranges.memory import RangedMemory
+from memo_dist.ranges.owners import OwnersHere
+from memo_dist.ranges.part import MemoryPart
 from memo_dist.segments import Segment
 from memo_dist.shard import Shard
 from memo_dist.stores.banks import BankStore, HostBanks, ResidentBanks
@@ -130,6 +134,28 @@ def published(bits: int) -> "ReaderMaker":
     return make
 
 
+def in_ranges(bits: int = 0) -> "ReaderMaker":
+    """Of three shard files, of which two parts have one and two open; as it is, or published."""
+
+    @contextmanager
+    def make(config: MemoryConfig, documents: Documents, path: Path) -> Iterator[Reader]:
+        directory = path / "whole.memo"
+        save_in_shards(config, documents, directory, 3)
+        if bits:
+            publish(directory, path / "published.memo", bits)
+            directory = path / "published.memo"
+        yield in_parts(directory, [(1,), (0, 2)])[0]
+
+    return make
+
+
+def in_parts(directory: Path, ranges: list[tuple[int, ...]]) -> tuple[RangedMemory, OwnersHere]:
+    """A memory whose ranges are open in several parts, and those who own them."""
+    manifest = Manifest.read(directory)
+    owners = OwnersHere([MemoryPart(directory, manifest, some) for some in ranges])
+    return RangedMemory(directory, manifest, read_tokenizer(directory, manifest), owners=owners), owners
+
+
 @contextmanager
 def on_a_cluster(config: MemoryConfig, documents: Documents, path: Path) -> Iterator[Reader]:
     from cluster.reader import cluster_reader
@@ -144,6 +170,11 @@ EXACT_READERS: dict[str, ReaderMaker] = {
     "in process": in_process,
     "stored": stored(1),
     "stored in three shards": stored(3),
+}
+RANGED_READERS: dict[str, ReaderMaker] = {
+    "in ranges": in_ranges(),
+    "in ranges, at 16 bits": in_ranges(16),
+    "in ranges, at 2 bits": in_ranges(2),
 }
 PUBLISHED_READERS: dict[str, ReaderMaker] = {f"published at {bits} bits": published(bits) for bits in (16, 8, 4, 2, 1)}
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from contracts.configs import CONFIGS, documents_of, is_text
-from contracts.makers import EXACT_READERS, PUBLISHED_READERS, memory_of, on_a_cluster, reference_of
+from contracts.makers import EXACT_READERS, PUBLISHED_READERS, RANGED_READERS, memory_of, on_a_cluster, reference_of
 from reference import reference_matrix
 
 from memo_dist import MemoryConfig
@@ -21,12 +21,14 @@ from memo_dist.models.text.bit_planes import noise_factor
 DOCUMENTS = documents_of()
 ROUNDING = 1e-5  # of float32 sums of the model paper, relative to the largest answer
 MODELS = ("text", "text of two layers", "jlt", "product")
+RANGED = list(zip(RANGED_READERS, (16, 16, 2), strict=True))
 CASES = [
     *((name, model, 16) for name in EXACT_READERS for model in MODELS),
     *((name, "text", int(name.split()[2])) for name in PUBLISHED_READERS),
+    *((name, model, bits) for (name, bits) in RANGED for model in ("text", "text of two layers")),
     *(pytest.param(("on a cluster", model, 16), marks=pytest.mark.slow) for model in MODELS),
 ]
-MAKERS = {**EXACT_READERS, **PUBLISHED_READERS, "on a cluster": on_a_cluster}
+MAKERS = {**EXACT_READERS, **PUBLISHED_READERS, **RANGED_READERS, "on a cluster": on_a_cluster}
 
 
 @dataclass

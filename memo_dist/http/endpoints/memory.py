@@ -12,10 +12,12 @@ from memo_dist.http.front import Endpoint, Front
 
 
 async def memory(front: Front, request: Request) -> Response:
-    return JSONResponse({"object": "memory", "model": front.name, **front.about.facts, "limits": asdict(front.limits)})
+    facts = (await front.follow()).facts
+    return JSONResponse({"object": "memory", "model": front.name, **facts, "limits": asdict(front.limits)})
 
 
 async def capacity(front: Front, request: Request) -> Response:
+    await front.follow()
     return JSONResponse({"object": "capacity", **await front.capacity()})
 
 

@@ -10,6 +10,8 @@ from memo_dist.http.front import Endpoint, Front
 
 
 async def metrics(front: Front, request: Request) -> Response:
+    await front.follow()
+    front.metrics.tell_ranges(await front.ranges())
     return Response(front.metrics.text(), media_type="text/plain; version=0.0.4")
 
 

@@ -67,8 +67,10 @@ class Choice:
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer to one PromptAsk: at least one choice, best first. `prompt` is empty unless it was to be echoed."""
+    """The answer to one PromptAsk: at least one choice, best first. `prompt` is empty unless it was to be echoed;
+    `digest` is that of the memory that was asked."""
 
     prompt_tokens: int
     prompt: list[SpelledToken]
     choices: list[Choice]
+    digest: str = ""

@@ -80,6 +80,8 @@ def complete(answerer: Answerer, prompts: list[PromptAsk]) -> list[Answer | Refu
         found = answerer.session.answer(questions, options)
         for place, question, several in zip(places, questions, found, strict=True):
             answer = _answer(answerer.session, asks[place], question, several=several)
+            if isinstance(answer, Answer):
+                answer = replace(answer, digest=answerer.digest)
             marked = asks[place] is not prompts[place]
             answers[place] = _with_end(answer, asks[place].echoed) if marked else answer
     return [answers[place] for place in range(len(prompts))]

@@ -64,7 +64,8 @@ class Completion:
     def __init__(self, body: CompletionBody, answers: list[Answer], model: str) -> None:
         self._body, self._answers = body, answers
         made = {"id": f"cmpl-{uuid.uuid4().hex}", "object": "text_completion", "created": int(time.time())}
-        self._common: dict[str, Any] = {**made, "model": model}
+        digest = answers[0].digest if answers else ""
+        self._common: dict[str, Any] = {**made, "model": model, "system_fingerprint": digest or None}
         self.told = list(_told(body, answers))
 
     @property
