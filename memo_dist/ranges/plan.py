@@ -37,16 +37,16 @@ class RangePlan:
         """The ranges of a memory.
 
         Raises:
-            ConfigError: it has none: it is of the preset paper, or has segments beside its shards.
+            ConfigError: it has none: it is of the preset paper, or has changes beside its files.
         """
         if not model_of(manifest.config).tells_length:
             raise ConfigError(
                 "bank servers own ranges of banks, and a memory of the preset paper is one matrix: "
                 "ask it without them (recall --shards loads it into actors)"
             )
-        if getattr(manifest, "segments", None):
+        if manifest.is_segmented:
             raise ConfigError(
-                "this memory has segments beside its shards, which bank servers do not read yet: fold them first "
+                "this memory has changes beside its files, which bank servers do not read yet: fold them first "
                 "(memo-dist compact), or ask it without bank servers"
             )
         return cls(manifest)
