@@ -149,12 +149,18 @@ def change_statement(
         corpus=stamp,
     )
     stopped = unfinished_statement(memory)
-    if stopped is not None and stopped.get("generation") == statement.generation:
+    if stopped is not None and stopped.get("generation") == statement.generation and not _outdated(statement, stopped):
         stamp.require_sources(workspace_path(memory), memory)
         require_same(statement.to_dict(), stopped, memory, place=workspace_path(memory))
-    elif stopped is not None:  # of a generation that is no more
+    elif stopped is not None:  # of a generation, or of texts, that are no more
         shutil.rmtree(workspace_path(memory))
     return statement
+
+
+def _outdated(statement: ChangeStatement, stopped: dict[str, object]) -> bool:
+    """Whether a stopped sync was of texts as they were then: what the memory is brought to is what they are now."""
+    same_kind = statement.action == "sync" == stopped.get("action")
+    return same_kind and statement.corpus.to_dict() != {name: stopped.get(name) for name in statement.corpus.to_dict()}
 
 
 def _measure(

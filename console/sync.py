@@ -22,7 +22,7 @@ _FLAGS = ("shards", "address", "memory_budget", "log_file")  # banks are added o
 
 
 @resource_flags()
-@corpus_flags()
+@corpus_flags("text_key", "id_key", "include", "exclude", "errors")  # no limit: what lies beyond would be forgotten
 def sync_command(
     *,
     memory: MemoryPath,

@@ -99,7 +99,7 @@ def main() -> None:
             rows = changed(copy, asked.bytes, how=asked.change, draws=draws)
             path = Path(name) / "changed.jsonl"
             path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-            size, written, began = _size(copy), _written(), time.perf_counter()
+            size, written, began, worked = _size(copy), _written(), time.perf_counter(), time.process_time()
             summary = sync(copy, [str(path)], options)
             found.append(
                 {
@@ -111,6 +111,7 @@ def main() -> None:
                     "bytes_more": _size(copy) - size,
                     "segments": summary.segments,
                     "seconds": round(time.perf_counter() - began, 1),
+                    "processor_seconds": round(time.process_time() - worked, 1),
                     "of_these": summary.seconds,
                     "peak_bytes": peak_resident_bytes(),
                     "processors": len(os.sched_getaffinity(0)),

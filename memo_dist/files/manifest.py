@@ -258,13 +258,13 @@ class Manifest:
         for batch in self.batches:
             if not BATCH_FILE.fullmatch(batch.file):
                 raise DamagedMemoryError(f"{path} names {batch.file!r}, which is no name of a kept batch")
-            if names := [name for name in batch.taken if not TAKEN_FILE.fullmatch(name)]:
+            if names := [name for name in batch.taken if not TAKEN_FILE.fullmatch(str(name))]:
                 raise DamagedMemoryError(f"{path} names {names[0]!r}, which is no name of a list of what was taken")
 
     def _require_segment(self, path: Path, segment: SegmentRecord) -> None:
         """Refuse a segment that does not lie beside the shard files, file by file."""
         for shard in segment.files:
-            if not SEGMENT_FILE.fullmatch(shard.file):
+            if not SEGMENT_FILE.fullmatch(str(shard.file)):
                 raise DamagedMemoryError(f"{path} names {shard.file!r}, which is no name of a file of a segment")
             _require_documents(path, shard)
         ranges = [[(one.first_bank, one.stop_bank) for one in files] for files in (self.shards, segment.files)]

@@ -347,6 +347,21 @@ def test_a_change_that_ends_at_any_step_leaves_the_memory_and_goes_on(
     assert len(settled(texts_of()).segments) == 1
 
 
+def test_a_stopped_sync_of_texts_that_have_changed_begins_anew(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ended(*_: object) -> None:
+        raise OSError("ended")
+
+    write("03.txt", 50)
+    with monkeypatch.context() as patch:
+        patch.setattr("cluster.workspace.Workspace.commit", ended)
+        with pytest.raises(OSError, match="ended"):
+            sync(MEMORY, ["corpus"], OPTIONS)
+    assert workspace_path(MEMORY).exists()
+    write("03.txt", 51)
+    sync(MEMORY, ["corpus"], OPTIONS)
+    settled(texts_of())
+
+
 def spoilt(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 0x10
