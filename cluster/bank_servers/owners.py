@@ -51,9 +51,9 @@ class RayOwners:
         self.calls = self.retries = 0
 
     @property
-    def digest(self) -> str:
-        """Of the memory whose ranges are asked."""
-        return self._map.digest
+    def map(self) -> RangeMap:
+        """By which they are asked."""
+        return self._map
 
     def refresh(self) -> bool:
         """Hear of a newer map; whether the memory has become another, which these owners do not ask for.

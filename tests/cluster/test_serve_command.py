@@ -1,6 +1,7 @@
 """`memo-dist serve` as a process: OpenAI's own client, a replica that dies, draining, what cannot be served."""
 
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +19,8 @@ import pytest
 
 from console.app import main
 from memo_dist import Memory, TextConfig, Tokenizer
+from memo_dist.files.generations import replace_generation
+from memo_dist.files.manifest import Manifest
 
 TEXT = "".join(f"entry {i}: {i * i % 977} beside {i * 31 % 889};\n" for i in range(150))
 
@@ -45,8 +48,11 @@ class Service:
         return openai.OpenAI(base_url=f"{self.url}/v1", api_key=key, max_retries=retries, timeout=60)
 
     def replicas(self) -> list[psutil.Process]:
+        return self.processes("ServeReplica")
+
+    def processes(self, kind: str) -> list[psutil.Process]:
         found = psutil.Process(self.process.pid).children(recursive=True)
-        return [p for p in found if "ServeReplica" in " ".join(p.cmdline()[:1])]
+        return [p for p in found if kind in " ".join(p.cmdline()[:1])]
 
     def end(self) -> int:
         self.process.send_signal(signal.SIGTERM)
@@ -126,6 +132,47 @@ def test_a_killed_replica_costs_retries_not_answers(service: Service) -> None:
         time.sleep(0.5)
     assert len(service.replicas()) == 2  # Ray Serve started another
     assert before[0].pid not in {p.pid for p in service.replicas()}
+
+
+def asked_of(url: str, path: str) -> str:
+    with urllib.request.urlopen(f"{url}{path}", timeout=60) as answer:
+        return str(answer.read().decode())
+
+
+@pytest.mark.slow
+def test_bank_servers_behind_a_service_may_be_lost_and_follow_the_memory(memory: Path, tmp_path: Path) -> None:
+    path = tmp_path / "entries.memo"
+    shutil.copytree(memory, path)
+    service = Service(path, "--replicas", "1", "--bank-servers", "2")
+    try:
+        client = service.client()
+
+        def says(prompt: str) -> tuple[str, str | None]:
+            found = client.completions.create(model="entries", prompt=prompt, max_tokens=20)
+            return found.choices[0].text, found.system_fingerprint
+
+        assert says(TEXT[500:570]) == (TEXT[570:590], Manifest.read(path).digest)
+        told = json.loads(asked_of(service.url, "/healthz"))["ranges"]
+        assert (told["servers_up"], told["replicas"], told["without_owner"]) == (2, 2, [])
+        metrics = asked_of(service.url, "/metrics")
+        assert 'memo_dist_range_owners{range="0"} 2.0' in metrics
+        assert 'memo_dist_bank_server_held_bytes{server="1"}' in metrics
+        killed = service.processes("BankServer")
+        assert len(killed) == 2
+        killed[0].kill()
+        for start in range(0, 1000, 97):
+            assert says(TEXT[start : start + 70])[0] == TEXT[start + 70 : start + 90]
+        newer = Memory(TextConfig(num_banks=30, vocab_size=256, inner_dim=128), Tokenizer.bytes())
+        newer.memorize("other", np.frombuffer(b"what was not held before is held now, and all of it", np.uint8))
+        newer.save(tmp_path / "newer.memo")
+        replace_generation(path, Manifest.read(path), tmp_path / "newer.memo")
+        digest, until = Manifest.read(path).digest, time.monotonic() + 60
+        while says("what was not held before is")[1] != digest and time.monotonic() < until:
+            time.sleep(0.5)
+        assert says("what was not held before is") == (" held now, and all o", digest)
+        assert json.loads(asked_of(service.url, "/v1/memory"))["digest"] == digest
+    finally:
+        assert service.end() == 0
 
 
 @pytest.mark.slow
