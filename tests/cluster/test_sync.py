@@ -71,6 +71,26 @@ def place(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def original_synced(original: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """After `edit`, with a segment."""
+    place = tmp_path_factory.mktemp("synced")
+    shutil.copytree(original, place, dirs_exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        edit()
+        sync(MEMORY, ["corpus"], OPTIONS)
+    return place
+
+
+@pytest.fixture
+def synced(original_synced: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with a memory that has a segment."""
+    shutil.copytree(original_synced, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 MEMORY = Path("m.memo")
 
 
@@ -147,16 +167,14 @@ def test_a_synced_memory_is_the_one_that_is_built_of_what_the_text_is_now(place:
         undo(MEMORY)
 
 
-def test_every_answer_is_that_of_a_memory_built_at_once(place: Path) -> None:
+def test_every_answer_is_that_of_a_memory_built_at_once(synced: Path) -> None:
     """Exact and by matrices, where and trace, counts and ledger, loaded into this process."""
-    edit()
-    sync(MEMORY, ["corpus"], OPTIONS)
     forget(MEMORY, [], replace(OPTIONS, documents=("corpus/07.txt",)))
     Path("corpus/07.txt").unlink()
     write("91.txt", 53)
     assert add(MEMORY, ["corpus"], OPTIONS).segments == 3
     build(["corpus"], Path("at-once.memo"), BUILD)
-    prompts = [text[10:60] for text in list(texts_of().values())[::3]] + [
+    prompts = [text[10:60] for text in list(texts_of().values())[::6]] + [
         "nothing of this is held anywhere, not a word"
     ]
     assert asked(MEMORY, prompts) == asked(Path("at-once.memo"), prompts)
@@ -210,9 +228,7 @@ def test_a_document_is_replaced(place: Path) -> None:
         replace_document(MEMORY, "corpus/08.txt", "corpus", options=OPTIONS)
 
 
-def test_compacting_changes_nothing_but_the_files(place: Path) -> None:
-    edit()
-    sync(MEMORY, ["corpus"], OPTIONS)
+def test_compacting_changes_nothing_but_the_files(synced: Path) -> None:
     forget(MEMORY, [], replace(OPTIONS, documents=("corpus/07.txt",)))
     Path("corpus/07.txt").unlink()
     segmented = settled(texts_of())
@@ -228,9 +244,7 @@ def test_compacting_changes_nothing_but_the_files(place: Path) -> None:
     assert kept != {record.file for record in manifest.batches}
 
 
-def test_a_large_change_is_written_into_the_files(place: Path) -> None:
-    edit()
-    sync(MEMORY, ["corpus"], OPTIONS)
+def test_a_large_change_is_written_into_the_files(synced: Path) -> None:
     write("08.txt", 60)
     assert sync(MEMORY, ["corpus"], replace(OPTIONS, fold_share=ChangeOptions().fold_share)).segments == 0
     assert not settled(texts_of()).is_segmented
@@ -248,10 +262,8 @@ def test_many_segments_become_one(place: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.slow
-def test_what_makes_new_memories_sees_the_whole(place: Path, tmp_path: Path) -> None:
+def test_what_makes_new_memories_sees_the_whole(synced: Path) -> None:
     """merge, rebank and both forms of publishing."""
-    edit()
-    sync(MEMORY, ["corpus"], OPTIONS)
     assert Manifest.read(MEMORY).is_segmented
     build(["corpus"], Path("at-once.memo"), BUILD)
     Path("other").mkdir()
@@ -368,9 +380,7 @@ def spoilt(path: Path) -> None:
     path.write_bytes(content)
 
 
-def test_files_of_segments_are_checked(place: Path) -> None:
-    edit()
-    sync(MEMORY, ["corpus"], OPTIONS)
+def test_files_of_segments_are_checked(synced: Path) -> None:
     manifest = Manifest.read(MEMORY)
     records = manifest.segments[0].files
     taken = {name for batch in manifest.batches for name in batch.taken}
@@ -411,9 +421,9 @@ def list_elsewhere(manifest: Manifest) -> Manifest:
         (list_elsewhere, "no name of a list of what was taken"),
     ],
 )
-def test_a_manifest_cannot_name_files_elsewhere(place: Path, change: Callable[[Manifest], Manifest], said: str) -> None:
-    edit()
-    sync(MEMORY, ["corpus"], OPTIONS)
+def test_a_manifest_cannot_name_files_elsewhere(
+    synced: Path, change: Callable[[Manifest], Manifest], said: str
+) -> None:
     change(Manifest.read(MEMORY)).write(MEMORY)
     with pytest.raises(DamagedMemoryError, match=said):
         Manifest.read(MEMORY)
