@@ -16,10 +16,10 @@ import numpy as np
 import openai
 import psutil
 import pytest
+from newer_generation import change_to
 
 from console.app import main
 from memo_dist import Memory, TextConfig, Tokenizer
-from memo_dist.files.generations import replace_generation
 from memo_dist.files.manifest import Manifest
 
 TEXT = "".join(f"entry {i}: {i * i % 977} beside {i * 31 % 889};\n" for i in range(150))
@@ -165,8 +165,7 @@ def test_bank_servers_behind_a_service_may_be_lost_and_follow_the_memory(memory:
         newer = Memory(TextConfig(num_banks=30, vocab_size=256, inner_dim=128), Tokenizer.bytes())
         newer.memorize("other", np.frombuffer(b"what was not held before is held now, and all of it", np.uint8))
         newer.save(tmp_path / "newer.memo")
-        replace_generation(path, Manifest.read(path), tmp_path / "newer.memo")
-        digest, until = Manifest.read(path).digest, time.monotonic() + 60
+        digest, until = change_to(path, tmp_path / "newer.memo"), time.monotonic() + 60
         while says("what was not held before is")[1] != digest and time.monotonic() < until:
             time.sleep(0.5)
         assert says("what was not held before is") == (" held now, and all o", digest)

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from local_service import Local
+from newer_generation import change_to
 from starlette.testclient import TestClient
 
 from memo_dist import Memory, TextConfig, Tokenizer
 from memo_dist.about import AboutNow
-from memo_dist.files.generations import replace_generation
 from memo_dist.files.manifest import MANIFEST_FILE, Manifest
 from memo_dist.http import shared
 from memo_dist.http.app import application
@@ -80,8 +80,7 @@ def test_a_newer_generation_is_answered_from_and_told(service: Service, path: Pa
     before = Manifest.read(path).digest
     assert service.says(OLD[:40]) == (OLD[40:60], before)
     assert service.says(NEW[:40])[0] == ""
-    replace_generation(path, Manifest.read(path), saved(tmp_path / "newer.memo", OLD, NEW))
-    after = Manifest.read(path).digest
+    after = change_to(path, saved(tmp_path / "newer.memo", OLD, NEW))
     assert service.says(NEW[:40]) == (NEW[40:60], after)
     assert service.says(OLD[:40]) == (OLD[40:60], after)
     told = service.client.get("/v1/memory").json()
