@@ -47,6 +47,7 @@ NodeName={host} NodeAddr=127.0.0.1 CPUs=64 RealMemory=100000 State=UNKNOWN
 PartitionName=all Nodes={host} Default=YES MaxTime=INFINITE State=UP
 """
 _CGROUP = "CgroupPlugin=cgroup/v1\nCgroupAutomount=no\n"  # nothing here uses them, but slurmd wants the plugin
+_REVOKED_SECONDS = 5.0  # after which slurmd takes a job again that it has ended
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,14 @@ class Slurm:
         return dict(part.split("=", 1) for part in shown.split() if "=" in part)
 
     def ended(self, job: str, *, seconds: float = 240) -> dict[str, str]:
-        """The state of a job once it has ended; one that was queued again begins at once."""
-        until = time.monotonic() + seconds
+        """The state of a job once it has ended; one that was queued again does not wait for two minutes."""
+        until, queued_again = time.monotonic() + seconds, 0.0
         while (state := self.state(job))["JobState"] in ("PENDING", "RUNNING", "COMPLETING", "CONFIGURING"):
             assert time.monotonic() < until, state
             if state["JobState"] == "PENDING" and state.get("Restarts", "0") != "0":
-                subprocess.run(["scontrol", "release", job], env=self.environment, capture_output=True, check=False)
-                self.run("scontrol", "update", f"jobid={job}", "StartTime=now")
+                queued_again = queued_again or time.monotonic()
+                if time.monotonic() > queued_again + _REVOKED_SECONDS:
+                    self.run("scontrol", "update", f"jobid={job}", "StartTime=now")
             time.sleep(0.5)
         return state
 
