@@ -17,7 +17,7 @@ from cluster.prepare import BuildOptions, PreparedCorpus, prepare
 from cluster.room import require_disk
 from cluster.run_state import Progress
 from cluster.session import connected, session
-from cluster.signals import stop_on_sigterm
+from cluster.signals import end_on_sigterm, stop_on_sigterm
 from cluster.sorted_run import SortedRun
 from cluster.stream_run import StreamRun
 from cluster.task import Task
@@ -94,7 +94,7 @@ def build(
     """
     refuse_existing(out)
     array_module(options.resources.device)
-    with connected(options.resources):
+    with end_on_sigterm(), connected(options.resources):
         return _build(inputs, out, options, on_losses=on_losses, on_plan=on_plan, on_progress=on_progress)
 
 

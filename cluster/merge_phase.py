@@ -41,6 +41,7 @@ class MergePhase:
         actors: how many work at a time. memory_bytes: that each takes; None: that is not looked at.
         stop: no other file is begun once it is requested.
         ranges: the banks of each; None: equal ones.
+        only: of the files, those that are made; others are somebody else's.
         on_file: called with how many are done, how many there are, and whether one was made just now.
 
     Attributes:
@@ -59,9 +60,11 @@ class MergePhase:
         stop: StopRequest,
         on_file: Callable[[int, int, bool], None],
         ranges: list[range] | None = None,
+        only: slice = slice(None),
     ) -> None:
         self._spec, self._workspace = replace(spec, open_files=_OPEN_FILES // actors), workspace
-        self._ranges = ranges or bank_ranges(spec.config.num_banks, min(files, spec.config.num_banks))
+        self._every = ranges or bank_ranges(spec.config.num_banks, min(files, spec.config.num_banks))
+        self._ranges = self._every[only]
         self._actors, self._memory_bytes = actors, memory_bytes
         self._executor, self._stop, self._on_file = executor, stop, on_file
         self._done: dict[range, tuple[ShardRecord, np.ndarray]] = {}
@@ -75,9 +78,7 @@ class MergePhase:
             ClusterError: an actor or a node was lost; finished files are kept.
             MemoError: see merge_into.
         """
-        with writing(self._place):
-            self._place.mkdir(exist_ok=True)
-        missing = [banks for banks in self._ranges if not self._found(banks)]
+        missing = self._missing()
         self._on_file(len(self._done), len(self._ranges), False)
         actors = [self._start() for _ in range(min(self._actors, len(missing)))]
         try:
@@ -87,6 +88,15 @@ class MergePhase:
             for actor in actors:
                 self._executor.end_actor(actor)
         return [self._done[banks] for banks in self._ranges]
+
+    def missing(self) -> list[int]:
+        """The numbers of the files that are not there."""
+        return [self._every.index(banks) for banks in self._missing()]
+
+    def _missing(self) -> list[range]:
+        with writing(self._place):
+            self._place.mkdir(exist_ok=True)
+        return [banks for banks in self._ranges if not self._found(banks)]
 
     @property
     def _place(self) -> Path:
@@ -115,12 +125,12 @@ class MergePhase:
             idle.append(actor)
 
     def _begin(self, banks: range, actor: Actor) -> Reference:
-        path = self._workspace.path / self._workspace.shard_file(self._ranges.index(banks))
+        path = self._workspace.path / self._workspace.shard_file(self._every.index(banks))
         return self._executor.call(actor, "merge", str(path.absolute()), banks)
 
     def _keep(self, banks: range, record: ShardRecord, digests: np.ndarray) -> None:
         with writing(self._place):
-            write_text(self._record_of(banks), json.dumps(asdict(record)))
+            write_text(self._record_of(banks), json.dumps(asdict(record)), shared=True)
         self._done[banks] = record, digests
         self._on_file(len(self._done), len(self._ranges), True)
 

@@ -5,7 +5,7 @@ running it (build.py).
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +164,15 @@ def settings_of(options: BuildOptions) -> dict[str, Any]:
     settings = {name: value for name, value in asdict(options).items() if name != "resources"}
     corpus = settings.pop("corpus")
     return {**settings, **corpus}
+
+
+def options_of(settings: dict[str, Any], resources: Resources) -> BuildOptions:
+    """The options that `settings_of` gave these settings of, also by way of JSON."""
+    names = {one.name for one in fields(CorpusOptions)}
+    ours = {name: value for name, value in settings.items() if name not in names}
+    windows = ours.pop("windows")
+    corpus = CorpusOptions(**{name: value for name, value in settings.items() if name in names})
+    return BuildOptions(resources=resources, corpus=corpus, windows=windows and tuple(windows), **ours)
 
 
 def _require_part(ours: dict[str, Any], stopped: dict[str, Any], out: Path) -> None:

@@ -31,7 +31,8 @@ class ProgressRecord:
     """How far a run is.
 
     Attributes:
-        action: "build", "add" or "forget". state: "running", "stopped" or "failed". error: why it stopped or failed.
+        action: "build", "add" or "forget"; "make-runs" or "merge-runs" of an array's task.
+        state: "running", "stopped", "failed"; of a task also "done". error: why it stopped or failed.
         pid, host: of the process that runs it.
         began: of this process's run, seconds since 1970. phase_began: of the phase. updated: when this was written.
         phase: "splits" (text becomes sorted runs, or goes to shards), "count" (of banks) or "merge" (into files).
@@ -68,11 +69,14 @@ class ProgressFile:
 
     Args:
         folder: the workspace. action: of the run. state: its counters.
-        now: a clock in seconds since 1970.
+        name: of the file.
+        stays: whether it stays when the run is done, and says so.
     """
 
-    def __init__(self, folder: Path, action: str, state: RunState) -> None:
-        self._path, self._action, self._state = folder / PROGRESS_FILE, action, state
+    def __init__(
+        self, folder: Path, action: str, state: RunState, *, name: str = PROGRESS_FILE, stays: bool = False
+    ) -> None:
+        self._path, self._action, self._state, self._stays = folder / name, action, state, stays
         self._began = self._phase_began = time.time()
         self._phase, self._attempt = "splits", 0
         self._tokens_before = self._files_before = 0
@@ -125,7 +129,10 @@ class ProgressFile:
             self._write(self.record("stopped" if stopped else "failed", str(error) or type(error).__name__))
             raise
         self._end(writer)
-        self._path.unlink(missing_ok=True)
+        if self._stays:
+            self._write(self.record("done"))
+        else:
+            self._path.unlink(missing_ok=True)
 
     def _end(self, writer: threading.Thread) -> None:
         self._ends.set()
@@ -143,7 +150,7 @@ class ProgressFile:
 
     def _write(self, record: ProgressRecord) -> None:
         """Whatever the disk says, the run goes on."""
-        temporary = self._path.with_suffix(".tmp")
+        temporary = self._path.with_suffix(f".{os.getpid()}.tmp")  # two of one task may be at work
         with suppress(OSError):
             temporary.write_text(json.dumps(asdict(record)) + "\n", encoding="utf-8")
             temporary.rename(self._path)

@@ -1,6 +1,7 @@
 """A Ray session: join a cluster by address, or start a local one and stop it again.
 
-Covers: ray.init and ray.shutdown, errors from remote code. Does not cover: what runs on it.
+Covers: ray.init and ray.shutdown, errors from remote code. Does not cover: what runs on it, what keeps others out of
+it (private_ray.py).
 """
 
 import logging
@@ -9,10 +10,12 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from pathlib import Path
 
 import ray
 from ray.exceptions import (
+    AuthenticationError,
     NodeDiedError,
     ObjectLostError,
     OutOfMemoryError,
@@ -24,9 +27,12 @@ from ray.exceptions import (
 )
 
 from cluster.own_ray import OwnRay, without_sigterm
+from cluster.private_ray import joined, on_loopback, private_ray
 from cluster.resources import LOCAL
 from memo_dist.errors import BudgetError, ClusterError, ConfigError, MemoError
 from memo_dist.planning.processes import STORE_BYTES
+
+_TOKEN = "Where the cluster asks for a token, name the file that has it in RAY_AUTH_TOKEN_PATH"
 
 
 @contextmanager
@@ -43,41 +49,49 @@ def ray_session(address: str | None, workers: int = 1, store_bytes: int = STORE_
         with unwrapped():
             yield
         return
-    with without_sigterm():
-        _start(address, workers, store_bytes)
-    own = OwnRay()
-    try:
-        with unwrapped(), redirect_stdout(sys.stderr):  # Ray reports lost nodes on stdout, which belongs to results
-            yield
-    finally:
-        gone = bool(own.ended)
-        own.end(all_of_them=gone)
-        if not gone:  # who asks a Ray that has ended to end waits for it, and is ended by it
-            ray.shutdown()
+    with ExitStack() as kept:
+        place = kept.enter_context(private_ray() if address in (None, LOCAL) else joined())
+        with without_sigterm():
+            _start(address, workers, store_bytes, place=place)
+        own = OwnRay()
+        try:
+            with unwrapped(), redirect_stdout(sys.stderr):  # Ray reports lost nodes on stdout, which is for results
+                yield
+        finally:
+            gone = bool(own.ended)
+            own.end(all_of_them=gone)
+            if not gone:  # who asks a Ray that has ended to end waits for it, and is ended by it
+                ray.shutdown()
 
 
-def _start(address: str | None, workers: int, store_bytes: int) -> None:
+def _start(address: str | None, workers: int, store_bytes: int, *, place: Path | None) -> None:
     handler = signal.getsignal(signal.SIGTERM)
     try:
         with _elsewhere():
-            if address in (None, LOCAL):
-                ray.init(
-                    address="local",
-                    num_cpus=max(workers, 1),
-                    object_store_memory=store_bytes,
-                    include_dashboard=False,
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                )
-            else:
+            if place is None:
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+            else:
+                with on_loopback():
+                    ray.init(
+                        address="local",
+                        num_cpus=max(workers, 1),
+                        object_store_memory=store_bytes,
+                        include_dashboard=False,
+                        log_to_driver=False,
+                        logging_level=logging.ERROR,
+                        _temp_dir=str(place),
+                    )
+    except AuthenticationError as error:
+        raise ConfigError(
+            f"RAY_AUTH_MODE asks for a token, and there is none for the cluster at {address}. {_TOKEN}"
+        ) from error
     except (ConnectionError, ValueError, RuntimeError, SystemExit) as error:  # Ray exits where no cluster answers
         if getattr(error, "code", None) == signal.SIGTERM:  # another thread got it, and Ray's own handler took it
             signal.signal(signal.SIGTERM, handler)
             signal.raise_signal(signal.SIGTERM)
         if address in (None, LOCAL):
             raise ClusterError(f"Ray did not start on this machine: {error}") from error
-        raise ConfigError(f"no Ray cluster at {address}: {error}") from error
+        raise ConfigError(f"no Ray cluster at {address} that lets this command in: {error}. {_TOKEN}") from error
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)  # ray.init puts its own in place

@@ -3,6 +3,7 @@
 Covers: the Dask graphs. Does not cover: batches (pipelines/batching.py, streaming.py), starting tasks (sorted_run.py).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,10 @@ from pipelines.splits import Split
 from pipelines.streaming import Stream
 
 
+def _nothing() -> None:
+    """Nothing is required."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunTasks:
     """Makes the graphs of runs.
@@ -29,6 +34,7 @@ class RunTasks:
         folder: for runs. stopped: a file; once it is there, a stream ends after the batch that it is at.
         sign: 1: memorized, -1: forgotten. tokenizer_hash: what batches must carry; "" for any.
         held: runs of batches are made in memory; those of streams are files all the same.
+        require: called before each run is made; raises where it is not wanted any more.
     """
 
     folder: Path
@@ -36,6 +42,7 @@ class RunTasks:
     sign: int
     tokenizer_hash: str
     held: bool = False
+    require: Callable[[], None] = _nothing
 
     def of_batch(self, batch: object, encoder: object) -> object:
         """The graph, not yet run, that makes the run of a graph's batch and gives its record, in a list.
@@ -61,6 +68,7 @@ class RunTasks:
 
     def make(self, batch: pa.Table, encoder: HashedEncoder, *, last: bool = False) -> RunRecord:
         """Make the run of a batch."""
+        self.require()
         hash_ = self.tokenizer_hash
         record = make_run(batch, self.folder, encoder=encoder, sign=self.sign, tokenizer_hash=hash_, last=last)
         return_freed_memory()

@@ -70,6 +70,28 @@ def stop_on_sigterm(*, says: bool = True) -> Iterator[StopRequest]:
 
 
 @contextmanager
+def end_on_sigterm() -> Iterator[None]:
+    """End the block at SIGTERM with the error of a stop, where nothing is under way that must be finished: whoever
+    requeues a job does so by its exit code.
+
+    Raises:
+        StoppedError: it came.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(signum: int, frame: object) -> None:
+        raise StoppedError("stopped as asked, before there was anything to keep")
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
 def interrupt_on_sigterm() -> Iterator[None]:
     """Take both as an interrupt while the block runs, where there is nothing under way that must be finished."""
     if threading.current_thread() is not threading.main_thread():

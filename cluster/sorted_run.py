@@ -60,6 +60,17 @@ class SortedRun(Run):
         if self.workspace.has_checkpoint:  # all was done but to publish it
             return self._finished_before()
         done = [folder.record for folder in run_folders(self.workspace.runs)]
+        self._memorize(done)
+        self.clock.lap("memorize")
+        config = self._choose_banks(done)
+        log.info("all splits are done: %d banks, %d planned", config.num_banks, self.prepared.plan.config.num_banks)
+        self.clock.lap("count")
+        manifest = self._merge(config, done)
+        self.clock.lap("merge")
+        return manifest
+
+    def _memorize(self, done: list[RunRecord]) -> None:
+        """Make the runs that are missing, and add their records to those of the others."""
         self._begin(self._held(done))
         for record in self._make_runs({record.batch_id for record in done}):
             done.append(record)
@@ -69,13 +80,6 @@ class SortedRun(Run):
             log.info("run %s: %d of %d splits", record.batch_id, progress.splits_done, progress.splits)
             self.on_progress(self.state.progress)
         self.state.progress.splits = len(done)  # of streams it was an estimate
-        self.clock.lap("memorize")
-        config = self._choose_banks(done)
-        log.info("all splits are done: %d banks, %d planned", config.num_banks, self.prepared.plan.config.num_banks)
-        self.clock.lap("count")
-        manifest = self._merge(config, done)
-        self.clock.lap("merge")
-        return manifest
 
     def _finished_before(self) -> Manifest:
         manifest = Manifest.read(self.workspace.path)
@@ -170,6 +174,20 @@ class SortedRun(Run):
         return banks_for(config, counted, target, text=size)
 
     def _merge(self, config: TextConfig, done: list[RunRecord]) -> Manifest:
+        phase, base, beside = self._phase(config, done), self.task.base, self.task.beside
+        written = phase.to_the_end()
+        self.shard_peaks = phase.peaks
+        kept = KeptList([] if base is None else base.batches)
+        for record in done:
+            kept.count([record])
+        if beside is not None:
+            return self._segment(written, kept, rows=sum(record.rows for record in done))
+        if base is not None:
+            write_anew(kept, self.workspace, config=config, executor=self.executor)
+        return self._checkpoint(config, written, kept)
+
+    def _phase(self, config: TextConfig, done: list[RunRecord], only: slice = slice(None)) -> MergePhase:
+        """The merge of the runs; of some of the memory's files, if others are somebody else's."""
         plan, base, tokenizer = self.prepared.plan, self.task.base, self.prepared.choice.tokenizer
         beside, made = self.task.beside, {record.batch_id for record in done}
         held = [record for record in done if isinstance(record, HeldRun)]
@@ -185,7 +203,7 @@ class SortedRun(Run):
             beside=beside,
         )
         ranges = [] if base is None or beside is None else [range(r.first_bank, r.stop_bank) for r in base.shards]
-        phase = MergePhase(
+        return MergePhase(
             spec,
             self.workspace,
             files=plan.shards,
@@ -195,17 +213,8 @@ class SortedRun(Run):
             stop=self.stop,
             on_file=self._count_file,
             ranges=ranges,
+            only=only,
         )
-        written = phase.to_the_end()
-        self.shard_peaks = phase.peaks
-        kept = KeptList([] if base is None else base.batches)
-        for record in done:
-            kept.count([record])
-        if beside is not None:
-            return self._segment(written, kept, rows=sum(record.rows for record in done))
-        if base is not None:
-            write_anew(kept, self.workspace, config=config, executor=self.executor)
-        return self._checkpoint(config, written, kept)
 
     def _segment(self, written: Written, kept: KeptList, *, rows: int) -> Manifest:
         """Make files that were written a segment of the memory."""

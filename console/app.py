@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 
 from console import (
+    array,
     bench,
     build,
     change,
@@ -82,6 +83,10 @@ def make_app() -> typer.Typer:
         ("verify", verify.verify_command),
         ("bench", bench.bench_command),
         ("plan", plan.plan_command),
+        ("plan-build", array.plan_build_command),
+        ("make-runs", array.make_runs_command),
+        ("merge-runs", array.merge_runs_command),
+        ("finish", array.finish_command),
     ):
         app.command(name)(function)
     again = typer.Typer(no_args_is_help=True, help="Run the paper's experiments again, beside the published figures.")

@@ -178,7 +178,7 @@ def resource_flags(*names: str, **fixed: Any) -> Callable[[Command], Command]:
             values["checkpoint_every"] = parse_seconds(given["checkpoint_every"])
         return Resources(**values)
 
-    return _grouped("resources", _some_of(_RESOURCES, names), made)
+    return grouped("resources", _some_of(_RESOURCES, names), made)
 
 
 def corpus_flags(*names: str) -> Callable[[Command], Command]:
@@ -193,14 +193,14 @@ def corpus_flags(*names: str) -> Callable[[Command], Command]:
 
         return CorpusOptions(**given)
 
-    return _grouped("corpus", _some_of(_CORPUS, names), made)
+    return grouped("corpus", _some_of(_CORPUS, names), made)
 
 
 def _some_of(flags: dict[str, tuple[Any, Any]], names: Sequence[str]) -> dict[str, tuple[Any, Any]]:
     return {name: flags[name] for name in names or flags}
 
 
-def _grouped(
+def grouped(
     parameter: str, flags: dict[str, tuple[Any, Any]], make: Callable[[dict[str, Any]], object]
 ) -> Callable[[Command], Command]:
     """Put flags in the place of a command's parameter, and call the command with what `make` makes of them."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from console.array_status import array_line, array_rows
 from console.flags import AsJson, ConfigFile, MemoryPath
 from console.output import print_json, print_table
 from memo_dist.sizes import show_seconds
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from cluster.build_status import BuildStatus
 
 _EVERY = 2.0  # seconds between two looks
-_GOING_ON = ("starting", "running", "finishing")
+_GOING_ON = ("starting", "running", "finishing", "waiting")
 _PHASES = {"splits": "reading and memorizing", "count": "counting", "merge": "merging into files"}
 
 
@@ -28,24 +29,34 @@ def status_command(
     as_json: AsJson = False,
     settings: ConfigFile = None,
 ) -> None:
-    """Show a build, an add or a forget under way or stopped: how far it is, how fast, how long it still takes.
+    """Show a build, an add or a forget under way or stopped: how far it is, how fast, how long it still takes. Of the
+    tasks of an array it shows how many are at work, done, or to be run again.
 
     It may run on any machine that shares the directory. With --json and --follow each line is an object."""
+    from cluster.array_status import array_status
     from cluster.build_status import status_of
 
     path = Path(memory)
-    status = status_of(path)
-    if as_json:
-        print_json(asdict(status))
-    else:
-        print_table(f"Status of {memory}", _rows(status))
-    while follow and status.state in _GOING_ON:
-        time.sleep(_EVERY)
-        status = status_of(path)
-        if as_json:
-            print_json(asdict(status))
+
+    def look(*, first: bool) -> bool:
+        """Show what is known now; whether anything goes on."""
+        if (array := array_status(path)) is not None:
+            facts, rows, line, state = asdict(array), array_rows(array), array_line(array), array.state
         else:
-            print(_line(status), file=sys.stdout, flush=True)
+            build = status_of(path)
+            facts, rows, line, state = asdict(build), _rows(build), _line(build), build.state
+        if as_json:
+            print_json(facts)
+        elif first:
+            print_table(f"Status of {memory}", rows)
+        else:
+            print(line, file=sys.stdout, flush=True)
+        return state in _GOING_ON
+
+    goes_on = look(first=True)
+    while follow and goes_on:
+        time.sleep(_EVERY)
+        goes_on = look(first=False)
 
 
 def _rows(status: "BuildStatus") -> dict[str, str]:

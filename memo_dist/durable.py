@@ -6,6 +6,7 @@ Covers: what writing a file takes so that it is there whole or not at all. Does 
 import errno
 import hashlib
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import FileIO
@@ -78,14 +79,18 @@ def sync_directory(path: Path) -> None:
         os.close(handle)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Temporary name, fsync, rename."""
-    write_bytes(path, text.encode())
+def write_text(path: Path, text: str, *, shared: bool = False) -> None:
+    """Temporary name, fsync, rename; see write_bytes."""
+    write_bytes(path, text.encode(), shared=shared)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Temporary name, fsync, rename."""
-    temporary = path.with_name(path.name + ".tmp")
+def write_bytes(path: Path, content: bytes, *, shared: bool = False) -> None:
+    """Temporary name, fsync, rename.
+
+    Args:
+        shared: whether others may write the same at once: the temporary name is one that nobody else has.
+    """
+    temporary = path.with_name(f"{path.name}{f'.{secrets.token_hex(4)}' if shared else ''}.tmp")
     try:
         with open(temporary, "wb") as handle:
             handle.write(content)

@@ -82,6 +82,12 @@ class StoppedError(MemoError, RuntimeError):
     exit_code = 75
 
 
+class UnfinishedError(MemoError, RuntimeError):
+    """Something that other tasks make is not there yet."""
+
+    exit_code = 1
+
+
 class FencedError(MemoError, RuntimeError):
     """A newer attempt on the same output took over."""
 

@@ -146,6 +146,17 @@ class SplitList(Sequence[Split]):
         spans = (replace(span, source=replace(span.source, name=name)) for span in self._spans)
         return SplitList(SpanList(spans), self._edges, step=self._step, operation=self._operation)
 
+    def share(self, number: int, of: int) -> "SplitList":
+        """Every `of`-th split from that number on; streams, which take longest, are dealt out first."""
+        streams = self._are_streams()
+        dealt = np.concatenate([np.flatnonzero(streams), np.flatnonzero(~streams)])[number::of]
+        spans, edges = SpanList(), array("q", [0])
+        for place in np.sort(dealt).tolist():
+            for span in self._spans[self._edges[place] : self._edges[place + 1]]:
+                spans.append(span, span.bytes)
+            edges.append(len(spans))
+        return SplitList(spans, edges, step=self._step, operation=self._operation)
+
     @property
     def sources(self) -> SourceList:
         """The files that splits read, those of which nothing is read left out."""

@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from cluster.bank_servers.following import FollowedServers
 from cluster.bank_servers.owners import BankServers
+from cluster.private_ray import serve_on_loopback
 from memo_dist.http.answerer import Answerer
 from memo_dist.http.asks import Ask, in_turns
 from memo_dist.http.batcher import Batcher
@@ -34,6 +35,7 @@ class Replica:
 
     def __init__(self, path: str, most_tokens: int, servers: BankServers | None = None) -> None:
         threadpool_limits(1)
+        serve_on_loopback()
         answerer = Answerer(Path(path), most_tokens, None if servers is None else FollowedServers(servers))
         self._batcher: Batcher[Ask, Any] = Batcher(answerer.answer, _TURN, lambda ask: ask.weight)
         warm = PromptAsk(prompt=[0] * 4, options=RecallOptions(max_tokens=1, beam=1))

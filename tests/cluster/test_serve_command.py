@@ -96,6 +96,14 @@ def test_openai_clients_are_answered(service: Service) -> None:
 
 
 @pytest.mark.slow
+def test_nothing_of_a_service_listens_to_other_machines(service: Service) -> None:
+    process = psutil.Process(service.process.pid)
+    pids = {one.pid for one in (process, *process.children(recursive=True))}
+    found = [one for one in psutil.net_connections("inet") if one.status == "LISTEN" and one.pid in pids]
+    assert {one.laddr.ip.removeprefix("::ffff:") for one in found} == {"127.0.0.1"}
+
+
+@pytest.mark.slow
 def test_a_killed_replica_costs_retries_not_answers(service: Service) -> None:
     """Clients without retries of their own: the service asks again by itself."""
     wrong: list[str] = []
