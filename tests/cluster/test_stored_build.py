@@ -14,15 +14,19 @@ import pytest
 from object_store import SECRET, ObjectStore
 from stored_driver import OPTIONS
 
+import memo_dist
 from cluster.build import build
 from cluster.publish import PublishOptions, publish_solved
 from cluster.stored_build import build_to_store
 from cluster.stored_output import StoredOutput
+from console.app import main
 from memo_dist.errors import ConfigError, DamagedMemoryError, FencedError, OutputExistsError, StorageError
 from memo_dist.files.manifest import Manifest
 from memo_dist.files.opened import open_memory
 from memo_dist.remote.address import address_in
+from memo_dist.remote.copying import copy_memory
 from memo_dist.remote.located import StoreCache
+from memo_dist.remote.root import names_beside
 from memo_dist.remote.store import Store
 from memo_dist.remote.uploading import manifest_in, root_in, upload
 
@@ -202,6 +206,21 @@ def test_a_file_that_is_altered_here_is_not_committed(bucket: ObjectStore, here:
     with pytest.raises(DamagedMemoryError, match=r"solved-00000.h5 does not match"):
         upload(tmp_path / "p.memo", store)
     assert root_in(store) is None
+
+
+def test_changes_beside_the_files_come_and_go(bucket: ObjectStore, here: Path, tmp_path: Path) -> None:
+    shutil.copytree(here / "m.memo", tmp_path / "m.memo")
+    with memo_dist.open(tmp_path / "m.memo") as found:
+        name = found.documents()["id"].to_pylist()[0]
+    assert main(["forget", str(tmp_path / "m.memo"), "--document", name, "--address", "none"]) == 0
+    manifest = Manifest.read(tmp_path / "m.memo")
+    assert manifest.segments
+    assert len(names_beside(manifest)) > 1
+    copy_memory(str(tmp_path / "m.memo"), f"{bucket.url}/changed/m.memo")
+    copy_memory(f"{bucket.url}/changed/m.memo", str(tmp_path / "copy.memo"))
+    with memo_dist.open(tmp_path / "copy.memo") as copied:
+        copied.verify()
+        assert copied.digest == manifest.digest != Manifest.read(here / "m.memo").digest
 
 
 def test_no_secret_is_told(bucket: ObjectStore, corpus: Path, tmp_path: Path) -> None:
