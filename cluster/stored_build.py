@@ -99,6 +99,8 @@ def build_to_store(
                     on_progress=on_progress,
                     on_publishing=on_publishing,
                 ).summary
+    for one in outputs:
+        one.require_here()
     built = Manifest.read(built_here)
     made = None if published_here is None else Manifest.read(published_here)
     size = 0 if published_here is None else sum(file.stat().st_size for file in published_here.iterdir())

@@ -83,6 +83,18 @@ class StoredOutput:
                 self.leave()
             raise
 
+    def require_here(self) -> None:
+        """Once the memory is made.
+
+        Raises:
+            FencedError: another attempt of the command has committed it meanwhile, and removed it here; it is named.
+        """
+        if not self.is_made and (root := root_in(self.store)) is not None:
+            raise FencedError(
+                f"{self.address} was committed meanwhile by {root.maker}, another attempt of this command; this one "
+                "stops"
+            )
+
     def commit(self, on_upload: Callable[[int, int], None] = lambda done, total: None) -> Uploaded:
         """Put the memory in the store.
 
@@ -97,8 +109,10 @@ class StoredOutput:
             if stop.requested:
                 raise StoppedError(f"stopped as asked, {done:,} of {total:,} bytes uploaded to {self.address}")
 
+        self.require_here()
         try:
             with locked(self._place, wait=False), stop_on_sigterm() as stop:
+                self.require_here()
                 write_text(self._place / _ATTEMPT, self._me)
                 uploaded = upload(self.local, self.store, notes=self._place / _UPLOADED, on_upload=between)
         except FencedError as error:

@@ -160,11 +160,12 @@ def test_two_in_one_directory_are_told_of_each_other(
     first = started(corpus, urls, tmp_path / "work")
     assert first.stdout is not None
     assert first.stdout.readline().strip() == "memorizing"
-    second = started(corpus, urls, tmp_path / "work")
-    told, errors = second.communicate()
-    assert not errors
-    assert told.split()[-2:] == list(digests(here)) == list(stored(*urls))
-    assert f"process {second.pid} on " in first.communicate()[1]
+    both = [first, started(corpus, urls, tmp_path / "work")]
+    told = [process.communicate() for process in both]
+    won = next(at for at, (output, _) in enumerate(told) if output and len(output.split()[-1]) == 32)
+    assert told[won][0].split()[-2:] == list(digests(here)) == list(stored(*urls))
+    assert "FencedError" in told[1 - won][1]
+    assert f"process {both[won].pid} on " in told[1 - won][1]
 
 
 def test_a_lost_race_leaves_the_winners_memory(bucket: ObjectStore, here: Path, tmp_path: Path) -> None:
