@@ -16,10 +16,11 @@ from stored_driver import OPTIONS
 
 import memo_dist
 from cluster.build import build
+from cluster.change import forget
+from cluster.change_prepare import ChangeOptions
 from cluster.publish import PublishOptions, publish_solved
 from cluster.stored_build import build_to_store
 from cluster.stored_output import StoredOutput
-from console.app import main
 from memo_dist.errors import ConfigError, DamagedMemoryError, FencedError, OutputExistsError, StorageError
 from memo_dist.files.manifest import Manifest
 from memo_dist.files.opened import open_memory
@@ -213,7 +214,7 @@ def test_changes_beside_the_files_come_and_go(bucket: ObjectStore, here: Path, t
     shutil.copytree(here / "m.memo", tmp_path / "m.memo")
     with memo_dist.open(tmp_path / "m.memo") as found:
         name = found.documents()["id"].to_pylist()[0]
-    assert main(["forget", str(tmp_path / "m.memo"), "--document", name, "--address", "none"]) == 0
+    forget(tmp_path / "m.memo", [], ChangeOptions(resources=OPTIONS.resources, documents=(name,), fold_share=9.0))
     manifest = Manifest.read(tmp_path / "m.memo")
     assert manifest.segments
     assert len(names_beside(manifest)) > 1
