@@ -14,10 +14,11 @@ import pyarrow.parquet as pq
 
 from cluster.chunk_job import ChunkJob, run_chunks, stamp_of
 from cluster.contamination_actor import SCHEMA, ContaminationActor
-from memo_dist.files.manifest import Manifest
+from memo_dist.files.opened import manifest_at
 from memo_dist.files.staging import refuse_existing
 from memo_dist.recalling.contamination import Thresholds
 from memo_dist.recalling.items import Item, read_items
+from memo_dist.remote.address import told_elsewhere
 
 CHUNK = 256  # items of a part
 
@@ -47,12 +48,12 @@ def judge_file(
     """
     refuse_existing(out)
     size, changed = stamp_of(items)
-    where, asked = str(memory.absolute()), {"items": str(items), "size": size, "changed": changed, "chunk": CHUNK}
+    where, asked = told_elsewhere(memory), {"items": str(items), "size": size, "changed": changed, "chunk": CHUNK}
     job = ChunkJob(
         name="contamination job",
         place=out.with_name(f".{out.name}.judging"),
         statement={
-            "memory": Manifest.read(memory).digest,
+            "memory": manifest_at(memory).digest,
             **asked,
             "field": field,
             "thresholds": asdict(thresholds),

@@ -91,7 +91,7 @@ def publish_solved(
     out: Path,
     options: PublishOptions,
     *,
-    named: Path | None = None,
+    named: Path | str | None = None,
     on_progress: OnProgress = lambda progress: None,
 ) -> Manifest:
     """Publish a memory, solved; `memory` is not changed.

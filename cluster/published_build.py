@@ -50,6 +50,7 @@ def build_published(
     published: Path,
     *,
     options: BuildOptions,
+    named: str | None = None,
     on_losses: Callable[[tuple[str, ...]], None] = lambda losses: None,
     on_plan: Callable[[CorpusPlan, MemoryPlan], None] = lambda corpus, plan: None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
@@ -58,6 +59,7 @@ def build_published(
     """Memorize a corpus into `out`, and publish that, solved, with the defaults of PublishOptions, as `published`.
 
     Args:
+        named: what the published memory's journal calls the other; None: `out`.
         on_losses, on_plan, on_progress: of the build. on_publishing: of publishing.
 
     Raises:
@@ -90,7 +92,9 @@ def build_published(
     else:
         require_same(statement, before, out, place=begun, what_stopped="command")
     built = _as_it_was_built(out, begun)
-    found = publish_solved(out, published, PublishOptions(resources=options.resources), on_progress=on_publishing)
+    found = publish_solved(
+        out, published, PublishOptions(resources=options.resources), named=named, on_progress=on_publishing
+    )
     begun.unlink(missing_ok=True)
     return PublishedBuild(summary, built, found)
 

@@ -17,11 +17,11 @@ from cluster.chunk_job import ChunkJob, run_chunks, stamp_of
 from cluster.machine import local_cpus
 from cluster.ray_session import ray_session
 from cluster.recall_actor import SCHEMA, RecallActor, Source
-from memo_dist.files.manifest import Manifest
-from memo_dist.files.opened import open_memory
+from memo_dist.files.opened import manifest_at, open_memory
 from memo_dist.files.staging import refuse_existing
 from memo_dist.recalling.options import RecallOptions
 from memo_dist.recalling.prompts import PromptRow, read_prompts
+from memo_dist.remote.address import told_elsewhere
 
 CHUNK = 512  # prompts of a part
 
@@ -68,7 +68,7 @@ def recall_file(
     """
     refuse_existing(out)
     asked = {str(path): path for path in ([memories] if isinstance(memories, Path) else memories)}
-    digests = {name: Manifest.read(path).digest for name, path in asked.items()}
+    digests = {name: manifest_at(path).digest for name, path in asked.items()}
     stops: Counter[str] = Counter()
     with ExitStack() as opened:
         sources = _sources(asked, opened, address=address, bank_servers=bank_servers, range_replicas=range_replicas)
@@ -112,7 +112,7 @@ def _sources(
         for path in asked.values():
             with open_memory(path):
                 pass  # damage is told here, by name, not by actors that cannot start
-        return {name: str(path.absolute()) for name, path in asked.items()}
+        return {name: told_elsewhere(path) for name, path in asked.items()}
     opened.enter_context(ray_session(address, local_cpus()))
     return {
         name: opened.enter_context(servers_of(path, bank_servers, replicas=range_replicas))

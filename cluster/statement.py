@@ -153,7 +153,7 @@ Statement = BuildStatement | ChangeStatement | CombineStatement | PublishStateme
 
 
 def require_same(
-    ours: dict[str, Any], theirs: dict[str, Any], out: Path, *, place: Path, what_stopped: str = "build"
+    ours: dict[str, Any], theirs: dict[str, Any], out: Path | str, *, place: Path, what_stopped: str = "build"
 ) -> None:
     """Refuse to go on with a build, or another job, of something else.
 

@@ -6,13 +6,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from console.flags import AsJson, ConfigFile, Keys, OptionalInputs, Windows, corpus_flags, resource_flags, windows_of
+from console.flags import (
+    AsJson,
+    ConfigFile,
+    Keys,
+    OptionalInputs,
+    Windows,
+    WorkDirectory,
+    corpus_flags,
+    resource_flags,
+    windows_of,
+)
 from console.inspect import prompts_told
 from console.output import ProgressLine, print_json, print_table, warn_of_repeated_ids
-from console.publish import print_published, published_facts
+from console.publish import facts_published, print_published, published_facts
 from memo_dist.models import model_named, model_of
 from memo_dist.planning.capacity import lengths_told
 from memo_dist.planning.memory_plan import MemoryPlan
+from memo_dist.remote.address import is_address
 from memo_dist.sizes import show_bytes
 
 if TYPE_CHECKING:
@@ -29,7 +40,7 @@ _SOLVED_BYTES = 3  # a token, about, with the anchors
 @corpus_flags()
 def build_command(
     *,
-    out: Annotated[Path, typer.Option(help="The new memory directory, M.memo.")],
+    out: Annotated[str, typer.Option(help="The new memory: a directory, M.memo, or s3://bucket/M.memo.")],
     inputs: OptionalInputs = None,
     token_ids: Annotated[
         list[str] | None,
@@ -67,9 +78,10 @@ def build_command(
         ),
     ] = True,
     publish: Annotated[
-        Path | None,
+        str | None,
         typer.Option(help="Then publish the memory here, solved, as publish does unless it is told otherwise."),
     ] = None,
+    work: WorkDirectory = None,
     resources: "Resources",
     corpus: "CorpusOptions",
     as_json: AsJson = False,
@@ -128,23 +140,41 @@ def build_command(
         given = inputs or token_ids or []
         published: dict[str, Any] | None = None
         summary: BuildSummary | None
-        if publish is None:
-            summary = build(given, out, options, on_losses=on_losses, on_plan=on_plan, on_progress=on_progress)
-        else:
-            made = build_published(
+        if is_address(out) or is_address(publish or ""):
+            from cluster.stored_build import build_to_store
+
+            stored = build_to_store(
                 given,
                 out,
                 publish,
+                options=options,
+                work=work,
+                on_losses=on_losses,
+                on_plan=on_plan,
+                on_progress=on_progress,
+                on_publishing=on_publishing,
+                on_upload=line.uploading,
+            )
+            summary = stored.summary
+            if publish is not None and stored.published is not None:
+                published = facts_published(publish, stored.published, size=stored.published_bytes)
+        elif publish is None:
+            summary = build(given, Path(out), options, on_losses=on_losses, on_plan=on_plan, on_progress=on_progress)
+        else:
+            made = build_published(
+                given,
+                Path(out),
+                Path(publish),
                 options=options,
                 on_losses=on_losses,
                 on_plan=on_plan,
                 on_progress=on_progress,
                 on_publishing=on_publishing,
             )
-            summary, published = made.summary, published_facts(publish, made.published)
+            summary, published = made.summary, published_facts(Path(publish), made.published)
     if summary is not None:
         warn_of_repeated_ids(summary.repeated_ids)
-    built = {"out": str(out), "built_before": True} if summary is None else asdict(summary)
+    built = {"out": out, "built_before": True} if summary is None else asdict(summary)
     if as_json:
         print_json(built if published is None else {**built, "published": published})
         return

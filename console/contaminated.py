@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from console.flags import Address, AsJson, ConfigFile, MemoryPath
+from console.flags import Address, AsJson, AskedMemory, ConfigFile
 from console.output import ProgressLine, print_json, printable
 from memo_dist.durable import write_text, writing
 from memo_dist.errors import ConfigError, InputError
@@ -29,7 +29,7 @@ _TEXT = 60  # characters of a passage in the table
 
 
 def contaminated_command(
-    memory: MemoryPath,
+    memory: AskedMemory,
     items: Annotated[Path, typer.Option(help="The test set: .jsonl, .jsonl.gz or .parquet, an item in each row.")],
     field: Annotated[str, typer.Option(help="The field of an item that holds its text.")] = "text",
     verbatim: Annotated[

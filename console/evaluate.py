@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import pyarrow as pa
 import typer
 
-from console.flags import Address, AsJson, ConfigFile, MemoryPath, OptionalInputs, corpus_flags
-from console.opening import reader_for
+from console.flags import Address, AsJson, AskedMemory, CacheSize, ConfigFile, OptionalInputs, corpus_flags
+from console.opening import open_asked, reader_for
 from console.output import print_json, print_table
 from memo_dist.errors import ConfigError, InputError
 from memo_dist.files.batch_file import read_batches, temporary_directory, write_batches
 from memo_dist.files.kept_batches import KeptBatches
-from memo_dist.files.opened import OpenMemory, open_memory
+from memo_dist.files.opened import OpenMemory
 from memo_dist.measuring.evaluation import evaluate
 from memo_dist.measuring.verbatim import CONTINUED, PROMPTS
 from memo_dist.tokenizer import Tokenizer
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @corpus_flags()
 def evaluate_command(
     *,
-    memory: MemoryPath,
+    memory: AskedMemory,
     inputs: OptionalInputs = None,
     token_ids: Annotated[
         list[str] | None, typer.Option(help="Instead of INPUT, as for build, for a memory of bare token ids.")
@@ -43,6 +43,7 @@ def evaluate_command(
     shards: Annotated[int | None, typer.Option(min=1, help="Load the memory into this many Ray actors.")] = None,
     address: Address = None,
     corpus: "CorpusOptions",
+    cache_size: CacheSize = None,
     as_json: AsJson = False,
     settings: ConfigFile = None,
 ) -> None:
@@ -50,7 +51,7 @@ def evaluate_command(
     flags as to build, if it keeps none. Meanwhile the tokens of INPUT are in the system's directory for temporary
     files, 4 bytes for each token."""
     asked = _lengths(lengths)
-    with open_memory(memory) as stored:
+    with open_asked(memory, cache_size) as stored:
         tokenizer, context_length = stored.tokenizer, stored.config.context_length
         given = inputs or token_ids
         _require_fitting(stored, inputs=inputs, token_ids=token_ids)

@@ -86,6 +86,17 @@ ConfigFile = Annotated[
     typer.Option("--config", is_eager=True, callback=read_config, help="YAML file with any of these flags."),
 ]
 MemoryPath = Annotated[str, typer.Argument(metavar="M.memo", help="A memory directory.")]
+AskedMemory = Annotated[
+    str, typer.Argument(metavar="M.memo", help="A memory directory, or a published memory at s3://bucket/M.memo.")
+]
+WorkDirectory = Annotated[
+    Path | None,
+    typer.Option("--work", help="Where a memory for an object store is made first; else beside the cache."),
+]
+CacheSize = Annotated[
+    str | None,
+    typer.Option("--cache-size", help="Room here for what is read of memories in object stores; 16GB unless given."),
+]
 OptionalInputs = Annotated[
     list[str] | None,
     typer.Argument(metavar="INPUT...", help=f"Files, directories, globs or URLs: {ENDINGS}."),

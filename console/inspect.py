@@ -7,13 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from console.flags import AsJson, ConfigFile, MemoryPath
+from console.flags import AsJson, AskedMemory, ConfigFile
+from console.opening import open_asked
 from console.output import print_json, print_rows, print_table, printable, show_fact
 from memo_dist.about import facts_of
 from memo_dist.documents import listing
 from memo_dist.errors import ConfigError, MissingExtraError
 from memo_dist.files.manifest import Manifest
-from memo_dist.files.opened import OpenMemory, open_memory
+from memo_dist.files.opened import OpenMemory
 from memo_dist.models import model_of
 from memo_dist.models.repetition import Answered
 from memo_dist.planning.capacity import lengths_of, lengths_told, overload_told, recall_of
@@ -23,7 +24,7 @@ _FEW = 20
 
 
 def inspect_command(
-    memory: MemoryPath,
+    memory: AskedMemory,
     documents: Annotated[
         bool,
         typer.Option(
@@ -35,7 +36,7 @@ def inspect_command(
     settings: ConfigFile = None,
 ) -> None:
     """Show what a memory holds: size, load, digest, sources; or its documents."""
-    with open_memory(memory) as stored:
+    with open_asked(memory) as stored:
         if documents:
             _list_documents(stored, as_json)
             return

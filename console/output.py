@@ -162,13 +162,18 @@ class ProgressLine:
             self._printed = now
             print(f"merging: {done:,} of {files:,} files", file=sys.stderr)
 
+    def uploading(self, done: int, total: int) -> None:
+        """Show that so many bytes of a memory are in its store."""
+        self.turn_to("uploading", "bytes")
+        self.update(done / max(total, 1), done)
+
     def update(self, share: float, count: int) -> None:
         """Show that `share` in [0, 1] of the work and `count` tokens (or other units) are done.
 
         The rate counts from the first call on: before it, processes start.
         """
         now = time.monotonic()
-        if self._first is None:
+        if self._first is None or count < self._first[2]:  # of another memory
             self._first = (now, share, count)
         began, first_share, first_count = self._first
         seconds, done = now - began, share - first_share

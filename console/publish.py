@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from console.flags import AsJson, ConfigFile, MemoryPath, corpus_flags, resource_flags, windows_of
+from console.flags import AsJson, ConfigFile, MemoryPath, WorkDirectory, corpus_flags, resource_flags, windows_of
 from console.inspect import predicted_recall
 from console.output import ProgressLine, print_json, print_table
 from memo_dist.errors import ConfigError
@@ -13,6 +13,7 @@ from memo_dist.extras import extra
 from memo_dist.files.manifest import Manifest
 from memo_dist.files.opened import open_memory
 from memo_dist.models.text.bit_planes import PUBLISHED_BITS
+from memo_dist.remote.address import address_in
 from memo_dist.sizes import show_bytes
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _ANCHORS = {"8": 8, "16": 16, "none": 0}
 def publish_command(
     *,
     memory: MemoryPath,
-    out: Annotated[Path, typer.Option(help="The new directory.")],
+    out: Annotated[str, typer.Option(help="The new memory: a directory, or s3://bucket/P.memo.")],
     form: Annotated[
         str, typer.Option(help="solved: exact, about 3 bytes a token; sums: the matrices in a few bits.")
     ] = FORMS[0],
@@ -65,6 +66,7 @@ def publish_command(
         ),
     ] = None,
     banks: Annotated[int | None, typer.Option(min=1, help="sums: number of banks; else from --target-recall.")] = None,
+    work: WorkDirectory = None,
     resources: "Resources",
     corpus: "CorpusOptions",
     as_json: AsJson = False,
@@ -85,18 +87,37 @@ def publish_command(
     )
     if wrong := [name for name, value in others.items() if value is not None]:
         raise ConfigError(f"{wrong[0]} does not belong to --form {form}; leave it out, or give the other form")
-    if form == "sums":
-        of_sums = {"bits": bits, "target_recall": target_recall, "banks": banks}
-        manifest = _sums(Path(memory), out, resources=resources, asked=_given(of_sums))
-    else:
-        asked: dict[str, Any] = {"windows": windows_of(windows), "check_bits": check_bits, "anchors": _anchors(anchors)}
-        asked["files"] = files
+    of_sums = _given({"bits": bits, "target_recall": target_recall, "banks": banks})
+    of_solved = _given(
+        {"windows": windows_of(windows), "check_bits": check_bits, "anchors": _anchors(anchors), "files": files}
+    )
+
+    def made(place: Path) -> Manifest:
+        if form == "sums":
+            return _sums(Path(memory), place, resources=resources, asked=of_sums)
         with extra():
             from cluster.publish import PublishOptions
 
-        options = PublishOptions(resources=resources, **_given(asked))
-        manifest = _solved(Path(memory), out, options, texts=texts or [], corpus=corpus)
-    _report(out, manifest, form, as_json=as_json)
+        options = PublishOptions(resources=resources, **of_solved)
+        return _solved(Path(memory), place, options, texts=texts or [], corpus=corpus)
+
+    address = address_in(out)
+    if address is None:
+        _report(out, made(Path(out)), form, as_json=as_json)
+        return
+    from cluster.stored_output import StoredOutput
+
+    given = {**of_sums, **of_solved, "texts": texts or []}
+    statement = {"command": "publish", "memory": memory, "digest": Manifest.read(Path(memory)).digest, "form": form}
+    output = StoredOutput(address, work, {**statement, "settings": given})
+    if not output.is_made:
+        with output.making():
+            made(output.local)
+    facts = published_facts(output.local, Manifest.read(output.local), form)
+    with ProgressLine("uploading", "bytes") as line:
+        output.commit(line.uploading)
+    output.leave()
+    _tell({**facts, "memory": out}, as_json=as_json)
 
 
 def _given(asked: dict[str, Any]) -> dict[str, Any]:
@@ -147,8 +168,11 @@ def _solved(
         )
 
 
-def _report(out: Path, manifest: Manifest, form: str, *, as_json: bool) -> None:
-    facts = published_facts(out, manifest, form)
+def _report(out: str, manifest: Manifest, form: str, *, as_json: bool) -> None:
+    _tell(published_facts(Path(out), manifest, form), as_json=as_json)
+
+
+def _tell(facts: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(facts)
     else:
@@ -159,7 +183,12 @@ def published_facts(out: Path, manifest: Manifest, form: str = FORMS[0]) -> dict
     """What --json tells of a published memory."""
     with open_memory(out) as published:
         size = published.bytes_on_disk
-    facts: dict[str, Any] = {"memory": str(out), "form": form, "digest": manifest.digest}
+    return facts_published(str(out), manifest, form, size=size)
+
+
+def facts_published(out: str, manifest: Manifest, form: str = FORMS[0], *, size: int) -> dict[str, Any]:
+    """The same of one that is in a store, whose files take `size` bytes."""
+    facts: dict[str, Any] = {"memory": out, "form": form, "digest": manifest.digest}
     if manifest.solved is None:
         facts["bits"] = manifest.bits
     else:

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from console.asking import Answer, answered
-from console.flags import Address, AsJson, BankServerCount, ConfigFile, RangeReplicas
+from console.flags import Address, AsJson, BankServerCount, CacheSize, ConfigFile, RangeReplicas
 from console.opening import Ranges, session_of
 from console.output import ProgressLine, in_colour, print_json, print_note, print_text
 from memo_dist.errors import InputError
@@ -28,7 +28,8 @@ _MOST_SHOWN = 80  # characters of a prompt that a note repeats
 
 def recall_command(
     memories: Annotated[
-        list[str], typer.Argument(metavar="M.memo", help="A memory directory; several are asked together.")
+        list[str],
+        typer.Argument(metavar="M.memo", help="A memory directory, or s3://bucket/M.memo; several are asked together."),
     ],
     prompt: Annotated[
         list[str] | None,
@@ -70,6 +71,7 @@ def recall_command(
     bank_servers: BankServerCount = 0,
     range_replicas: RangeReplicas = None,
     address: Address = None,
+    cache_size: CacheSize = None,
     as_json: AsJson = False,
     settings: ConfigFile = None,
 ) -> None:
@@ -100,7 +102,10 @@ def recall_command(
     for text in prompt or []:
         _require_text(text)
     with ExitStack() as opened:
-        sessions = {path: session_of(path, opened, ranges=ranges, shards=shards) for path in _distinct(memories)}
+        sessions = {
+            path: session_of(path, opened, ranges=ranges, shards=shards, cache_size=cache_size)
+            for path in _distinct(memories)
+        }
         found: Iterable[Answer] = answered(SeveralSession(sessions), prompt or [], prompts, options=options)
         tokenizers = {path: one.tokenizer if one.tokenizer_hash else None for path, one in sessions.items()}
         if not as_json and shards is None and address is None and not bank_servers:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from console.flags import Address, AsJson, BankServerCount, ConfigFile, MemoryPath, RangeReplicas
+from console.flags import Address, AsJson, AskedMemory, BankServerCount, ConfigFile, RangeReplicas
 from console.output import print_json
 from memo_dist.sizes import parse_bytes
 
@@ -14,7 +14,7 @@ _LOOPBACK = ("127.", "localhost", "::1")
 
 
 def serve_command(
-    memory: MemoryPath,
+    memory: AskedMemory,
     host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
     name: Annotated[str | None, typer.Option(help="The model's name; else the directory's.")] = None,

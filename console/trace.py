@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from console.flags import AsJson, ConfigFile, MemoryPath
+from console.flags import AsJson, AskedMemory, CacheSize, ConfigFile
+from console.opening import open_asked
 from console.output import in_colour, print_json, print_note, print_text, printable
 from memo_dist.durable import write_text, writing
 from memo_dist.errors import ConfigError, InputError
-from memo_dist.files.opened import open_memory
 from memo_dist.page.traced import traced_page
 from memo_dist.recalling.lookup import Lookup
 from memo_dist.recalling.near import summary, with_near
@@ -23,7 +23,7 @@ _WORDS = 4  # that a listed passage is shown with, at either end
 
 
 def trace_command(
-    memory: MemoryPath,
+    memory: AskedMemory,
     text: Annotated[Path, typer.Option(help="A UTF-8 file; - for standard input.")],
     least: Annotated[
         int, typer.Option(help="The shortest passage that counts as held, in words and other characters.")
@@ -33,12 +33,13 @@ def trace_command(
         bool, typer.Option("--fuzzy", help="Also find passages that are held nearly, and say what differs.")
     ] = False,
     html_out: Annotated[Path | None, typer.Option("--html", help="Also write a page that shows it.")] = None,
+    cache_size: CacheSize = None,
     as_json: AsJson = False,
     settings: ConfigFile = None,
 ) -> None:
     """Mark the passages of a text that a memory holds, token by token, or list them where there is no colour."""
     content = _read(text)
-    with open_memory(memory) as opened:
+    with open_asked(memory, cache_size) as opened:
         tokenizer = opened.tokenizer
         if tokenizer is None:
             raise ConfigError(f"{memory} is a memory of bare token ids; trace reads text")

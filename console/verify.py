@@ -4,20 +4,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from console.flags import Address, AsJson, ConfigFile, MemoryPath
+from console.flags import Address, AsJson, AskedMemory, ConfigFile
+from console.opening import open_asked
 from console.output import ProgressLine, print_json
 from memo_dist.extras import extra
 from memo_dist.files.generations import verify_previous
 from memo_dist.files.manifest import Manifest
 from memo_dist.ranges.verifying import verify_by_range
+from memo_dist.remote.address import is_address
 
 
 def verify_command(
-    memory: MemoryPath, address: Address = None, as_json: AsJson = False, settings: ConfigFile = None
+    memory: AskedMemory, address: Address = None, as_json: AsJson = False, settings: ConfigFile = None
 ) -> None:
     """Check every byte, also of the generation that undo goes back to; exit code 2 and the name of a bad file."""
-    manifest = verify_by_range(Path(memory)) if address is None else _on_cluster(Path(memory), address)
-    verify_previous(Path(memory))
+    if is_address(memory) and address is None:
+        manifest = _in_store(memory)
+    else:
+        manifest = verify_by_range(Path(memory)) if address is None else _on_cluster(Path(memory), address)
+        verify_previous(Path(memory))
     solved = manifest.solved
     what = "shards" if solved is None else "files of tables"
     shards = len(manifest.shards) if solved is None else solved.num_files
@@ -25,6 +30,13 @@ def verify_command(
         print_json({"ok": True, "digest": manifest.digest, "shards": shards})
     else:
         print(f"{memory} is whole: {shards} {what}, digest {manifest.digest}")
+
+
+def _in_store(memory: str) -> Manifest:
+    """Each object, read from one end to the other."""
+    with open_asked(memory) as stored:
+        stored.verify()
+        return stored.manifest
 
 
 def _on_cluster(memory: Path, address: str) -> Manifest:

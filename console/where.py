@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from console.flags import AsJson, ConfigFile, MemoryPath
+from console.flags import AsJson, AskedMemory, CacheSize, ConfigFile
+from console.opening import open_asked
 from console.output import print_json, printable
 from memo_dist.errors import InputError
-from memo_dist.files.opened import open_memory
 from memo_dist.recalling.where import DEFAULT_LEAST, HeldPiece, Whereabouts, where_text
 
 _SHOWN = 8  # places of a document
@@ -16,12 +16,13 @@ _WORDS = 8  # of a piece
 
 
 def where_command(
-    memory: MemoryPath,
+    memory: AskedMemory,
     text: Annotated[str | None, typer.Option(help="The passage; token ids if the memory has no tokenizer.")] = None,
     file: Annotated[Path | None, typer.Option(help="A UTF-8 file of it instead; - for standard input.")] = None,
     least: Annotated[
         int, typer.Option(min=4, help="The shortest piece, in words and other characters, where only parts are held.")
     ] = DEFAULT_LEAST,
+    cache_size: CacheSize = None,
     as_json: AsJson = False,
     settings: ConfigFile = None,
 ) -> None:
@@ -29,7 +30,7 @@ def where_command(
     if (text is None) == (file is None):
         raise InputError("give the passage once: --text TEXT, or --file FILE, - for standard input")
     asked = text if text is not None else _read(file)
-    with open_memory(memory) as opened:
+    with open_asked(memory, cache_size) as opened:
         found = where_text(opened, asked, least=least)
     if as_json:
         print_json(found.to_dict())

@@ -20,6 +20,7 @@ EXTRA_OF = {
     "matplotlib": "plots",
     "s3fs": "s3",
     "gcsfs": "gcs",
+    "adlfs": "azure",
 }
 
 

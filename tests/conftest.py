@@ -1,11 +1,13 @@
 """Fixtures shared by tests: one Ray for the whole run, small corpora."""
 
+import importlib.util
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from object_store import ObjectStore, object_store
 
 
 @pytest.fixture(scope="session")
@@ -15,6 +17,17 @@ def ray_local() -> Iterator[None]:
 
     with ray_session(None, workers=2):
         yield
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    """An object store, which libraries of this process find by the environment, too."""
+    if importlib.util.find_spec("moto") is None:
+        pytest.skip("OBJECT STORES NOT TESTED: moto is not installed; make setup installs it")
+    with pytest.MonkeyPatch.context() as patch, object_store(tmp_path_factory.mktemp("cache")) as store:
+        for name, value in store.environment.items():
+            patch.setenv(name, value)
+        yield store
 
 
 @pytest.fixture(scope="session")

@@ -175,6 +175,18 @@ def test_a_command_without_its_extra_gives_the_install_line(memories: dict[str, 
     assert not (folder / "new.memo").exists()
 
 
+def test_an_address_without_its_library_gives_the_install_line() -> None:
+    for words in (
+        ["recall", "s3://bucket/b.memo", "--prompt", "long-enough"],
+        ["copy", "gs://bucket/b.memo", "--out", "no"],
+    ):
+        done = python(COMMAND, *words, refused=["s3fs", "gcsfs"])
+        assert done.returncode == 2
+        library = "s3" if "s3" in words[1] else "gcs"
+        assert f"pip install 'memo-dist[{library}]'" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("url", "name", "library"),
     [("s3://a/b.txt", "s3", "s3fs"), pytest.param("gs://a/b.txt", "gcs", "gcsfs", marks=pytest.mark.slow)],

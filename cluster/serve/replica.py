@@ -19,6 +19,7 @@ from memo_dist.http.batcher import Batcher
 from memo_dist.http.openai.choices import PromptAsk
 from memo_dist.http.openai.completing import CompletionAsk
 from memo_dist.recalling.options import RecallOptions
+from memo_dist.remote.address import told_elsewhere
 
 _TURN = 8192  # tokens answered together; a request of more takes turns with other requests
 _ONGOING = 512  # requests a replica takes before others must wait
@@ -57,5 +58,5 @@ def replicas_of(path: Path, count: int, most_tokens: int, *, servers: BankServer
         health_check_period_s=_HEALTH_SECONDS,
         graceful_shutdown_timeout_s=30,
     )
-    bound: serve.Application = deployment.bind(str(path.absolute()), most_tokens, servers)
+    bound: serve.Application = deployment.bind(told_elsewhere(path), most_tokens, servers)
     return bound

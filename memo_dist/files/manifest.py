@@ -18,6 +18,7 @@ from memo_dist.json_text import parse_json
 from memo_dist.memory_config import MemoryConfig
 from memo_dist.models import config_from_dict
 from memo_dist.models.repetition import Repetition
+from memo_dist.remote.address import refuse_address
 
 MANIFEST_TYPE = "memo-dist memory"
 MANIFEST_VERSION = 3
@@ -196,6 +197,7 @@ class Manifest:
         """
         path = directory / name
         if not directory.exists():
+            refuse_address(directory)
             raise DamagedMemoryError(f"{directory} does not exist; expected a memory directory made by memo-dist build")
         if not path.is_file():
             raise DamagedMemoryError(f"{directory} has no {name}, so it is not a finished memory")

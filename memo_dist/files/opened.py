@@ -7,7 +7,7 @@ manifest (manifest.py), changing a memory (generations.py).
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from memo_dist.models.text.followers import Followers
 from memo_dist.shard import memory_digest
 from memo_dist.solved.walk import Walked
 from memo_dist.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from memo_dist.remote.located import RemoteFiles, StoreCache
 
 DEFAULT_CACHE = 1 << 29
 
@@ -60,11 +63,12 @@ class OpenMemory:
         path: the directory.
         manifest: what it says of itself.
         shards: the form decides what reads its shard files.
+        remote: the store that most of it is in; None: it is here.
     """
 
-    def __init__(self, path: Path, manifest: Manifest, shards: Shards) -> None:
+    def __init__(self, path: Path, manifest: Manifest, shards: Shards, *, remote: "RemoteFiles | None" = None) -> None:
         self.path, self.manifest, self.config = path, manifest, manifest.config
-        self._shards = shards
+        self._shards, self.remote = shards, remote
 
     def __enter__(self) -> "OpenMemory":
         return self
@@ -98,7 +102,9 @@ class OpenMemory:
 
     @property
     def bytes_on_disk(self) -> int:
-        """Bytes of all files of the directory."""
+        """Bytes of all files of the directory; of a memory in a store, of those that its manifest lists."""
+        if self.remote is not None:
+            return self.remote.total_bytes
         return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
 
     def read(self, cues: np.ndarray) -> np.ndarray:
@@ -211,33 +217,53 @@ class OpenMemory:
         return self._shards
 
 
-def open_memory(path: str | Path, *, cache_bytes: int = DEFAULT_CACHE, device: str = "cpu") -> OpenMemory:
+def open_memory(
+    path: str | Path, *, cache_bytes: int = DEFAULT_CACHE, device: str = "cpu", kept: "StoreCache | None" = None
+) -> OpenMemory:
     """Open a memory directory of any form for reading. Banks are read as queries need them, each checked.
 
     Args:
+        path: the directory, or the address of a published memory in an object store (memo_dist/remote).
         cache_bytes: banks kept in memory once read; a published memory is mapped, and the system keeps what is used.
         device: "gpu" for the tables of a solved memory, all checked first, on a GPU; "auto" where there is one.
+        kept: where a memory in a store is kept here as far as it was read; None: StoreCache.default().
 
     Raises:
-        ConfigError: no GPU answers, or the memory is none that is read on one.
+        ConfigError: no GPU answers, or the memory is none that is read on one, or from a store.
         DamagedMemoryError: the directory is not a whole memory; the file at fault is named.
+        StorageError: the store does not answer.
     """
-    directory = Path(path)
+    directory, remote = _directory_of(path, kept)
     manifest = Manifest.read(directory)
     if device == "gpu" and manifest.solved is None:
         raise ConfigError(f"{directory}: only a memory published with solved values is read on a GPU; leave device out")
-    shards = _shards(directory, manifest, cache_bytes=cache_bytes, device=device)
+    shards = _shards(directory, manifest, cache_bytes=cache_bytes, device=device, remote=remote)
     if memory_digest(manifest.config, manifest.tokenizer_hash, shards.digests) != manifest.digest:
         raise DamagedMemoryError(f"{directory}: the shards together do not give the digest in {MANIFEST_FILE}")
-    return OpenMemory(directory, manifest, shards)
+    return OpenMemory(directory, manifest, shards, remote=remote)
 
 
-def _shards(directory: Path, manifest: Manifest, *, cache_bytes: int, device: str) -> Shards:
+def manifest_at(path: str | Path) -> Manifest:
+    """The manifest of a memory, wherever it is, once its parts were found to belong together; errors as open_memory."""
+    with open_memory(path) as opened:
+        return opened.manifest
+
+
+def _directory_of(path: str | Path, kept: "StoreCache | None") -> "tuple[Path, RemoteFiles | None]":
+    """The directory of a memory, and what of it is in a store."""
+    from memo_dist.remote.located import found_at
+
+    return found_at(path, kept)
+
+
+def _shards(
+    directory: Path, manifest: Manifest, *, cache_bytes: int, device: str, remote: "RemoteFiles | None"
+) -> Shards:
     """The form of a memory."""
     if manifest.solved is not None:
-        return SolvedShards(directory, manifest, array_module(device))
+        return SolvedShards(directory, manifest, array_module(device), remote=remote)
     if manifest.bits:
-        return PublishedShards(directory, manifest)
+        return PublishedShards(directory, manifest, remote)
     return WorkingShards(directory, manifest, cache_bytes)
 
 

@@ -7,6 +7,7 @@ A query touches the pages of the banks that it asks, and processes of one machin
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -23,6 +24,9 @@ from memo_dist.models.text.banks import read_banks
 from memo_dist.models.text.bit_planes import EXACT
 from memo_dist.models.text.codes import key_words, mask_words, signs
 
+if TYPE_CHECKING:
+    from memo_dist.remote.located import RemoteFiles
+
 
 class PublishedReader:
     """One mapped shard file.
@@ -31,12 +35,16 @@ class PublishedReader:
         path: the file.
         record: what the manifest says of it.
         manifest: the memory's.
+        remote: the store that the file is in, if only its head is here.
 
     Raises:
         DamagedMemoryError: the file is missing, foreign, truncated or altered; it is named. So do all methods.
     """
 
-    def __init__(self, path: Path, record: ShardRecord, manifest: Manifest) -> None:
+    def __init__(
+        self, path: Path, record: ShardRecord, manifest: Manifest, *, remote: "RemoteFiles | None" = None
+    ) -> None:
+        self._remote = remote
         self.path, self.record, self.banks = path, record, range(record.first_bank, record.stop_bank)
         if not path.is_file():
             raise DamagedMemoryError(f"{path} is missing; the manifest lists it. Restore it or publish again")
@@ -54,13 +62,19 @@ class PublishedReader:
             cells = extents.find("cells", (count, *shape), kind)
         if hex_digest(self.digests) != record.digests:
             raise DamagedMemoryError(f"{path} has other bank digests than the manifest says: it was altered")
+        self._first = cells.offset
+        place, offset = (path, cells.offset) if remote is None else remote.mapped(path.name, cells.offset)
         with naming_damage(path):
-            self.cells: np.ndarray = np.memmap(path, kind, "r", offset=cells.offset, shape=cells.shape)
+            self.cells: np.ndarray = np.memmap(place, kind, "r", offset=offset, shape=cells.shape)
         self._checked = np.zeros(len(self.banks), bool)
 
     def check(self, rows: np.ndarray) -> None:
         """Compare banks, counted from the file's first, with their digests, once each."""
-        for row in np.unique(rows[~self._checked[rows]]).tolist():
+        new = np.unique(rows[~self._checked[rows]])
+        if self._remote is not None and len(new):
+            size, first = self.cells[0].nbytes, self._first
+            self._remote.have(self.path.name, [(first + row * size, first + (row + 1) * size) for row in new.tolist()])
+        for row in new.tolist():
             found = array_digest(self.cells[row], self.scales[row : row + 1])
             if not np.array_equal(found, self.digests[row]):
                 raise DamagedMemoryError(f"{self.path}: bank {self.banks.start + row} does not match its digest")
@@ -87,14 +101,17 @@ class PublishedShards:
     Args:
         directory: the memory.
         manifest: its manifest.
+        remote: the store that its files are in, if only their heads are here.
 
     Raises:
         DamagedMemoryError: a file is missing, foreign, truncated or altered; it is named. So do all methods.
     """
 
-    def __init__(self, directory: Path, manifest: Manifest) -> None:
-        self.config, self._bits = manifest.config, manifest.bits
-        self.files = [PublishedReader(directory / record.file, record, manifest) for record in manifest.shards]
+    def __init__(self, directory: Path, manifest: Manifest, remote: "RemoteFiles | None" = None) -> None:
+        self.config, self._bits, self._remote = manifest.config, manifest.bits, remote
+        self.files = [
+            PublishedReader(directory / record.file, record, manifest, remote=remote) for record in manifest.shards
+        ]
         self._starts = np.array([file.banks.start for file in self.files])
 
     @property
@@ -131,8 +148,13 @@ class PublishedShards:
 
     def verify(self) -> None:
         """Check every byte."""
+        if self._remote is not None:
+            self._remote.verify()
+            return
         for file in self.files:
             file.verify()
 
     def close(self) -> None:
-        """Nothing to do: maps end with the last array that uses them."""
+        """Let go of a store; maps end with the last array that uses them."""
+        if self._remote is not None:
+            self._remote.close()

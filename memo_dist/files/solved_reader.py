@@ -10,6 +10,7 @@ the one whose digest the manifest's digest covers.
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -29,6 +30,10 @@ from memo_dist.solved.table import COLUMNS, words_of
 from memo_dist.solved.values import MOST_CHECK_BITS, ValueLayout
 from memo_dist.solved.walk import Pieces, Tables, Walked
 
+if TYPE_CHECKING:
+    from memo_dist.remote.located import RemoteFiles
+    from memo_dist.solved.fetched_tables import FetchedTables
+
 _MOST_ROWS = 1 << 31  # of a table
 _MOST_CUT = 40
 
@@ -39,14 +44,18 @@ class SolvedShards:
     Args:
         directory: the memory. manifest: its manifest.
         xp: numpy or cupy, where the ladder's tables are walked.
+        remote: the store that the files are in, if only their heads are here.
 
     Raises:
-        ConfigError: the device has no room for them.
+        ConfigError: the device has no room for them, or they are in a store.
         DamagedMemoryError: a file is missing, foreign, truncated or altered; it is named. So do all methods.
     """
 
-    def __init__(self, directory: Path, manifest: Manifest, xp: ModuleType = np) -> None:
+    def __init__(
+        self, directory: Path, manifest: Manifest, xp: ModuleType = np, *, remote: "RemoteFiles | None" = None
+    ) -> None:
         assert manifest.solved is not None
+        self._remote = remote
         record = self._record = manifest.solved
         self._directory, self._manifest, self.config = directory, manifest, manifest.config
         require_sense(record, directory / "manifest.json", rungs=len(manifest.config.windows))
@@ -54,7 +63,7 @@ class SolvedShards:
         rungs, vocab_size = len(record.windows), self.config.vocab_size
         self._rungs = [self._gathered(index) for index in range(rungs + (record.numbers > 0))]
         self.tables = self._tables(range(rungs), record.cuts, vocab_size)
-        self._walked = self.tables.on(xp)
+        self._walked = self.tables.on(xp) if isinstance(self.tables, Tables) else _on_host(self.tables, xp)
         self._anchors = None
         if record.numbers:
             self._anchors = self._tables(range(rungs, rungs + 1), [record.anchors_cut], record.numbers - 1)
@@ -91,6 +100,8 @@ class SolvedShards:
         if not wanted or self._record.documents is None:
             return {}
         path = self._directory / self._record.documents.file
+        if self._remote is not None:
+            self._remote.take(path.name)
         self._require_documents(path)
         with naming_damage(path):
             table = pq.read_table(path, filters=[("number", "in", wanted)], partitioning=None)
@@ -113,13 +124,18 @@ class SolvedShards:
 
     def verify(self) -> None:
         """Check every byte."""
+        if self._remote is not None:
+            self._remote.verify()
+            return
         for file in self._files:
             file.verify()
         if self._record.documents is not None:
             self._require_documents(self._directory / self._record.documents.file)
 
     def close(self) -> None:
-        """Nothing to do: maps end with the last array that uses them."""
+        """Let go of a store; maps end with the last array that uses them."""
+        if self._remote is not None:
+            self._remote.close()
 
     def _require_documents(self, path: Path) -> None:
         assert self._record.documents is not None
@@ -133,7 +149,7 @@ class SolvedShards:
         files = np.repeat(np.arange(len(parts)), [len(places) for places, _ in parts])
         return np.concatenate([places for places, _ in parts]), np.concatenate([d for _, d in parts]), files
 
-    def _tables(self, rungs: range, cuts: list[int], largest: int) -> Tables:
+    def _tables(self, rungs: range, cuts: list[int], largest: int) -> "Tables | FetchedTables":
         layout = ValueLayout.of(largest, self._record.check_bits)
         places, digests, files = (np.concatenate([self._rungs[index][k] for index in rungs]) for k in range(3))
         sizes = [1 << cut for cut in cuts]
@@ -145,6 +161,11 @@ class SolvedShards:
             layout=layout,
             largest=largest,
         )
+
+        if self._remote is not None:
+            from memo_dist.solved.fetched_tables import FetchedTables
+
+            return FetchedTables(pieces, self._remote.blocks)
 
         def check(asked: np.ndarray) -> None:
             for piece in asked.tolist():
@@ -219,6 +240,12 @@ class SolvedFile:
         """Check the whole file, and every table."""
         if file_digest(self.path) != self._file.blake2b:
             raise DamagedMemoryError(f"{self.path} does not match the manifest's checksum; restore it or publish again")
+
+
+def _on_host(tables: "FetchedTables", xp: ModuleType) -> "FetchedTables":
+    if xp is not np:
+        raise ConfigError("a memory in a store is not read on a GPU; copy it here first, memo-dist copy")
+    return tables
 
 
 def pieces_of(file: int, *, files: int, pieces: int) -> range:

@@ -21,7 +21,7 @@ from memo_dist.solved.shape import ROWS_OF_A_KEY
 from memo_dist.solved.values import CHECK_SALT
 from memo_dist.solved.walk import Pieces, State, Walked
 
-_WORD_COLUMNS = (0, 5, 9)  # of places: where words begin
+WORD_COLUMNS = (0, 5, 9)  # of places: where words begin
 _HALF, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 _ONE, _BITS = np.uint64(1), np.uint64(64)
 
@@ -47,7 +47,7 @@ class DeviceTables:
             )
         starts = np.cumsum([0, *(len(part) for part in words[:-1])])
         places = pieces.places.copy()
-        places[:, _WORD_COLUMNS] += starts[pieces.files][:, None]
+        places[:, WORD_COLUMNS] += starts[pieces.files][:, None]
         self._xp, self._pieces, self._places = xp, pieces, xp.asarray(places)
         self._words = xp.asarray(np.concatenate([*words, np.zeros(1, np.uint64)]))  # one more is read than is used
 
@@ -98,6 +98,9 @@ class DeviceTables:
         held = held & (~far | (place[:, 8] > 0)) & (found <= pieces.largest)
         return held, several, found
 
+    def _foresee(self, words: Sequence[Array]) -> None:
+        """Told which words are read next; here they all are."""
+
     def _powers(self, exponents: Array) -> Array:
         return self._xp.ones(len(exponents), np.int64) << exponents
 
@@ -115,13 +118,16 @@ class DeviceTables:
         mixed = mix64(h + (table[:, 1] + 1).astype(np.uint64) * np.uint64(GOLDEN))
         none, value = table[:, 3] == 0, xp.zeros(len(h), np.uint64)
         mask = (self._powers(bits) - 1).astype(np.uint64)
+        rows_of_keys = []
         for j in range(ROWS_OF_A_KEY):
             row = first
             if j:
                 within = (mixed >> np.uint64(20 * (j - 1))) & (length - _ONE)
                 row = (first & ~(length - _ONE)) + np.uint64(j) * length + within
             at = xp.where(none, 0, row.astype(np.int64) * bits)
-            word, shift = xp.where(none, 0, start + (at >> 6)), (at & 63).astype(np.uint64)
+            rows_of_keys.append((xp.where(none, 0, start + (at >> 6)), (at & 63).astype(np.uint64)))
+        self._foresee([word for word, _ in rows_of_keys])
+        for word, shift in rows_of_keys:
             # two shifts: one by 64 bits is not defined
             value = value ^ (self._words[word] >> shift) ^ ((self._words[word + 1] << (np.uint64(63) - shift)) << _ONE)
         return value & mask
