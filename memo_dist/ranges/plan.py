@@ -1,7 +1,7 @@
 """RangePlan: which files of a memory answer together, and which of them a window asks.
 
 Covers: working memories, published sums, solved memories. Does not cover: who has opened a range (owners.py), reading
-one (bank_range.py, solved_range.py).
+one (part.py, solved_range.py).
 
 A range is what one shard file holds: a stretch of banks, or a stretch of the pieces of every rung of a ladder. A
 window's hash names it. The documents of a shard and a share of the kept batches go with it; the names that a solved
