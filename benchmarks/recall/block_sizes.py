@@ -1,6 +1,6 @@
 """How many bytes of a solved memory does one recall touch, in words, in blocks of several sizes and in whole tables?
 
-    python -m benchmarks.recall.block_sizes small.memo prompts.jsonl
+    python benchmarks/recall/block_sizes.py small.memo prompts.jsonl
 
 A memory in an object store is read in blocks (docs/decisions/0029-object-stores.md). The memory here is walked by the
 array form of the walk, and every word that it reads is noted.

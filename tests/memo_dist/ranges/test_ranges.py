@@ -25,6 +25,7 @@ from memo_dist.errors import ConfigError, DamagedMemoryError
 from memo_dist.files.manifest import Manifest
 from memo_dist.files.opened import open_memory
 from memo_dist.files.published_writer import publish
+from memo_dist.models.cues import Cues
 from memo_dist.ranges.memory import RangedMemory
 from memo_dist.ranges.owners import OwnersHere
 from memo_dist.ranges.part import MemoryPart, RangeNotOpenError
@@ -33,6 +34,7 @@ from memo_dist.recalling.lookup import Lookup
 from memo_dist.recalling.scoring import score_tokens
 from memo_dist.recalling.trace import trace_text
 from memo_dist.recalling.where import Finder
+from memo_dist.solved.walk import State
 from pipelines.plan import CorpusOptions
 
 NONE = Resources(shards=4, address="none")
@@ -122,6 +124,25 @@ def test_trace_and_where_are_those_of_the_memory_itself(world: World, form: Form
         assert len(found.pieces) == 2
         if form[0] == "working":  # its kept batches are searched, by whoever has them
             assert found.pieces[0].occurrences
+
+
+def test_a_walk_ends_as_it_does_in_the_memory_itself(world: World) -> None:
+    """Also where a longer window is not held, though the shorter one is ambiguous."""
+    far, _ = in_parts(world.solved, PARTS)
+    rng = np.random.default_rng(2)
+    with open_memory(world.solved) as opened:
+        assert opened.tokenizer is not None
+        line = opened.tokenizer.encode(["\n".join(world.texts[:4])])[0].astype(np.int64)
+        cues = Lookup(opened).reading.prefixes(line, np.arange(1, len(line) + 1))
+        strange = rng.integers(0, 2**64, cues.values.shape, np.uint64)
+        values = np.where(rng.random(cues.values.shape) < 0.1, strange, cues.values)
+        rungs = values.shape[1]
+        filled = cues.filled & (np.arange(rungs) < rng.integers(1, rungs + 1, (len(cues), 1)))
+        asked = Cues(values, filled)
+        true, found = opened.walk(asked), far.walk(asked)
+        for name in ("states", "rungs", "tokens", "asked"):
+            assert np.array_equal(getattr(found, name), getattr(true, name)), name
+        assert set(true.states.tolist()) == set(State)
 
 
 def test_scores_of_given_tokens_are_those_of_the_memory_itself(world: World) -> None:
