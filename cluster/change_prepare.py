@@ -157,6 +157,13 @@ def change_statement(
     return statement
 
 
+def remove_outdated(memory: Path, base: Manifest) -> None:
+    """Remove what a stopped change of a generation that is no more has left, such as one that was all but done."""
+    stopped = unfinished_statement(memory)
+    if stopped is not None and stopped.get("generation") != operation_of("", base):
+        shutil.rmtree(workspace_path(memory))
+
+
 def _outdated(statement: ChangeStatement, stopped: dict[str, object]) -> bool:
     """Whether a stopped sync was of texts as they were then: what the memory is brought to is what they are now."""
     same_kind = statement.action == "sync" == stopped.get("action")

@@ -7,7 +7,7 @@ kept batches, too. Does not cover: when a change does so by itself (beside.py), 
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster.change_prepare import ChangeOptions, change_statement
+from cluster.change_prepare import ChangeOptions, change_statement, remove_outdated
 from cluster.combine import plan_of
 from cluster.corpus_stamp import CorpusStamp
 from cluster.machine import machines_for
@@ -63,6 +63,7 @@ def _compact(memory: Path, resources: Resources) -> CompactSummary:
         before = _bytes_of(base)
         applied = working.applied() if base.is_segmented else set[str]()
     if not base.is_segmented:
+        remove_outdated(memory, base)
         return CompactSummary(memory=str(memory), digest=base.digest, segments=0, bytes_before=before, bytes=before)
     require_whole(memory, base)
     config, machines = base.config, machines_for(resources)

@@ -113,7 +113,7 @@ class MergeActor:
         earlier = [file for file in later if isinstance(file, SegmentReader)]
         sources = [SegmentSource(file) for file in earlier]
         applied = set(spec.applied).union(*(file.applied() for file in earlier))
-        return segment_into(path, held, [*sources, *self._runs, *spec.sources.held], order, applied=applied)
+        return segment_into(path, held, [*sources, *self._runs, *spec.sources.held], order=order, applied=applied)
 
     def end(self) -> None:
         """Called from another thread: let the merge that runs end at its next slice."""

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from cluster.resources import Resources
     from pipelines.plan import CorpusOptions
 
+_INPUTS = ("text_key", "id_key", "include", "exclude", "errors")  # no limit: what lies beyond would be forgotten
 _FLAGS = ("shards", "address", "memory_budget", "log_file")  # banks are added on the CPU
 
 
 @resource_flags()
-@corpus_flags("text_key", "id_key", "include", "exclude", "errors")  # no limit: what lies beyond would be forgotten
+@corpus_flags(*_INPUTS)
 def sync_command(
     *,
     memory: MemoryPath,

@@ -12,8 +12,8 @@ from typing import Any
 
 from memo_dist.durable import write_text, writing
 from memo_dist.errors import ConfigError, DamagedMemoryError
-from memo_dist.files.format import BATCH_FILE, SEGMENT_FILE, SOLVED_FILE, TAKEN_FILE, documents_file
 from memo_dist.files.journal import Entry, TextEntry, entry_from_dict
+from memo_dist.files.manifest_names import require_names
 from memo_dist.json_text import parse_json
 from memo_dist.memory_config import MemoryConfig
 from memo_dist.models import config_from_dict
@@ -231,7 +231,7 @@ class Manifest:
             )
         except (ConfigError, TypeError, KeyError, AttributeError) as error:
             raise DamagedMemoryError(f"{path} cannot be understood: {error}") from error
-        manifest._require_names(path)
+        require_names(manifest, path)
         if text != manifest.to_json():  # white space, order, a key twice
             raise DamagedMemoryError(altered)
         if solved is None:
@@ -246,37 +246,6 @@ class Manifest:
             at = shard.stop_bank
         if at != self.config.num_banks:
             raise DamagedMemoryError(f"{path} lists shards for {at} banks of {self.config.num_banks}")
-
-    def _require_names(self, path: Path) -> None:
-        """Refuse files of documents and batches that have other names than a writer gives them, such as paths."""
-        for shard in self.shards:
-            _require_documents(path, shard)
-        for segment in self.segments:
-            self._require_segment(path, segment)
-        if self.solved is not None:
-            named = [*self.solved.files, *([self.solved.documents] if self.solved.documents else [])]
-            if names := [record.file for record in named if not SOLVED_FILE.fullmatch(record.file)]:
-                raise DamagedMemoryError(f"{path} names {names[0]!r}, which is no name of a file of a solved memory")
-        for batch in self.batches:
-            if not BATCH_FILE.fullmatch(batch.file):
-                raise DamagedMemoryError(f"{path} names {batch.file!r}, which is no name of a kept batch")
-            if names := [name for name in batch.taken if not TAKEN_FILE.fullmatch(str(name))]:
-                raise DamagedMemoryError(f"{path} names {names[0]!r}, which is no name of a list of what was taken")
-
-    def _require_segment(self, path: Path, segment: SegmentRecord) -> None:
-        """Refuse a segment that does not lie beside the shard files, file by file."""
-        for shard in segment.files:
-            if not SEGMENT_FILE.fullmatch(str(shard.file)):
-                raise DamagedMemoryError(f"{path} names {shard.file!r}, which is no name of a file of a segment")
-            _require_documents(path, shard)
-        ranges = [[(one.first_bank, one.stop_bank) for one in files] for files in (self.shards, segment.files)]
-        if ranges[0] != ranges[1]:
-            raise DamagedMemoryError(f"{path} lists a segment whose files have other banks than the shard files")
-
-
-def _require_documents(path: Path, shard: ShardRecord) -> None:
-    if shard.documents is not None and shard.documents.file != documents_file(shard.file):
-        raise DamagedMemoryError(f"{path} names {shard.documents.file!r} for the documents of {shard.file!r}")
 
 
 def _shard_record(values: dict[str, Any]) -> ShardRecord:

@@ -210,7 +210,7 @@ def shard_readers(directory: Path, manifest: Manifest, *, newest: Path | None = 
     if newest is not None:
         places[-1:] = [newest]
     return [
-        _together(directory, manifest, index, _segments(places, manifest, index))
+        _together(directory, manifest, index, segments=_segments(places, manifest, index))
         for index in range(len(manifest.shards))
     ]
 
@@ -226,7 +226,7 @@ def segment_files(directory: Path, manifest: Manifest, banks: range, *, stay: in
     """
     index = next(at for at, record in enumerate(manifest.shards) if record.first_bank == banks.start)
     segments = _segments([directory] * len(manifest.segments), manifest, index)
-    return [_together(directory, manifest, index, segments[:stay]), *segments[stay:]]
+    return [_together(directory, manifest, index, segments=segments[:stay]), *segments[stay:]]
 
 
 def _segments(places: list[Path], manifest: Manifest, index: int) -> list[SegmentReader]:
@@ -237,7 +237,7 @@ def _segments(places: list[Path], manifest: Manifest, index: int) -> list[Segmen
     ]
 
 
-def _together(directory: Path, manifest: Manifest, index: int, segments: list[SegmentReader]) -> ShardReader:
+def _together(directory: Path, manifest: Manifest, index: int, *, segments: list[SegmentReader]) -> ShardReader:
     record, config, hash_ = manifest.shards[index], manifest.config, manifest.tokenizer_hash
     path = directory / record.file
     if not segments:

@@ -71,7 +71,7 @@ class _After:
 
 
 def segment_into(
-    path: Path, held: ShardReader, sources: list[Source], order: MergeOrder, *, applied: set[str]
+    path: Path, held: ShardReader, sources: list[Source], *, order: MergeOrder, applied: set[str]
 ) -> tuple[ShardRecord, np.ndarray]:
     """Write a segment's file; its record and the digests of the banks after it.
 

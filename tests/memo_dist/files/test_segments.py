@@ -48,7 +48,7 @@ def segmented(path: Path) -> Manifest:
     (held,) = shard_readers(path, manifest)
     order = MergeOrder(config=CONFIG, tokenizer_hash=tokenizer.hash, banks=range(5), rows=2000)
     try:
-        record, digests = segment_into(path / NAME, held, [together(runs)], order, applied={f"{2:032x}"})
+        record, digests = segment_into(path / NAME, held, [together(runs)], order=order, applied={f"{2:032x}"})
     finally:
         held.close()
     assert np.array_equal(digests, memory_of(0, 2).shard.bank_digests())
