@@ -19,6 +19,7 @@ from memo_dist.recalling.placing import MOST_NAMED
 from memo_dist.recalling.prompts import STANDARD_INPUT, PromptRow, read_prompts
 from memo_dist.recalling.recall import Continuation
 from memo_dist.recalling.several_session import SeveralSession
+from memo_dist.remote.address import refuse_address
 from memo_dist.tokenizer import Tokenizer
 
 PROMPT_ENDS = "│"  # where it is not told by colour alone
@@ -89,6 +90,8 @@ def recall_command(
         exact_prompt=exact_prompt,
     )
     ranges = Ranges(bank_servers, range_replicas, address)
+    for memory in memories if bank_servers else ():
+        refuse_address(memory)
     if bank_servers and shards is not None and out is None:
         raise InputError("--shards loads the memory into actors, and --bank-servers read its files: give one of them")
     if out is not None:

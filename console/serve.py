@@ -8,6 +8,7 @@ import typer
 
 from console.flags import Address, AsJson, AskedMemory, BankServerCount, ConfigFile, RangeReplicas
 from console.output import print_json
+from memo_dist.remote.address import refuse_address
 from memo_dist.sizes import parse_bytes
 
 _LOOPBACK = ("127.", "localhost", "::1")
@@ -48,6 +49,8 @@ def serve_command(
     from cluster.serve.service import ServeOptions, serve_memory
     from memo_dist.http.limits import Limits
 
+    if bank_servers:
+        refuse_address(memory)
     limits = Limits(
         body_bytes=parse_bytes(max_body),
         prompts=max_prompts,

@@ -142,3 +142,10 @@ def test_what_bank_servers_cannot_do_is_refused(
 ) -> None:
     assert main(["recall", str(folder / "working.memo"), "--prompt", "some words of a text", *words]) == 2
     assert said in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("words", [["recall", "--prompt", "some words of a text"], ["serve"]])
+def test_bank_servers_of_a_memory_in_a_store_are_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    command, *others = words
+    assert main([command, "s3://bucket/m.memo", *others, "--bank-servers", "2"]) == 2
+    assert "s3://bucket/m.memo is in an object store" in " ".join(capsys.readouterr().err.replace("│", " ").split())
