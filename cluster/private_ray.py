@@ -34,7 +34,8 @@ from memo_dist.errors import ConfigError
 LOOPBACK = "127.0.0.1"
 _PREFIX, _FILE = "memo-ray-", "token"
 _MODE, _TOKEN, _TOKEN_FILE = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
-_LONGEST_PLACE = 25  # characters: the names of sockets in a session may have 107, and Ray takes 67 of them
+_SESSIONS = "r"  # Ray lets everyone write into the directory that it is given, so that is one within ours
+_LONGEST_PLACE = 23  # characters: the names of sockets in a session may have 107, and Ray takes 64 of them
 _SECONDS = 5.0  # that processes take to end which still write into the directory
 _SWITCH, _SERVES, _ANYWHERE = "ENABLE_RAY_CLUSTER", "add_port_to_grpc_server", "[::]"  # names in Ray's own code
 _log = logging.getLogger("memo_dist.cluster")
@@ -42,7 +43,8 @@ _log = logging.getLogger("memo_dist.cluster")
 
 @contextmanager
 def private_ray() -> Iterator[Path]:
-    """A new directory for a Ray that this process starts, with a token that holds within; removed at the end.
+    """A new directory for the files of a Ray that this process starts, in one that nobody else can enter, and a token
+    that holds within; removed at the end.
 
     Raises:
         ConfigError: the name of the directory for temporary files is too long. StorageError: it cannot be written.
@@ -54,7 +56,7 @@ def private_ray() -> Iterator[Path]:
         directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))  # 0700
     try:
         with _held(directory), _settings(_token(directory)):
-            yield directory
+            yield directory / _SESSIONS
     finally:
         _remove(directory)
 
