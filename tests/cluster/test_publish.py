@@ -197,6 +197,18 @@ def test_many_pieces_and_files_hold_the_same(
     assert np.array_equal(one.states, other.states)
 
 
+def test_the_digest_does_not_depend_on_how_many_files_were_asked_for(
+    memory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "LARGEST_PIECE", 1 << 10)  # a small memory has one piece, else
+    few = publish_solved(memory, tmp_path / "few.memo", OPTIONS)
+    many = publish_solved(memory, tmp_path / "many.memo", replace(OPTIONS, files=4))
+    assert few.solved is not None
+    assert many.solved is not None
+    assert few.solved.num_files < many.solved.num_files
+    assert few.digest == many.digest
+
+
 def test_a_stopped_command_goes_on_to_the_same_memory(memory: Path, tmp_path: Path, published: Path) -> None:
     out, done = tmp_path / "p.memo", 0
     for stop in (1, 4, 9, 15, 23):
