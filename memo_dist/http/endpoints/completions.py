@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from memo_dist.http.body import body_of
 from memo_dist.http.front import Endpoint, Front
 from memo_dist.http.metrics import Metrics
 from memo_dist.http.openai.bodies import CompletionBody
@@ -19,7 +20,7 @@ from memo_dist.http.openai.spelling import Completion
 
 
 async def complete(front: Front, request: Request) -> Response:
-    body = CompletionBody.model_validate_json(await request.body())
+    body = await body_of(request, CompletionBody)
     front.require_model(body.model)
     answers = await front.ask(request, CompletionAsk(body.asks(front.limits)))
     completion = Completion(body, answers, front.name)

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 
 from memo_dist.http.answerer import Answerer
 from memo_dist.http.asks import Ask, Refusal
+from memo_dist.http.body import body_of
 from memo_dist.http.front import Endpoint, Front
 from memo_dist.http.openai.bodies import TokenId
 from memo_dist.http.openai.completing import END
@@ -80,14 +81,14 @@ def _texts(tokenizer: Tokenizer, tokens: list[int], end: int) -> Iterator[str]:
 
 
 async def tokenize(front: Front, request: Request) -> Response:
-    body = TokenizeBody.model_validate_json(await request.body())
+    body = await body_of(request, TokenizeBody)
     front.require_model(body.model)
     tokens = await front.ask(request, TokenizeAsk(text=body.prompt))
     return JSONResponse({"count": len(tokens), "max_model_len": front.limits.prompt_tokens, "tokens": tokens})
 
 
 async def detokenize(front: Front, request: Request) -> Response:
-    body = DetokenizeBody.model_validate_json(await request.body())
+    body = await body_of(request, DetokenizeBody)
     front.require_model(body.model)
     return JSONResponse({"prompt": await front.ask(request, TokenizeAsk(tokens=body.tokens))})
 

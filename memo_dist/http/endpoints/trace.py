@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from memo_dist.errors import ConfigError, PromptError
 from memo_dist.http.answerer import Answerer
 from memo_dist.http.asks import Ask, Refusal
+from memo_dist.http.body import body_of
 from memo_dist.http.front import Endpoint, Front
 from memo_dist.recalling.near import with_near
 from memo_dist.recalling.options import DEFAULTS
@@ -71,7 +72,7 @@ class TraceAsk(Ask):
 
 
 async def look_up(front: Front, request: Request) -> Response:
-    body = TraceBody.model_validate_json(await request.body())
+    body = await body_of(request, TraceBody)
     front.require_model(body.model)
     ask = TraceAsk(body.text, body.least, body.min_confidence, fuzzy=body.fuzzy, tokens=body.tokens)
     return JSONResponse(await front.ask(request, ask))
