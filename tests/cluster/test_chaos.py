@@ -34,9 +34,12 @@ class Nodes:
     """A Ray cluster of a head, where drivers run, and two nodes that come and go."""
 
     def __init__(self) -> None:
+        from ray._private.services import node_ip_address_from_perspective
         from ray.cluster_utils import Cluster
 
-        head = {"num_cpus": 2, "memory": 4 * 10**9, "object_store_memory": 10**8, "include_dashboard": False}
+        # else the nodes are where the Ray of this process is, if it has one: at 127.0.0.1, where no driver finds them
+        self._place = {"node_ip_address": node_ip_address_from_perspective(), "object_store_memory": 10**8}
+        head = {"num_cpus": 2, "memory": 4 * 10**9, "include_dashboard": False, **self._place}
         self._cluster = Cluster(initialize_head=True, head_node_args=head)
         self._others: list[Any] = []
         self.replenish()
@@ -48,7 +51,7 @@ class Nodes:
     def replenish(self) -> None:
         """Bring lost nodes back."""
         while len(self._others) < 2:
-            self._others.append(self._cluster.add_node(num_cpus=1, memory=4 * 10**9, object_store_memory=10**8))
+            self._others.append(self._cluster.add_node(num_cpus=1, memory=4 * 10**9, **self._place))
 
     def lose_one(self) -> None:
         self._cluster.remove_node(self._others.pop(), allow_graceful=False)
