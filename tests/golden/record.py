@@ -77,7 +77,8 @@ class Recorder:
         folder = self.directory / name
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         del manifest["checksum"]
-        for shard in manifest["shards"]:
+        segments = [file for segment in manifest.get("segments", []) for file in segment["files"]]
+        for shard in [*manifest["shards"], *segments]:
             shard["file"] = SHARD_TOKEN.sub(r"\1", shard["file"])
             if shard["documents"]:
                 shard["documents"]["file"] = SHARD_TOKEN.sub(r"\1", shard["documents"]["file"])
