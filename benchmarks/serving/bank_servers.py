@@ -250,7 +250,7 @@ def run(words: Namespace) -> dict[str, Any]:
         losses = with_kills(words.memory, prompts, true, words.every)
     finally:
         ray.shutdown()
-        cluster.shutdown()  # type: ignore[no-untyped-call]
+        cluster.shutdown()  # type: ignore[no-untyped-call]  # Ray gives it no types
     return {
         "memory_bytes": size,
         "prompts": len(prompts),

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import RayTaskError
+from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from cluster.bank_servers.copying import FileSource, NotSeenError
@@ -204,7 +204,7 @@ class RangeKeeper:
             try:
                 self._states[asked[reference]] = ray.get(reference)
                 answered.add(asked[reference])
-            except Exception as error:  # it is lost, or its node is
+            except RayError as error:  # it is lost, or its node is
                 _log.info("bank server %d does not answer: %s", asked[reference], type(error).__name__)
                 self._watched.misses[asked[reference]] = _MISSES
         for number in range(len(self._servers)):
@@ -255,7 +255,7 @@ class RangeKeeper:
                         raise
                 self._source = self._started_source()
                 return self._opened(new, living, manifest)
-            except Exception:  # it is lost, or its node is
+            except RayError:  # it is lost, or its node is
                 self._states.pop(number, None)
                 lost.add(number)
         return lost
