@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +78,16 @@ def under_load(servers: BankServers, ask: Callable[[], None], kills: int) -> int
     done, asked = threading.Event(), 0
 
     def kill() -> None:
-        for turn in range(kills):
-            until(lambda: bool(servers.state().states))
-            states = servers.state().states
-            os.kill(states[turn % len(states)].pid, signal.SIGKILL)
-            time.sleep(1.0)
-        done.set()
+        try:
+            for turn in range(kills):
+                states = []
+                while not states:  # of the moment between two rounds of the keeper there may be none
+                    states = servers.state().states
+                with suppress(ProcessLookupError):  # the keeper has not yet seen that it was killed
+                    os.kill(states[turn % len(states)].pid, signal.SIGKILL)
+                time.sleep(1.0)
+        finally:
+            done.set()
 
     thread = threading.Thread(target=kill)
     thread.start()
