@@ -17,6 +17,7 @@ from typing import Any
 
 import ray
 from ray.cluster_utils import Cluster
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from cluster.bank_servers.following import FollowedServers
 from cluster.bank_servers.keeper import KeeperState, RangeKeeper
@@ -159,12 +160,15 @@ def of_solved(folder: Path, prompts: list[str]) -> dict[str, Any]:
 def of_copies(folder: Path, prompts: list[str]) -> dict[str, Any]:
     """A server whose node does not see the memory's directory."""
     path = folder / "solved.memo"
+    # on this node: Ray may not have noticed yet that the one that was lost is gone
+    here_alone = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    shape: dict[str, Any] = {"num_cpus": 0, "max_concurrency": 4, "scheduling_strategy": here_alone}
     kind: Any = ray.remote(BankServer)
-    server = kind.options(name="afar", num_cpus=0, max_concurrency=4).remote(
+    server = kind.options(name="afar", **shape).remote(
         0, "/nowhere/solved.memo", place=f"memo-dist-test-{os.getpid()}", cache_bytes=1 << 26
     )
     keeper: Any = ray.remote(RangeKeeper)
-    kept = keeper.options(num_cpus=0, max_concurrency=4).remote(str(path), ["afar"], replicas=1, follows=False)
+    kept = keeper.options(**shape).remote(str(path), ["afar"], replicas=1, follows=False)
     ray.get(kept.start.remote())
     far = BankServers(str(path), kept, [server]).open()
     with open_memory(path) as here:
