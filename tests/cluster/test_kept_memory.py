@@ -256,8 +256,9 @@ def test_a_damaged_batch_is_named_before_anything_changes(
     path.write_bytes(whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
     assert main(["verify", str(memory)]) == 2
     assert name in capsys.readouterr().err
+    more = [str(files(tmp_path / "more", {"m.txt": "a text"}))]
     for act in (
-        lambda: add(memory, [str(files(tmp_path / "more", {"m.txt": "a text"}))], OPTIONS),
+        lambda: add(memory, more, replace(OPTIONS, fold_share=0)),  # a change beside the files does not read this one
         lambda: forget(memory, [str(corpus)], OPTIONS),
     ):
         with pytest.raises(DamagedMemoryError, match=name):

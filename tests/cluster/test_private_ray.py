@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,17 @@ def listens(process: psutil.Process) -> set[str]:
 
 
 @pytest.fixture
-def place(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def settings_again() -> Iterator[None]:
+    """After all else of a test: what Ray's settings were before, which other tests' Ray needs, are read again."""
+    yield
+    with joined():
+        pass
+
+
+@pytest.fixture
+def place(settings_again: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A directory with a short name, and no settings of Ray's from outside."""
+    del settings_again
     for name in _NAMES:
         monkeypatch.delenv(name, raising=False)
     made = Path("/tmp") / f"t{os.getpid()}"

@@ -43,8 +43,8 @@ pipelines.compression._LEAST_STORED, pipelines.compression._MOST_READ = 1 << 14,
 pipelines.tokenizing.SAMPLE_BYTES = 1 << 16
 pipelines.plan.MIN_SPLIT_BYTES = 100_000
 count = b.RunState.count
-def told(self, *values):
-    count(self, *values); print("run", file=sys.__stdout__, flush=True)
+def told(self, *values, **named):
+    count(self, *values, **named); print("run", file=sys.__stdout__, flush=True)
 b.RunState.count = told
 from console.app import entry
 entry()
