@@ -17,10 +17,11 @@ import logging
 import os
 import secrets
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ _PREFIX, _FILE = "memo-ray-", "token"
 _MODE, _TOKEN, _TOKEN_FILE = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
 _SESSIONS = "r"  # Ray lets everyone write into the directory that it is given, so that is one within ours
 _LONGEST_PLACE = 23  # characters: the names of sockets in a session may have 107, and Ray takes 64 of them
+_ANSWERS = 5.0  # seconds that a port may take to
 _SECONDS = 5.0  # that processes take to end which still write into the directory
 _SWITCH, _SERVES, _ANYWHERE = "ENABLE_RAY_CLUSTER", "add_port_to_grpc_server", "[::]"  # names in Ray's own code
 _log = logging.getLogger("memo_dist.cluster")
@@ -62,12 +64,13 @@ def private_ray() -> Iterator[Path]:
 
 
 @contextmanager
-def joined() -> Iterator[None]:
+def joined(address: str) -> Iterator[None]:
     """Around a connection to somebody's cluster: a token that the environment has is also shown, without
-    RAY_AUTH_MODE."""
+    RAY_AUTH_MODE; one that listens on the loopback interface alone is found there."""
     has_token = any(os.environ.get(name) for name in (_TOKEN, _TOKEN_FILE))
     with _settings({_MODE: "token"} if has_token and _MODE not in os.environ else {}):
-        yield
+        with _switched_off() if _only_on_loopback(address) else nullcontext():
+            yield
 
 
 @contextmanager
@@ -76,14 +79,35 @@ def on_loopback() -> Iterator[None]:
 
     A Ray that does so no longer is warned of: its token is what keeps others out then.
     """
+    with _switched_off():
+        yield
+        if (address := ray.util.get_node_ip_address()) != LOOPBACK:
+            _log.warning("Ray %s listens on %s, not only on %s: its token keeps others out", *_told(address))
+
+
+@contextmanager
+def _switched_off() -> Iterator[None]:
     before = getattr(ray_constants, _SWITCH, None)
     setattr(ray_constants, _SWITCH, False)
     try:
         yield
-        if (address := ray.util.get_node_ip_address()) != LOOPBACK:
-            _log.warning("Ray %s listens on %s, not only on %s: its token keeps others out", *_told(address))
     finally:
         setattr(ray_constants, _SWITCH, before)
+
+
+def _only_on_loopback(address: str) -> bool:
+    """Whether the address is of this machine, and its port answers at 127.0.0.1 but not at the machine's address, which
+    Ray would put in its place."""
+    host, _, port = address.rpartition(":")
+    if host not in (LOOPBACK, "localhost") or not port.isdigit():
+        return False
+    return _answers(LOOPBACK, int(port)) and not _answers(ray.util.get_node_ip_address(), int(port))
+
+
+def _answers(host: str, port: int) -> bool:
+    with suppress(OSError), socket.create_connection((host, port), timeout=_ANSWERS):
+        return True
+    return False
 
 
 def serve_on_loopback() -> None:

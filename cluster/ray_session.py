@@ -50,7 +50,7 @@ def ray_session(address: str | None, workers: int = 1, store_bytes: int = STORE_
             yield
         return
     with ExitStack() as kept:
-        place = kept.enter_context(private_ray() if address in (None, LOCAL) else joined())
+        place = kept.enter_context(private_ray() if address is None or address == LOCAL else joined(address))
         with without_sigterm():
             _start(address, workers, store_bytes, place=place)
         own = OwnRay()

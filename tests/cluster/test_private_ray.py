@@ -40,7 +40,7 @@ def listens(process: psutil.Process) -> set[str]:
 def settings_again() -> Iterator[None]:
     """After all else of a test: what Ray's settings were before, which other tests' Ray needs, are read again."""
     yield
-    with joined():
+    with joined("auto"):
         pass
 
 
@@ -109,14 +109,14 @@ def test_a_directory_whose_name_is_too_long_for_sockets_is_refused(
 def test_who_joins_a_cluster_shows_the_token_that_is_given(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without RAY_AUTH_MODE Ray would show none; where that says otherwise, it counts."""
     del place
-    with joined():
+    with joined("auto"):
         assert "RAY_AUTH_MODE" not in os.environ
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", "/some/where")
-    with joined():
+    with joined("auto"):
         assert os.environ["RAY_AUTH_MODE"] == "token"
     assert "RAY_AUTH_MODE" not in os.environ
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    with joined():
+    with joined("auto"):
         assert os.environ["RAY_AUTH_MODE"] == "disabled"
 
 
@@ -148,6 +148,15 @@ def test_a_replica_of_ray_serve_does_not_either() -> None:
         return replica.add_port_to_grpc_server(Server(), "[::]:0")
 
     assert ray.get(bound.remote()) == "127.0.0.1:0"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_local")
+def test_another_process_joins_it_by_its_address() -> None:
+    """Ray would look for it at this machine's address, where it does not listen, for ever."""
+    address = ray.get_runtime_context().gcs_address
+    command = "import sys\nfrom cluster.ray_session import ray_session\nwith ray_session(sys.argv[1]): pass"
+    subprocess.run([sys.executable, "-c", command, address], check=True, timeout=60)
 
 
 @pytest.mark.slow
