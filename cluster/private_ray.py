@@ -68,9 +68,9 @@ def joined(address: str) -> Iterator[None]:
     """Around a connection to somebody's cluster: a token that the environment has is also shown, without
     RAY_AUTH_MODE; one that listens on the loopback interface alone is found there."""
     has_token = any(os.environ.get(name) for name in (_TOKEN, _TOKEN_FILE))
-    with _settings({_MODE: "token"} if has_token and _MODE not in os.environ else {}):
-        with _switched_off() if _only_on_loopback(address) else nullcontext():
-            yield
+    token = _settings({_MODE: "token"} if has_token and _MODE not in os.environ else {})
+    with token, _switched_off() if _only_on_loopback(address) else nullcontext():
+        yield
 
 
 @contextmanager
