@@ -10,6 +10,7 @@ What is done is what runs and pieces are there. Every step follows from what it 
 it, or how often: the memory's digest depends on the documents and the settings alone.
 """
 
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -28,7 +29,7 @@ from cluster.session import WorkPlan, connected, runs_in_process, session
 from cluster.signals import StopRequest, stop_on_sigterm
 from cluster.statement import PublishStatement
 from cluster.workspace import Workspace, kept_or_removed
-from memo_dist.durable import writing
+from memo_dist.durable import write_text, writing
 from memo_dist.errors import ConfigError, StoppedError
 from memo_dist.files.manifest import Manifest
 from memo_dist.files.opened import OpenMemory, open_memory
@@ -189,7 +190,10 @@ class _Publishing:
             layout = ValueLayout.of(self._config.vocab_size, self._options.check_bits)
             rungs.append(self._rung(index, layout))
         place = self._workspace.path
-        lows = write_document_names(self._opened, place) if self._options.anchors else np.zeros(0, np.uint32)
+        lows = np.zeros(0, np.uint32)
+        if self._options.anchors:
+            with self._workspace.owned():
+                lows = write_document_names(self._opened, place)
         if len(lows):
             layout = ValueLayout.of(len(lows) - 1, self._options.check_bits)
             rungs.append(self._rung(None, layout, numbers=lows))
@@ -200,9 +204,9 @@ class _Publishing:
             numbers=len(lows),
             files=self._options.files,
         )
-        manifest = write_solved_memory(place, self._opened, self._config, rungs=rungs, settings=settings)
-        self._workspace.seal(manifest)
-        return manifest
+        return self._workspace.seal(
+            lambda: write_solved_memory(place, self._opened, self._config, rungs=rungs, settings=settings)
+        )
 
     def _folder(self, rung: int | None) -> Path:
         folder = self._workspace.runs.absolute() / ("anchors" if rung is None else f"rung-{rung:02d}")
@@ -221,8 +225,9 @@ class _Publishing:
             self._solved(rung, Solving(runs=runs, folder=str(folder), cut=cut, layout=layout, numbers=numbers))
             if rung is not None:
                 _join_ambiguous(folder, 1 << cut)
-            whole.write_text(str(cut))  # the rung is done, and its runs are not needed any more
-            shutil.rmtree(folder / "emitted", ignore_errors=True)
+            with self._workspace.owned(), writing(whole):  # a newer attempt reads the runs that it found
+                write_text(whole, str(cut))  # the rung is done, and its runs are not needed any more
+                shutil.rmtree(folder / "emitted", ignore_errors=True)
         records = [PieceRecord.read(record_path(folder, piece)) for piece in range(1 << int(whole.read_text()))]
         return SolvedRung(folder, [record for record in records if record is not None])
 
@@ -278,10 +283,15 @@ def _join_ambiguous(folder: Path, pieces: int) -> None:
     """The ambiguous windows of all pieces, in one file, sorted as pieces are."""
     parts = [np.load(ambiguous_path(folder, piece), mmap_mode="r") for piece in range(pieces)]
     path = folder / "ambiguous.npy"
-    with writing(path):
-        joined = np.lib.format.open_memmap(path, "w+", np.uint64, (sum(map(len, parts)),))
-        at = 0
-        for part in parts:
-            joined[at : at + len(part)] = part
-            at += len(part)
-        joined.flush()
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")  # another attempt may read the file
+    try:
+        with writing(path):
+            joined = np.lib.format.open_memmap(temporary, "w+", np.uint64, (sum(map(len, parts)),))
+            at = 0
+            for part in parts:
+                joined[at : at + len(part)] = part
+                at += len(part)
+            joined.flush()
+            temporary.rename(path)
+    finally:
+        temporary.unlink(missing_ok=True)

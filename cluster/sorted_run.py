@@ -234,8 +234,7 @@ class SortedRun(Run):
         )
         if self.workspace.batches.is_dir():
             sync_directory(self.workspace.batches)
-        self.workspace.seal(manifest)
-        return manifest
+        return self.workspace.seal(lambda: manifest)
 
     def _count_file(self, done: int, files: int, fresh: bool) -> None:
         progress = self.state.progress

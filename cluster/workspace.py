@@ -16,7 +16,7 @@ checkpoint and commit nothing; what runs it still makes are those that this one 
 import json
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -178,7 +178,7 @@ class Workspace:
             FencedError: a newer attempt owns the workspace; nothing is changed.
             StorageError: the manifest cannot be written; the checkpoint before stays.
         """
-        with self._owned():
+        with self.owned():
             if self.batches.is_dir():
                 sync_directory(self.batches)
             manifest = write_contents(
@@ -196,10 +196,12 @@ class Workspace:
             self._sweep(manifest)
         return manifest
 
-    def seal(self, manifest: Manifest) -> None:
-        """Write the manifest of files that are written, durably; errors as for `checkpoint`."""
-        with self._owned():
+    def seal(self, write: Callable[[], Manifest]) -> Manifest:
+        """Write files, then their manifest, durably; errors as for `checkpoint`."""
+        with self.owned():
+            manifest = write()
             manifest.write(self.path)
+            return manifest
 
     def commit(self) -> None:
         """Make the last checkpoint the output: by renaming the workspace, or as the output's new generation.
@@ -208,7 +210,7 @@ class Workspace:
             FencedError: a newer attempt owns the workspace.
             OutputExistsError: the output appeared meanwhile. ConfigError: the memory was changed meanwhile.
         """
-        with self._owned():
+        with self.owned():
             for folder in (self.merged, self.runs):  # the manifest is there, which says that they are done
                 shutil.rmtree(folder, ignore_errors=True)
             if self._replaces is not None:
@@ -242,10 +244,8 @@ class Workspace:
         """The error to raise if a newer attempt has taken over, whatever went wrong here because of it."""
         if self._ours():
             return None
-        return FencedError(
-            f"another attempt to build {self.out} was started after this one and goes on with it; this one stops and "
-            "has changed nothing"
-        )
+        newer = f"another attempt to build {self.out} was started after this one and goes on with it"
+        return FencedError(f"{newer}; this one stops and has changed nothing")
 
     def _ours(self) -> bool:
         try:
@@ -254,8 +254,8 @@ class Workspace:
             return False
 
     @contextmanager
-    def _owned(self) -> Iterator[None]:
-        """Hold the lock, and the workspace."""
+    def owned(self) -> Iterator[None]:
+        """Hold the lock, so that nobody takes it over meanwhile; FencedError if somebody has."""
         try:
             with locked(self.path):
                 if error := self.fenced():

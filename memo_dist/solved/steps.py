@@ -139,7 +139,7 @@ def solve_piece(what: Solving, piece: int) -> PieceRecord:
     _save(words_path(base, piece), made.words)
     _save(ambiguous_path(base, piece), settled.hashes[settled.ambiguous])
     with writing(record_path(base, piece)):
-        write_text(record_path(base, piece), json.dumps(asdict(record)))
+        write_text(record_path(base, piece), json.dumps(asdict(record)), shared=True)
     return record
 
 
