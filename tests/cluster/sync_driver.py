@@ -1,4 +1,4 @@
-"""A sync or compact in a process of its own that kills itself: python sync_driver.py ACTION MEMORY CORPUS STEP.
+"""A sync or compact in a process of its own that kills itself; its words are ACTION MEMORY CORPUS STEP.
 
 STEP is a number: of all that makes something durable (fsync and rename), the one before which the process dies; 0: it
 lives. Prints how many there were.
@@ -40,7 +40,3 @@ def main() -> None:
         options = ChangeOptions(resources=resources, corpus=CorpusOptions(split_bytes=400), fold_share=9.0)
         sync(Path(memory), [corpus], options)
     print(done)
-
-
-if __name__ == "__main__":
-    main()

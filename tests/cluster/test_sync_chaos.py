@@ -4,12 +4,12 @@ After the kill the memory is whole: what it was, or what it was to become. The s
 """
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
+import forked
 import numpy as np
 import pytest
+import sync_driver
 from test_histories import BUILD, NAMES, digest_of, text
 
 from cluster.build import build
@@ -19,19 +19,17 @@ from memo_dist.files.manifest import MANIFEST_FILE, Manifest
 from memo_dist.files.opened import open_memory
 
 pytestmark = pytest.mark.slow
-DRIVER = Path(__file__).with_name("sync_driver.py")
 RUNS = 40
 MEMORY = Path("m.memo")
 
 
 def run(action: str, step: int) -> int | None:
     """How many steps there were; None if the process was killed."""
-    words = [sys.executable, str(DRIVER), action, str(MEMORY), "corpus", str(step)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    if done.returncode == -9:
+    code, printed = forked.run(forked.server(), sync_driver.main, action, str(MEMORY), "corpus", str(step))
+    if code == -9:
         return None
-    assert done.returncode == 0, done.stderr
-    return int(done.stdout)
+    assert code == 0, printed
+    return int(printed)
 
 
 def held() -> Manifest:
