@@ -4,13 +4,16 @@ Covers: the endings .gz .zst .bz2 .xz, opening local paths and URLs, reading for
 a file holds. Does not cover: what the bytes mean (formats/), errors that name the file (sources.py).
 """
 
-from contextlib import AbstractContextManager
+import io
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import IO
 
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".xz": "xz"}
 """The ending of a compressed file's name -> fsspec's name of its codec."""
 
 _CHUNK = 1 << 20
+_BUFFER = 1 << 16
 _LEAST_STORED, _MOST_READ = 1 << 20, 16 << 20  # codecs read some 100 KB ahead
 
 
@@ -22,10 +25,20 @@ def open_decompressed(url: str, compression: str | None) -> AbstractContextManag
     from fsspec.implementations.local import LocalFileSystem
 
     if "://" in url:
-        return fsspec.open(url, "rb", compression=compression)  # type: ignore[no-any-return]  # fsspec ships no types
+        return _remote(url) if compression is None else fsspec.open(url, "rb", compression=compression)
     # a local name is no URL: "::" in it means nothing
     opened: AbstractContextManager[IO[bytes]] = LocalFileSystem().open(url, compression=compression)
     return opened
+
+
+@contextmanager
+def _remote(url: str) -> Iterator[IO[bytes]]:
+    import fsspec
+    from fsspec.spec import AbstractBufferedFile
+
+    with fsspec.open(url, "rb") as handle:
+        # whose own readline takes no size
+        yield io.BufferedReader(handle, _BUFFER) if isinstance(handle, AbstractBufferedFile) else handle
 
 
 def move_to(handle: IO[bytes], start: int) -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import http.server
+import json
 import threading
 from collections.abc import Iterator
 
@@ -9,7 +10,8 @@ import pytest
 
 from memo_dist.errors import InputError
 from pipelines.find import list_sources
-from pipelines.formats import format_of
+from pipelines.formats import format_of, passages
+from pipelines.reading import Reading
 
 LINE = b'{"text": "a line of a file that is sent over HTTP"}\n'
 FILES = {"/a.jsonl": LINE, "/packed.jsonl.gz": gzip.compress(LINE), "/unmeasured.txt": LINE}
@@ -60,6 +62,9 @@ def test_a_query_is_no_part_of_the_name(url: str, link: str) -> None:
     assert format_of(source).name == "jsonl"
     with source.open() as handle:
         assert handle.read() == LINE
+    span = format_of(source).whole(format_of(source).measure(source, text_key="text"))
+    (passage,) = passages(span, Reading())
+    assert passage.text.text(0, passage.text.size) == json.loads(LINE)["text"]
 
 
 @pytest.mark.parametrize("link", ["/packed.jsonl.gz", "/unmeasured.txt"])
