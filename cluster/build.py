@@ -43,6 +43,7 @@ class BuildSummary:
         planned_associations, planned_banks: what a sample let expect; banks: of the memory, chosen after counting.
         answered: what the capacity law says of each length of prompt.
         checkpoints, losses: of this attempt.
+        passed_over: how many files beside the corpus are not read, of which endings.
         tokenizer_losses: what of the text does not come back from the tokenizer, as the attempt that chose it found.
     """
 
@@ -71,6 +72,7 @@ class BuildSummary:
     driver_peak_bytes: int
     ray_bytes: int
     tokenizer_losses: list[str]
+    passed_over: dict[str, int]
 
 
 def build(
@@ -163,6 +165,7 @@ def _build(
         driver_peak_bytes=peak_resident_bytes(),
         ray_bytes=watch.ray_bytes,
         tokenizer_losses=list(prepared.choice.losses),
+        passed_over=prepared.corpus.passed_over.by_ending(),
     )
 
 

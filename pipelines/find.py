@@ -20,17 +20,20 @@ import numpy as np
 from memo_dist.errors import InputError
 from memo_dist.extras import missing_extra
 from pipelines.formats import describe_endings, format_by_name
+from pipelines.passed_over import PassedOver
 from pipelines.source_list import SourceList
 from pipelines.sources import Source
 
 
 @dataclass(frozen=True)
 class _Patterns:
-    """Which names below the input `base` are wanted: globs for a path, its part below `base`, or its last part."""
+    """Which names below the input `base` are wanted: globs for a path, its part below `base`, or its last part; and
+    which of these are not read."""
 
     base: str
     include: str | None
     exclude: str | None
+    passed_over: PassedOver
 
     def take(self, name: str) -> bool:
         included = self.include is None or self._match(name, self.include)
@@ -53,7 +56,7 @@ def list_sources(inputs: list[str], include: str | None = None, exclude: str | N
     """
     sources, hashes = SourceList(), array("q")
     for item in inputs:
-        patterns = _Patterns(item, include, exclude)
+        patterns = _Patterns(item, include, exclude, sources.passed_over)
         for source in _from_url(item, patterns) if "://" in item else _from_path(item, patterns):
             sources.append(source)
             hashes.append(hash(source.url))
@@ -70,6 +73,7 @@ def _without_repeats(sources: SourceList, hashes: np.ndarray) -> SourceList:
         return sources
     seen = set[str]()
     kept = SourceList()
+    kept.passed_over = sources.passed_over
     for source, mark in zip(sources, hashes.tolist(), strict=True):
         if mark in twice and source.url in seen:
             continue
@@ -110,8 +114,10 @@ def _files_below(folder: str) -> Iterator[str]:
                 # Path's is_file says no to links that lead nowhere or round in circles
                 elif Path(entry.path).is_file() if entry.is_symlink() else entry.is_file():
                     names.append(entry.name)
-    except PermissionError:
-        return
+    except PermissionError as error:
+        raise InputError(
+            f"the directory {folder} cannot be read ({error.strerror}); let this user read it, or name the others"
+        ) from error
     names.sort()
     for name in names:
         if name.endswith("/"):
@@ -177,9 +183,14 @@ def _readable(names: Iterable[str], patterns: _Patterns) -> Iterator[Source]:
     files = taken = 0
     for name in names:
         files += 1
-        if patterns.take(name) and (source := _source(name)) is not None:
-            taken += 1
-            yield source
+        if not patterns.take(name):
+            continue
+        source = _source(name)
+        if source is None:
+            patterns.passed_over.add(name)
+            continue
+        taken += 1
+        yield source
     if not taken:
         chosen = f" that match --include {patterns.include}" if patterns.include else ""
         raise InputError(

@@ -9,7 +9,7 @@ Splits follow from the sources alone, never from the cluster, so a batch has the
 
 from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 
@@ -20,6 +20,7 @@ from memo_dist.errors import InputError
 from pipelines.find import list_sources
 from pipelines.formats import TOKEN_IDS, format_of, span_bytes
 from pipelines.formats.protocol import Measured
+from pipelines.passed_over import PassedOver
 from pipelines.reading import ERROR_POLICIES, Reading
 from pipelines.sources import Source, source_stamp
 from pipelines.split_list import SpanList, SplitList
@@ -71,12 +72,14 @@ class CorpusPlan:
         text_bytes: bytes of text in all; of parquet, those of the text column before compression.
         files: number of files.
         options: how the splits are read.
+        passed_over: files beside them that are not read.
     """
 
     splits: SplitList
     text_bytes: int
     files: int
     options: CorpusOptions
+    passed_over: PassedOver = field(default_factory=PassedOver, compare=False)
 
     @property
     def largest_split(self) -> int:
@@ -123,7 +126,7 @@ def plan_corpus(inputs: list[str], options: CorpusOptions, *, streams: bool = Fa
         found.add(span)
     if not found.bytes:
         raise InputError(f"the corpus is empty: {len(listed)} files ({listed[0].name}, ...) without any text")
-    return _cut_into_splits(found, options)
+    return replace(_cut_into_splits(found, options), passed_over=listed.passed_over)
 
 
 def plan_token_ids(inputs: list[str], options: CorpusOptions) -> tuple[CorpusPlan, TokenCounts]:
@@ -142,7 +145,8 @@ def plan_token_ids(inputs: list[str], options: CorpusOptions) -> tuple[CorpusPla
             found.add(span)
     if not tokens:
         raise InputError(f"{', '.join(inputs)} hold no token ids at all")
-    return _cut_into_splits(found, options), TokenCounts(tokens, documents, vocab_size)
+    plan = replace(_cut_into_splits(found, options), passed_over=listed.passed_over)
+    return plan, TokenCounts(tokens, documents, vocab_size)
 
 
 class _Found:

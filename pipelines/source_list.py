@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar, overload
 
+from pipelines.passed_over import PassedOver
 from pipelines.sources import Source
 
 _Folder = tuple[str, str]
@@ -22,6 +23,9 @@ class SourceList(Sequence[Source]):
 
     Args:
         sources: the first of them.
+
+    Attributes:
+        passed_over: the files beside them that are not read.
     """
 
     def __init__(self, sources: Iterable[Source] = ()) -> None:
@@ -30,6 +34,7 @@ class SourceList(Sequence[Source]):
         self._folder, self._kind = array("l"), array("B")
         self._names, self._ends = bytearray(), array("q", [0])
         self._sizes, self._rows = array("q"), array("q")
+        self.passed_over = PassedOver()
         for source in sources:
             self.append(source)
 

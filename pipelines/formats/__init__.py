@@ -49,9 +49,10 @@ def format_of(source: Source) -> Format:
 
 def format_by_name(name: str) -> tuple[Format, str | None] | None:
     """The format and compression that the ending of a file's name or URL means; None if it is no file to read."""
-    if not name.rstrip("/").endswith(_ENDINGS):
+    lower = name.rstrip("/").lower()
+    if not lower.endswith(_ENDINGS):
         return None  # before the path is taken apart: most files of a directory may be of other kinds
-    stem, ending = _parted(name.rstrip("/"))
+    stem, ending = _parted(lower)
     compression = COMPRESSIONS.get(ending)
     format_ = _BY_SUFFIX.get(_parted(stem)[1] if compression else ending)
     if format_ is None or (compression and not format_.compressible):

@@ -11,6 +11,7 @@ import os
 import random
 import sys
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pyarrow as pa
@@ -20,6 +21,7 @@ import pytest
 from memo_dist.errors import InputError
 from pipelines.find import list_sources
 from pipelines.formats import format_of
+from pipelines.passed_over import PassedOver
 from pipelines.sources import Source
 
 if sys.version_info >= (3, 14):
@@ -93,6 +95,41 @@ def test_a_directory_gives_its_text_sorted_without_hidden_and_other_files(tmp_pa
         "c/.git/x.txt",
     )
     assert found(tmp_path, "c") == ["c/a.md", "c/b.txt", "c/sub/a.rst.gz", "c/sub/deep/z.py"]
+
+
+def test_what_is_passed_over_is_told_by_ending(tmp_path: Path) -> None:
+    others = ["c/a.png", "c/d/b.png", "c/Makefile", "c/.hidden.png", "c/c.txt.tar", "c/z.png.gz"]
+    put(tmp_path, "c/a.txt", "c/b.txt", *others)
+    sources = list_sources([str(tmp_path / "c"), str(tmp_path / "c" / "b.txt")], exclude="b.*")
+    assert len(sources) == 2
+    assert sources.passed_over.by_ending() == {"no ending": 1, ".png": 1, ".tar": 1, ".gz": 1}
+    assert sources.passed_over.told() == "4 files with endings that are not read: 1 no ending, 1 .png, 1 .tar, 1 .gz"
+    many = PassedOver()
+    for number in range(5000):
+        many.add(f"a.{number}")
+    assert len(many) == 5000
+    assert len(many.by_ending()) <= 1025
+    assert many.told().endswith(", ...")
+
+
+def test_a_directory_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, "c/a.txt", "c/secret/b.txt")
+    scan = os.scandir
+
+    def refused(folder: str) -> Any:  # whoever is root may read all
+        if folder.endswith("secret"):
+            raise PermissionError(13, "Permission denied")
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    with pytest.raises(InputError, match=r"the directory .*/c/secret cannot be read"):
+        list_sources([str(tmp_path / "c")])
+
+
+@pytest.mark.parametrize("name", ["A.TXT", "a.Jsonl", "b.JSON.GZ", "c.Parquet"])
+def test_endings_in_capitals_mean_the_same(tmp_path: Path, name: str) -> None:
+    put(tmp_path, name)
+    assert list_sources([str(tmp_path / name)])[0].name.endswith(name)
 
 
 def test_a_directory_is_searched_as_pathlib_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
