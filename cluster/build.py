@@ -14,6 +14,7 @@ from cluster.clock import Clock
 from cluster.compared import documents_held
 from cluster.memory_watch import MemoryWatch
 from cluster.prepare import BuildOptions, PreparedCorpus, prepare
+from cluster.rejects import write_rejects
 from cluster.room import require_disk
 from cluster.run_state import Progress
 from cluster.session import connected, session
@@ -43,6 +44,7 @@ class BuildSummary:
         planned_associations, planned_banks: what a sample let expect; banks: of the memory, chosen after counting.
         answered: what the capacity law says of each length of prompt.
         checkpoints, losses: of this attempt.
+        rejects: the file that names rows and files which were left out; None if none were.
         passed_over: how many files beside the corpus are not read, of which endings.
         tokenizer_losses: what of the text does not come back from the tokenizer, as the attempt that chose it found.
     """
@@ -72,6 +74,7 @@ class BuildSummary:
     driver_peak_bytes: int
     ray_bytes: int
     tokenizer_losses: list[str]
+    rejects: str | None
     passed_over: dict[str, int]
 
 
@@ -135,6 +138,7 @@ def _build(
             )
             manifest = run.to_the_end()
         repeated = repeated_ids(documents_held(workspace))
+        rejects = write_rejects(out, run.rejects)
         workspace.commit()
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
     clock.lap("stop")
@@ -165,6 +169,7 @@ def _build(
         driver_peak_bytes=peak_resident_bytes(),
         ray_bytes=watch.ray_bytes,
         tokenizer_losses=list(prepared.choice.losses),
+        rejects=None if rejects is None else str(rejects),
         passed_over=prepared.corpus.passed_over.by_ending(),
     )
 

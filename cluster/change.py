@@ -40,6 +40,7 @@ from cluster.clock import Clock
 from cluster.compared import compared, require_expected
 from cluster.executor import Executor
 from cluster.prepare import Prepared, PreparedCorpus
+from cluster.rejects import write_rejects
 from cluster.room import require_disk
 from cluster.run_state import Progress
 from cluster.session import connected, session
@@ -193,9 +194,11 @@ def _change(change: _Change, inputs: list[str], *, on_progress: OnProgress) -> C
                 manifest = run.to_the_end()
             after = choices.after(held)
             require_expected(workspace, after)
+            rejects = write_rejects(memory, run.rejects)
             workspace.commit()
     clock.lap("stop")
-    return summary_of(memory, manifest, choices, base=base, held=after, checkpoints=run.state.checkpoints, clock=clock)
+    done = summary_of(memory, manifest, choices, base=base, held=after, checkpoints=run.state.checkpoints, clock=clock)
+    return done if rejects is None else replace(done, rejects=str(rejects))
 
 
 def _require_sync(change: _Change, base: Manifest, held: np.ndarray) -> None:

@@ -30,6 +30,7 @@ class ChangeSummary:
         banks_before, banks: of the memory; more where its text needs them now.
         segments: of the memory now: changes that are kept beside its files.
         answered: what the capacity law says of each length of prompt now.
+        rejects: the file that names rows and files of the inputs which were left out; None if none were.
     """
 
     memory: str
@@ -50,6 +51,7 @@ class ChangeSummary:
     segments: int
     checkpoints: int
     seconds: dict[str, float]
+    rejects: str | None = None
 
 
 def summary_of(

@@ -19,6 +19,7 @@ from cluster.signals import StopRequest
 from cluster.task import Task
 from cluster.work import KeptList, Work
 from cluster.workspace import Workspace, Written
+from memo_dist.batches import Reject
 from memo_dist.errors import ClusterEndedError, ClusterError, NoRoomError, StoppedError
 from memo_dist.files.manifest import Manifest
 from memo_dist.memory_config import MemoryConfig
@@ -38,6 +39,7 @@ class Run(ABC):
     Attributes:
         state: counters of all attempts.
         shard_peaks: bytes, of the last attempt's actors.
+        rejects: documents that were left out, of those that are named.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Run(ABC):
         self.resources, self.clock, self.stop, self.on_progress = resources, clock, stop, on_progress
         self.state = RunState(work.splits, forgets=task.forgets, checkpoint_every=resources.checkpoint_every)
         self.shard_peaks: list[int] = []
+        self.rejects = set[Reject]()
 
     def to_the_end(self) -> Manifest:
         """Run until the memory's files are there, starting again when a process or node is lost.

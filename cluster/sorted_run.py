@@ -40,6 +40,7 @@ from memo_dist.runs.run_folder import RunRecord, run_folders
 from memo_dist.shard import memory_digest
 
 _MOST_UNDER_WAY = 10_000  # runs, on a cluster of any size
+_MOST_REJECTS = 100_000  # documents left out that are named, about 20 MB
 
 
 class SortedRun(Run):
@@ -59,7 +60,7 @@ class SortedRun(Run):
     def _attempt(self) -> Manifest:
         if self.workspace.has_checkpoint:  # all was done but to publish it
             return self._finished_before()
-        done = [folder.record for folder in run_folders(self.workspace.runs)]
+        done = [self._noted(folder.record) for folder in run_folders(self.workspace.runs)]
         self._memorize(done)
         self.clock.lap("memorize")
         config = self._choose_banks(done)
@@ -73,7 +74,7 @@ class SortedRun(Run):
         """Make the runs that are missing, and add their records to those of the others."""
         self._begin(self._held(done))
         for record in self._make_runs({record.batch_id for record in done}):
-            done.append(record)
+            done.append(self._noted(record))
             self.state.checkpointed()
             self.state.count([record], sign=record.sign)
             progress = self.state.progress
@@ -81,7 +82,15 @@ class SortedRun(Run):
             self.on_progress(self.state.progress)
         self.state.progress.splits = len(done)  # of streams it was an estimate
 
+    def _noted(self, record: RunRecord) -> RunRecord:
+        """The record without what it names, which is kept once for all, as far as that may grow."""
+        if len(self.rejects) < _MOST_REJECTS:
+            self.rejects.update(record.rejects)
+        return replace(record, rejects=[])
+
     def _finished_before(self) -> Manifest:
+        for folder in run_folders(self.workspace.runs):
+            self._noted(folder.record)
         manifest = Manifest.read(self.workspace.path)
         self._begin(Held.of(manifest))
         return manifest

@@ -210,6 +210,8 @@ def _summary_rows(summary: "BuildSummary", options: "BuildOptions") -> dict[str,
     for name in ("skipped", "replaced", "empty"):
         if count := getattr(summary, name):
             rows[f"{name} documents"] = f"{count:,}"
+    if summary.rejects:
+        rows["skipped documents"] += f", named in {summary.rejects}"
     return rows
 
 

@@ -165,6 +165,8 @@ def _report(
     }
     if summary.banks > summary.banks_before:
         rows["banks"] = f"{summary.banks:,}, {summary.banks_before:,} before: as many as the text needs now"
+    if summary.rejects:
+        rows["left out"] = f"what {summary.rejects} names"
     if summary.answered:
         rows["prompts"] = lengths_told(summary.answered)
     print_table(title, rows)

@@ -104,7 +104,12 @@ OptionalInputs = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Include = Annotated[str | None, typer.Option(help="Read only the files of a directory that match this glob.")]
 Exclude = Annotated[str | None, typer.Option(help="Leave out the files of a directory that match this glob.")]
-Errors = Annotated[str, typer.Option(help="What to do with documents that are not UTF-8: strict, replace or skip.")]
+Errors = Annotated[
+    str,
+    typer.Option(
+        help="What to do with documents that are not UTF-8: strict, replace or skip; skip also leaves out bad rows."
+    ),
+]
 TextKey = Annotated[str, typer.Option(help="The field of a row that holds the text.")]
 IdKey = Annotated[str, typer.Option(help="The field of a row that holds the document's id.")]
 Limit = Annotated[int | None, typer.Option(help="Read only this many documents, the first ones.")]

@@ -83,6 +83,22 @@ class KeptChange:
         return cls(**{**values, "taken": tuple(values.get("taken", ()))})
 
 
+Reject = tuple[str, str]
+"""Where a document that was left out stands, and why it was."""
+
+
+def with_rejects(table: pa.Table, rejects: list[Reject]) -> pa.Table:
+    """The batch, naming documents that were left out of it."""
+    said = {b"rejects": json.dumps(rejects).encode()} if rejects else {}
+    return table.replace_schema_metadata({**(table.schema.metadata or {}), **said})
+
+
+def rejects_of(table: pa.Table) -> list[Reject]:
+    """The documents that a batch names as left out."""
+    said = (table.schema.metadata or {}).get(b"rejects")
+    return [] if said is None else [(str(place), str(reason)) for place, reason in parse_json(said)]
+
+
 @dataclass(frozen=True)
 class BatchInfo:
     """Metadata of a batch. `skipped` and `replaced` count documents that were not valid UTF-8; `empty`, empty ones."""

@@ -14,7 +14,7 @@ import pyarrow as pa
 from dask.base import compute
 from dask.delayed import delayed
 
-from memo_dist.batches import BatchInfo, make_batch
+from memo_dist.batches import BatchInfo, make_batch, with_rejects
 from memo_dist.segments import Segment
 from memo_dist.tokenizer import Tokenizer
 from pipelines.formats import passages
@@ -83,6 +83,7 @@ def packed(
         empty=reading.empty,
     )
     batch = pa.concat_tables([make_batch([], _OF_A_PART), *parts]).replace_schema_metadata(info.to_metadata())
+    batch = with_rejects(batch, reading.rejects)
     return_freed_memory()
     return batch
 

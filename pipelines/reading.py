@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from memo_dist.batches import Reject
 from memo_dist.errors import InputError
 from memo_dist.segments import NOWHERE, Origin
 from pipelines import pieces
@@ -19,6 +20,8 @@ from pipelines.long_text import LongText
 from pipelines.sources import Source
 
 ERROR_POLICIES = ("strict", "replace", "skip")
+MOST_NAMED = 100
+"""Documents left out that a split names; all are counted."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ class Reading:
         errors: strict (an invalid document is an error), replace (by U+FFFD) or skip (the document).
         text_key, id_key: the fields of a row. Without the id key in a row, its place is its id.
         skipped, replaced, empty: numbers of documents.
+        rejects: of those skipped, where the first MOST_NAMED stand, and why they were.
         consumed: bytes of source read so far, in the splits of CorpusPlan.text_bytes.
         content: hash of what was read.
     """
@@ -79,8 +83,15 @@ class Reading:
     skipped: int = 0
     replaced: int = 0
     empty: int = 0
+    rejects: list[Reject] = field(default_factory=list)
     consumed: int = 0
     content: Any = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
+
+    def leave_out(self, place: str, reason: str) -> None:
+        """Count a document that cannot be read, and name it."""
+        self.skipped += 1
+        if len(self.rejects) < MOST_NAMED:
+            self.rejects.append((place, reason))
 
     def decoded(self, document_id: str, data: bytes, source: Source) -> str | None:
         """Text by the error policy; None for a document to leave out.
@@ -98,7 +109,7 @@ class Reading:
                     "replace or skip"
                 ) from error
             if self.errors == "skip":
-                self.skipped += 1
+                self.leave_out(document_id, f"not valid UTF-8 ({error})")
                 return None
             self.replaced += 1
             return data.decode(errors="replace")

@@ -16,7 +16,7 @@ import hashlib
 import json
 import secrets
 import shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from memo_dist.batches import BatchInfo, KeptChange, read_batch
+from memo_dist.batches import BatchInfo, KeptChange, Reject, read_batch, rejects_of
 from memo_dist.document_parts import DocumentPart, document_key, parts_of
 from memo_dist.documents import SCHEMA, numbers, table_of
 from memo_dist.durable import sync_directory, write_text, writing
@@ -55,6 +55,7 @@ class RunRecord:
         skipped, replaced, empty: see BatchInfo.
         parts: files of next tokens. rows, anchors: in all of its files.
         kept: the batch's file, if it is kept.
+        rejects: documents that were left out, as far as the batch names them.
         last: whether it is of the last batch of a stream; who reads a stream knows by this that it has no more.
     """
 
@@ -69,6 +70,7 @@ class RunRecord:
     rows: int
     anchors: int
     kept: KeptChange | None = None
+    rejects: list[Reject] = field(default_factory=list)
     last: bool = False
 
     def to_json(self) -> str:
@@ -87,7 +89,8 @@ class RunRecord:
         if values.pop(_DIGEST) != _digest(values):
             raise ValueError("its digest does not match")
         kept = values.pop("kept")
-        return cls(**values, kept=None if kept is None else KeptChange.from_dict(kept))
+        rejects = [(str(place), str(reason)) for place, reason in values.pop("rejects")]
+        return cls(**values, rejects=rejects, kept=None if kept is None else KeptChange.from_dict(kept))
 
 
 def make_run(
@@ -174,6 +177,7 @@ def facts_of(batch: pa.Table, info: BatchInfo, records: list[tuple[int, Document
         "replaced": info.replaced,
         "empty": info.empty,
         "kept": KeptChange.of(batch),
+        "rejects": rejects_of(batch),
     }
 
 

@@ -208,7 +208,13 @@ class _Lines:
             del line  # of a long row there are several copies otherwise
             if text is None:
                 continue
-            row = _parsed(text, place, reading=reading)
+            try:
+                row = _parsed(text, place, reading=reading)
+            except InputError as error:
+                if reading.errors != "skip":
+                    raise
+                reading.leave_out(place, str(error))
+                continue
             del text
             yield *row, start
 
@@ -229,11 +235,13 @@ def _rows(span: Span, reading: Reading) -> Iterator[tuple[str, bytes, int]]:
 
 
 def _parsed(text: str, place: str, *, reading: Reading) -> tuple[str, bytes]:
-    """Id and text of one line."""
+    """Id and text of one line; a text that is null is an empty one."""
     try:
         row = parse_json(text)
     except ValueError as error:
         raise InputError(f"{place}: the line that begins there is not JSON ({error}). {_REMEDY}") from error
+    if isinstance(row, dict) and row.get(reading.text_key, "") is None:
+        return row_id(row.get(reading.id_key), place), b""
     if not isinstance(row, dict) or not isinstance(row.get(reading.text_key), str):
         got = f"the fields {sorted(row)}" if isinstance(row, dict) else f"a {type(row).__name__}"
         remedy = "Name the field with --text-key, or leave the file out by --exclude"

@@ -43,7 +43,8 @@ class TextFormat(ByBytes):
             return
         reading.consumed += span.stop - span.start
         if not span.whole_utf8 and reading.errors == "skip":
-            reading.skipped += span.start == 0
+            if not span.start:  # counted once for all its spans
+                reading.leave_out(source.name, "not valid UTF-8")
             return
         text = _around(span)
         first, last = span.start // pieces.PIECE, pieces.piece_count(span.stop)

@@ -2,14 +2,17 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from memo_dist import Tokenizer
+from memo_dist.batches import BatchInfo, rejects_of
 from memo_dist.errors import InputError
 from pipelines.batching import split_batch
 from pipelines.plan import CorpusOptions, plan_corpus
+from pipelines.reading import MOST_NAMED
 
 if sys.version_info >= (3, 14):
     from compression import gzip, zstd
@@ -76,3 +79,39 @@ def test_a_line_further_on_that_is_no_object_says_how_lines_are_made(tmp_path: P
     path = write(tmp_path / "rows.jsonl", json.dumps(ROWS[0]) + "\n{\n}\n")
     with pytest.raises(InputError, match=r"rows\.jsonl@\d+: the line that begins there is not JSON .*jq -c"):
         texts(path)
+
+
+BAD = ["not JSON", '"a text"', '{"no": 1}', '{"text": 3}', '{"text": ["a"]}', '{"text": "cut']
+
+
+@pytest.mark.parametrize("compression", COMPRESS)
+def test_bad_rows_are_left_out_counted_and_named(tmp_path: Path, compression: str) -> None:
+    lines = ['{"text": "one"}', *BAD, '{"text": "two"}', ""]
+    path = write(tmp_path / f"rows.jsonl{compression}", "\n".join(lines))
+    corpus = plan_corpus([path], CorpusOptions(errors="skip"))
+    (split,) = corpus.splits
+    batch = split_batch(split, corpus.options, tokenizer=Tokenizer.bytes(), context_length=8)
+    assert [bytes(ids) for ids in batch.column("tokens").to_pylist()] == [b"one", b"two"]
+    assert BatchInfo.of(batch).skipped == len(BAD)
+    places = [f"{path}@{sum(len(line) + 1 for line in lines[:row])}" for row in range(1, 1 + len(BAD))]
+    assert [place for place, _ in rejects_of(batch)] == places
+    assert all(place in reason for place, reason in rejects_of(batch))
+    for errors in ("strict", "replace"):
+        with pytest.raises(InputError, match=f"{path}@16"):
+            split_batch(split, replace(corpus.options, errors=errors), tokenizer=Tokenizer.bytes(), context_length=8)
+
+
+def test_a_text_that_is_null_is_an_empty_document(tmp_path: Path) -> None:
+    corpus = plan_corpus([write(tmp_path / "rows.jsonl", '{"text": null}\n{"text": "a"}\n')], CorpusOptions())
+    (split,) = corpus.splits
+    info = BatchInfo.of(split_batch(split, corpus.options, tokenizer=Tokenizer.bytes(), context_length=8))
+    assert (info.empty, info.skipped) == (1, 0)
+
+
+def test_no_more_rows_are_named_than_a_split_may(tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.jsonl", "[]\n" * 3 * MOST_NAMED + '{"text": "a"}\n')
+    corpus = plan_corpus([path], CorpusOptions(errors="skip", split_bytes=1 << 20))
+    (split,) = corpus.splits
+    batch = split_batch(split, corpus.options, tokenizer=Tokenizer.bytes(), context_length=8)
+    assert BatchInfo.of(batch).skipped == 3 * MOST_NAMED
+    assert len(rejects_of(batch)) == MOST_NAMED
