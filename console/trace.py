@@ -9,8 +9,9 @@ import typer
 from console.flags import AsJson, AskedMemory, CacheSize, ConfigFile
 from console.opening import open_asked
 from console.output import in_colour, print_json, print_note, print_text, printable
+from console.texts import read_text
 from memo_dist.durable import write_text, writing
-from memo_dist.errors import ConfigError, InputError
+from memo_dist.errors import ConfigError
 from memo_dist.page.traced import traced_page
 from memo_dist.recalling.lookup import Lookup
 from memo_dist.recalling.near import summary, with_near
@@ -38,7 +39,7 @@ def trace_command(
     settings: ConfigFile = None,
 ) -> None:
     """Mark the passages of a text that a memory holds, token by token, or list them where there is no colour."""
-    content = _read(text)
+    content = read_text(text, "--text")
     with open_asked(memory, cache_size) as opened:
         tokenizer = opened.tokenizer
         if tokenizer is None:
@@ -85,10 +86,3 @@ def _ends(text: str) -> str:
     """The first and the last words of a passage."""
     words = text.split()
     return " ".join(words if len(words) <= 2 * _WORDS else [*words[:_WORDS], "...", *words[-_WORDS:]])
-
-
-def _read(path: Path) -> str:
-    try:
-        return typer.get_text_stream("stdin").read() if str(path) == "-" else path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--text {path} cannot be read: {error}") from error

@@ -8,6 +8,7 @@ import typer
 from console.flags import AsJson, AskedMemory, CacheSize, ConfigFile
 from console.opening import open_asked
 from console.output import print_json, printable
+from console.texts import read_text
 from memo_dist.errors import InputError
 from memo_dist.recalling.where import DEFAULT_LEAST, HeldPiece, Whereabouts, where_text
 
@@ -29,20 +30,13 @@ def where_command(
     """Name the documents that hold a passage, how often, and from which token to which."""
     if (text is None) == (file is None):
         raise InputError("give the passage once: --text TEXT, or --file FILE, - for standard input")
-    asked = text if text is not None else _read(file)
+    asked = read_text(file, "--file") if file is not None else text or ""
     with open_asked(memory, cache_size) as opened:
         found = where_text(opened, asked, least=least)
     if as_json:
         print_json(found.to_dict())
     else:
         _show(found)
-
-
-def _read(path: Path | None) -> str:
-    try:
-        return typer.get_text_stream("stdin").read() if str(path) == "-" else Path(str(path)).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--file {path} cannot be read: {error}") from error
 
 
 def _show(found: Whereabouts) -> None:

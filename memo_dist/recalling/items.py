@@ -56,7 +56,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str, Any]]:
     if not path.name.endswith((".jsonl", ".jsonl.gz")):
         raise InputError(f"{path} is no file of items; expected .jsonl, .jsonl.gz or .parquet")
     packed = path.suffix == ".gz"
-    with gzip.open(path, "rt", encoding="utf-8") if packed else open(path, encoding="utf-8", newline="\n") as lines:
+    with (gzip.open if packed else open)(path, "rt", encoding="utf-8", newline="\n") as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
                 try:

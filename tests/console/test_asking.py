@@ -104,6 +104,19 @@ def test_passages_are_listed_where_there_is_no_colour(
     assert line.endswith("held, in text")
 
 
+def test_line_ends_of_a_text_are_a_part_of_it(memory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = f"A line.\r\nHe said, {TEXT[:80]} and left.\r\n"
+    (tmp_path / "page.txt").write_bytes(lines.encode())
+    assert run("trace", memory, "--text", tmp_path / "page.txt", "--least", 10, "--json") == 0
+    traced = json.loads(capsys.readouterr().out)
+    assert traced["tokens"][-1]["stop"] == len(lines)
+    assert traced["spans"]
+    assert all(span["text"] == lines[span["start"] : span["stop"]] for span in traced["spans"])
+    assert run("where", memory, "--file", tmp_path / "page.txt", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert any(TEXT[20:60] in piece["text"] for piece in found["pieces"])
+
+
 def test_square_brackets_are_shown(memory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("inspect", memory) == 0
     told = capsys.readouterr().out
