@@ -34,7 +34,7 @@ class ParquetFormat(ByRows):
             return Measured(replace(source, size=rows, rows=rows))
         runs = Runs()
         for batch in rows_between(source, [text_key], start=0, stop=rows):
-            runs.add(pc.binary_length(batch.column(0)))
+            runs.add(pc.binary_length(_plain(batch.column(0))))
         # a column of empty texts is still read
         return Measured(replace(source, size=max(runs.size, rows), rows=rows), marks=runs.marks())
 
@@ -44,7 +44,20 @@ class ParquetFormat(ByRows):
 
 
 def _holds_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+    """Whether a column is of strings, in whatever dress: numbered (pandas' categories), views, or of bytes that nobody
+    has marked as UTF-8 (Impala, Hive, older Spark)."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    text = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    data = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
+    return any(is_of(kind) for is_of in (*text, *data))
+
+
+def _plain(column: pa.Array) -> pa.Array:
+    """The bytes of a column of strings."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    return column.cast(pa.large_binary())
 
 
 def _rows(span: Span, reading: Reading) -> Iterator[tuple[str, bytes, int]]:
@@ -61,7 +74,7 @@ def _rows(span: Span, reading: Reading) -> Iterator[tuple[str, bytes, int]]:
     row = span.start
     columns = [text_key, *([id_key] if id_key in schema.names else [])]
     for batch in rows_between(source, columns, start=row, stop=span.stop):
-        texts = batch.column(text_key).cast(pa.large_binary())
+        texts = _plain(batch.column(text_key))
         ids = batch.column(id_key) if id_key in schema.names else pa.nulls(len(texts))
         for text, value in zip(texts, ids, strict=True):
             data = text.as_py() or b""
