@@ -136,12 +136,13 @@ class Alignment:
             for one in _folded(character):
                 if one == " " == last:
                     continue
+                if one == " ":  # also where a word ends, so before the end of that is noted
+                    row = space = np.minimum(row, space + WORD)
                 if last.isalnum() and not one.isalnum():
                     row = end = np.minimum(row, end + WORD)
+                    space = row if one == " " else space
                 elif one.isalnum() and not last.isalnum():
                     row = begin = np.minimum(row, begin + WORD)
-                if one == " ":
-                    row = space = np.minimum(row, space + WORD)
                 row, before, last = self.typed.row(row, before, last=last, said=one), row, one
         return Alignment(
             typed=self.typed,

@@ -5,7 +5,7 @@ Covers: aligning.py. Does not cover: what is aligned (test_mended_prompts.py).
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from memo_dist.recalling.aligning import Alignment, Typed, folded_text
@@ -52,6 +52,7 @@ texts = st.text(alphabet="ab ,", max_size=14).map(folded_text)
 
 
 @settings(max_examples=300, deadline=None)
+@example("a,a aa,", "", [])
 @given(texts, texts, st.lists(st.integers(0, 14), max_size=3))
 def test_rows_are_those_of_the_recurrence(said: str, typed: str, cuts: list[int]) -> None:
     table, found = distances(said, typed), Alignment.begun(Typed.of(typed))
