@@ -173,7 +173,7 @@ class Readings:
             return whole, 1.0
         text, told = one.prompt[0], one.readings
         reading, support = max(told, key=lambda pair: (pair[1].asked >= 0, pair[1].share))
-        shorter = None if options.from_start else self._without_beginning(told)
+        shorter = None if options.from_start else self._without_beginning(text, told)
         if shorter is not None and self._is_long(shorter.tokens):
             return shorter, 1.0
         if text is not None and self._tokenizer is not None and not options.exact_prompt:
@@ -226,10 +226,12 @@ class Readings:
                 return replace(reading, spelled=fixed.text + reading.owed, tokens=fixed.tokens, owed=owed)
         return None
 
-    def _without_beginning(self, told: list[tuple[Reading, Support]]) -> Reading | None:
+    def _without_beginning(self, text: str | None, told: list[tuple[Reading, Support]]) -> Reading | None:
         """The first reading that is held but for its first word, which may be cut off, without it."""
         tokens = told[0][0].tokens
-        if not len(tokens) or not self._lookup.encoder.may_go_on(int(tokens[0])):
+        # a text may say so itself: some tokenizers put white space before every one
+        inside = text is not None and text[:1].isalnum()
+        if not len(tokens) or not (inside or self._lookup.encoder.may_go_on(int(tokens[0]))):
             return None
         shorter = []
         for reading, support in told:

@@ -195,6 +195,20 @@ def test_an_answer_begins_with_the_space_before_its_first_word_unless_the_prompt
             assert text[place + 1 :].startswith(held.recall(text[: place + 1], max_tokens=4).text or "nothing")
 
 
+@pytest.mark.parametrize(
+    "name", ["Metaspace, Unigram", "byte fallback", "byte-level BPE", "byte-level BPE, a space before"]
+)
+def test_a_long_prompt_may_begin_within_a_word_whatever_the_tokenizer_puts_before_it(name: str) -> None:
+    tokenizer = make(name)
+    text = "the quick brown fox jumps over lazy dogs and does not stop as they say at a thousand dogs or quick as foxes"
+    held = Memory(TextConfig(num_banks=40, vocab_size=tokenizer.vocab_size, inner_dim=128), tokenizer)
+    held.memorize("foxes", text)
+    for begin in (5, 7, 11):
+        answer = held.recall(text[begin:70], max_tokens=6)
+        assert answer.text
+        assert text[70:].startswith(answer.text)
+
+
 def test_the_first_word_of_a_prompt_is_found_by_every_make() -> None:
     """A word that a person cut off at its beginning would spoil every window that reaches back to it."""
     for name in ("byte fallback", "Metaspace, Unigram", "byte-level BPE"):
