@@ -5,7 +5,7 @@ WORKERS ?= 2
 BIN := .venv/bin
 CORPUS = $(shell $(PYTHON) -c "import sysconfig; print(sysconfig.get_path('stdlib'))")
 
-.PHONY: setup demo browser test test-quick lint docs lock clean
+.PHONY: setup demo browser test test-quick test-thorough lint docs lock clean
 
 setup: .venv/.done
 
@@ -30,6 +30,9 @@ test: setup browser lint docs
 
 test-quick: setup
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow"
+
+test-thorough: setup browser
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --thorough
 
 lint: setup
 	$(BIN)/ruff check .

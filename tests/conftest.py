@@ -10,6 +10,18 @@ import pytest
 from object_store import ObjectStore, object_store
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--thorough", action="store_true", help="run more seeds and histories of what is drawn")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is thorough unless it is asked for; pytest counts what is left out."""
+    if not config.getoption("--thorough"):
+        left_out = [item for item in items if item.get_closest_marker("thorough")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
+
+
 @pytest.fixture(scope="session")
 def ray_local() -> Iterator[None]:
     """One Ray for the whole run; builds and readers use the connection that is open."""
@@ -24,9 +36,12 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
     """An object store, which libraries of this process find by the environment, too."""
     if importlib.util.find_spec("moto") is None:
         pytest.skip("OBJECT STORES NOT TESTED: moto is not installed; make setup installs it")
+    import s3fs
+
     with pytest.MonkeyPatch.context() as patch, object_store(tmp_path_factory.mktemp("cache")) as store:
         for name, value in store.environment.items():
             patch.setenv(name, value)
+        s3fs.S3FileSystem.clear_instance_cache()  # of the store of another module, which has ended
         yield store
 
 

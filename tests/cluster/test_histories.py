@@ -175,7 +175,11 @@ def test_after_any_history_the_memory_is_that_built_at_once(original: Path, hist
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
-@given(history=HISTORIES)
-def test_after_two_hundred_histories_the_memory_is_that_built_at_once(original: Path, history: list[Step]) -> None:
-    hold(original, history)
+@pytest.mark.parametrize("count", [50, pytest.param(200, marks=pytest.mark.thorough)])
+def test_after_so_many_histories_the_memory_is_that_built_at_once(original: Path, count: int) -> None:
+    @settings(max_examples=count, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(history=HISTORIES)
+    def histories(history: list[Step]) -> None:
+        hold(original, history)
+
+    histories()

@@ -142,7 +142,7 @@ def test_a_killed_program_goes_on_by_the_same_command(memory: Path, prompts: Pat
     """kill -9 of the driver at a random moment, of a published memory, in processes of their own."""
     publish(memory, tmp_path / "p.memo", 4)
     many = tmp_path / "many.jsonl"
-    many.write_text(prompts.read_text() * 40)
+    many.write_text(prompts.read_text() * 20)
     truth, out = tmp_path / "truth.parquet", tmp_path / "out.parquet"
     words = ["-m", "console", "recall", str(tmp_path / "p.memo"), "--prompts", str(many), "--max-tokens", "12"]
     subprocess.run([sys.executable, *words, "--out", str(truth)], check=True, capture_output=True)

@@ -28,7 +28,7 @@ def slow(kind, method, said):
         time.sleep(SECONDS)
         return result
     setattr(kind, method, slowly)
-SECONDS = 0.2
+SECONDS = {seconds}
 pipelines.plan.MIN_SPLIT_BYTES = 1500
 cluster.publish._WINDOWS_OF_A_FILE = 20_000
 cluster.recall_job.CHUNK = 4
@@ -43,12 +43,12 @@ entry()
 SHAPE = ["--tokenizer", "bytes", "--banks", "40", "--dim", "64", "--shards", "6"]
 
 
-def command(*words: str, address: str = "local") -> list[str]:
-    return [sys.executable, "-c", SLOWED, *words, "--address", address, "--json"]
+def command(*words: str, address: str = "local", seconds: float = 0.2) -> list[str]:
+    return [sys.executable, "-c", SLOWED.format(seconds=seconds), *words, "--address", address, "--json"]
 
 
 def finished(*words: str, address: str = "local") -> dict[str, object]:
-    done = subprocess.run(command(*words, address=address), capture_output=True, text=True, check=False)
+    done = subprocess.run(command(*words, address=address, seconds=0), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     summary: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
     return summary
