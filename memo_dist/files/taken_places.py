@@ -18,6 +18,7 @@ from memo_dist.document_places import places_of
 from memo_dist.durable import write_bytes, writing
 from memo_dist.errors import DamagedMemoryError
 
+_PREFIX, _SUFFIX = "shard-taken-", ".places"
 MOST_PLACES = 1 << 24  # of a list
 
 
@@ -28,7 +29,7 @@ def write_taken(places: np.ndarray, directory: Path) -> str:
         StorageError: it cannot be written.
     """
     content = np.unique(places).astype("<u8").tobytes()
-    path = directory / f"shard-taken-{_digest(content)}.places"
+    path = directory / f"{_PREFIX}{_digest(content)}{_SUFFIX}"
     with writing(path):
         write_bytes(path, content)
     return path.name
@@ -47,9 +48,14 @@ def read_taken(directory: Path, name: str) -> np.ndarray:
         content = path.read_bytes()
     except OSError as error:
         raise DamagedMemoryError(f"{path} cannot be read: {error}; restore it from a copy") from error
-    if name != f"shard-taken-{_digest(content)}.places" or len(content) % 8:
+    if digest_in(name) != _digest(content) or len(content) % 8:
         raise DamagedMemoryError(f"{path} does not match the checksum in its name; restore it from a copy")
     return np.frombuffer(content, "<u8")
+
+
+def digest_in(name: str) -> str:
+    """The digest of a list's content that its name has; something else of a name that is none."""
+    return name.removeprefix(_PREFIX).removesuffix(_SUFFIX)
 
 
 def left_of(table: pa.Table, directory: Path, names: tuple[str, ...]) -> np.ndarray:

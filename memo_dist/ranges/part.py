@@ -10,7 +10,6 @@ at once is answered by one call. Ranges may be opened and closed while others ar
 import os
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -233,7 +232,7 @@ class MemoryPart:
         manifest, solved = self._manifest, self._manifest.solved
         if solved is not None:
             return SolvedRange(self._directory, index, manifest) if index < solved.num_files else None
-        only = replace(manifest, shards=[manifest.shards[index]])
+        only = self._plan.alone(index)
         return PublishedShards(self._directory, only) if manifest.bits else WorkingShards(self._directory, only, cache)
 
     @staticmethod

@@ -4,8 +4,8 @@ Covers: working memories, published sums, solved memories. Does not cover: who h
 one (part.py, solved_range.py).
 
 A range is what one shard file holds: a stretch of banks, or a stretch of the pieces of every rung of a ladder. A
-window's hash names it. The documents of a shard and a share of the kept batches go with it; the names that a solved
-memory has for its documents are a range of their own, the last one.
+window's hash names it. What segments say of the same banks goes with it, as do the documents of a shard and a share of
+the kept batches; the names that a solved memory has for its documents are a range of their own, the last one.
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,7 @@ from memo_dist.errors import ConfigError
 from memo_dist.files.format import BATCHES_FOLDER
 from memo_dist.files.manifest import FileRecord, Manifest
 from memo_dist.files.solved_reader import pieces_of
+from memo_dist.files.taken_places import digest_in
 from memo_dist.models import model_of
 from memo_dist.models.text.bank_assignment import bank_edge, bank_of
 
@@ -37,17 +38,12 @@ class RangePlan:
         """The ranges of a memory.
 
         Raises:
-            ConfigError: it has none: it is of the preset paper, or has changes beside its files.
+            ConfigError: it has none: it is of the preset paper.
         """
         if not model_of(manifest.config).tells_length:
             raise ConfigError(
                 "bank servers own ranges of banks, and a memory of the preset paper is one matrix: "
                 "ask it without them (recall --shards loads it into actors)"
-            )
-        if manifest.is_segmented:
-            raise ConfigError(
-                "this memory has changes beside its files, which bank servers do not read yet: fold them first "
-                "(memo-dist compact), or ask it without bank servers"
             )
         return cls(manifest)
 
@@ -68,11 +64,18 @@ class RangePlan:
             if index < solved.num_files:
                 return [solved.files[index]]
             return [] if solved.documents is None else [solved.documents]
-        shard = self.manifest.shards[index]
-        own = [FileRecord(shard.file, shard.bytes, shard.blake2b)]
-        own += [shard.documents] if shard.documents is not None else []
+        only = self.alone(index)
+        records = [*only.shards, *(record for segment in only.segments for record in segment.files)]
+        own = [FileRecord(record.file, record.bytes, record.blake2b) for record in records]
+        own += [record.documents for record in records if record.documents is not None]
         kept = self.manifest.batches[index :: len(self)]
+        own += [FileRecord(name, 0, digest_in(name)) for name in sorted({name for one in kept for name in one.taken})]
         return own + [replace(record, file=f"{BATCHES_FOLDER}/{record.file}") for record in kept]
+
+    def alone(self, index: int) -> Manifest:
+        """The manifest of a working memory, or one published as sums, with one range and no other."""
+        segments = [replace(segment, files=[segment.files[index]]) for segment in self.manifest.segments]
+        return replace(self.manifest, shards=[self.manifest.shards[index]], segments=segments)
 
     def joined(self, digests: Sequence[Any]) -> np.ndarray:
         """What the memory's digest is over, from what MemoryPart.digests tells of each range, in order."""

@@ -191,12 +191,12 @@ def of_changes(folder: Path, prompts: list[str]) -> dict[str, Any]:
         known = answers(first, prompts[:1], EXACT)[0][0]
         assert known.documents, known
         assert main(["forget", str(path), "--document", known.documents[0], "--address", "none"]) == 0
-        assert main(["compact", str(path), "--address", "none"]) == 0  # servers read no changes beside the files yet
         noticed = until(lambda: follow() is not first)
         late = answers(first, prompts[:1], EXACT)[0][0]  # who has not noticed yet is answered as before
         after = answers(follow(), prompts[:1], EXACT)[0][0]
         return {
             "noticed": noticed,
+            "beside": follow().manifest.is_segmented,
             "digest": follow().manifest.digest == Manifest.read(path).digest != before,
             "late": late == known,
             "forgotten": known.documents[0] not in after.documents,

@@ -112,7 +112,13 @@ def test_a_node_that_does_not_see_the_memory_gets_copies_of_its_files_for_as_lon
 
 
 def test_servers_follow_a_memory_that_changes(found: Any) -> None:
-    assert found["changes"] == {"noticed": True, "digest": True, "late": True, "forgotten": True}
+    assert found["changes"] == {
+        "noticed": True,
+        "beside": True,
+        "digest": True,
+        "late": True,
+        "forgotten": True,
+    }
 
 
 def test_commands_and_jobs_ask_bank_servers(

@@ -17,12 +17,15 @@ from contracts.makers import in_parts
 
 from cluster import publish as publishing
 from cluster.build import build
+from cluster.change import sync
+from cluster.change_prepare import ChangeOptions
 from cluster.prepare import BuildOptions
 from cluster.publish import PublishOptions, publish_solved
 from cluster.resources import Resources
 from memo_dist import Memory, PaperConfig, RecallOptions, Session
 from memo_dist.errors import ConfigError, DamagedMemoryError
-from memo_dist.files.manifest import Manifest
+from memo_dist.files.generations import PREVIOUS_FILE, shard_files
+from memo_dist.files.manifest import MANIFEST_FILE, TOKENIZER_FILE, Manifest
 from memo_dist.files.opened import open_memory
 from memo_dist.files.published_writer import publish
 from memo_dist.models.cues import Cues
@@ -41,15 +44,18 @@ NONE = Resources(shards=4, address="none")
 BUILD = BuildOptions(
     tokenizer="bytes", num_banks=24, inner_dim=64, resources=NONE, corpus=CorpusOptions(split_bytes=40_000)
 )
+CHANGE = ChangeOptions(resources=NONE, corpus=CorpusOptions(split_bytes=40_000), fold_share=9.0)
 PARTS = [(0, 3), (1,), (2,)]
+BESIDE = {MANIFEST_FILE, TOKENIZER_FILE, PREVIOUS_FILE}
 
 
 @dataclass
 class World:
-    """One corpus in three forms, and prompts."""
+    """One corpus in three forms, one of them also with changes beside its files, and prompts."""
 
     texts: list[str]
     working: Path
+    changed: Path
     sums: Path
     solved: Path
 
@@ -80,13 +86,19 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     working = place / "working.memo"
     build([str(place / "texts")], working, BUILD)
     publish(working, place / "sums.memo", 8)
+    changed = shutil.copytree(working, place / "changed.memo")
+    (place / "texts" / "02.txt").write_text(" ".join(texts[2].split()[::-1]))
+    sync(changed, [str(place / "texts")], CHANGE)
+    (place / "texts" / "05.txt").unlink()
+    sync(changed, [str(place / "texts")], CHANGE)
+    assert len(Manifest.read(changed).segments) == 2
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(publishing, "cut_for", lambda windows: 3)  # a small memory has one piece, else
         publish_solved(working, place / "solved.memo", PublishOptions(resources=NONE, files=3, windows=(4, 8, 16, 64)))
-    return World(texts, working, place / "sums.memo", place / "solved.memo")
+    return World(texts, working, changed, place / "sums.memo", place / "solved.memo")
 
 
-FORMS = {"exact": "working", "matrices": "working", "sums": "sums", "solved": "solved"}
+FORMS = {"exact": "working", "changed": "changed", "matrices": "changed", "sums": "sums", "solved": "solved"}
 SLOW = ("matrices", "sums")
 Form = tuple[str, RecallOptions]
 
@@ -186,14 +198,17 @@ def test_what_no_part_has_is_not_answered(world: World) -> None:
         part.answer("own", every)
 
 
-@pytest.mark.parametrize("name", ["working", "sums", "solved"])
+@pytest.mark.parametrize("name", ["working", "changed", "sums", "solved"])
 def test_every_window_falls_to_one_range_and_every_file_to_one(world: World, name: str) -> None:
     path = getattr(world, name)
     manifest = Manifest.read(path)
     plan = RangePlan.of(manifest)
     files = [record.file for index in range(len(plan)) for record in plan.files(index)]
     there = {str(file.relative_to(path)) for file in path.rglob("*") if file.is_file()}
-    assert sorted(files) == sorted(there - {"manifest.json", "tokenizer.json"})
+    assert set(files) == {name for name in there if name not in BESIDE and name not in earlier(path)}
+    lists = [name for name in files if name.endswith(".places")]  # for batches of several ranges
+    assert len(files) - len(lists) == len(set(files) - set(lists))
+    assert bool(lists) == (name == "changed")
     for index in range(len(plan)):
         window = plan.first_window(index)
         ranges = plan.of_windows(window) if name != "solved" else plan.of_rungs(np.zeros(len(window), np.int64), window)
@@ -204,11 +219,20 @@ def test_every_window_falls_to_one_range_and_every_file_to_one(world: World, nam
     assert set(spread.tolist()) == set(range(3 if name == "solved" else 4))
 
 
-@pytest.mark.parametrize("name", ["working", "sums", "solved"])
+def earlier(path: Path) -> set[str]:
+    """Files that only the generation before has."""
+    if not (path / PREVIOUS_FILE).exists():
+        return set()
+    before, now = (Manifest.read(path, name) for name in (PREVIOUS_FILE, MANIFEST_FILE))
+    return {*shard_files(before)} - {*shard_files(now)}
+
+
+@pytest.mark.parametrize("name", ["working", "changed", "sums", "solved"])
 def test_a_damaged_range_is_named_by_whoever_has_it(world: World, name: str, tmp_path: Path) -> None:
     path = tmp_path / "m.memo"
     shutil.copytree(getattr(world, name), path)
-    name_of = RangePlan.of(Manifest.read(path)).files(1)[0].file
+    files = RangePlan.of(Manifest.read(path)).files(1)
+    name_of = files[name == "changed"].file  # of a memory with segments, that of one
     file = path / name_of
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 64
@@ -223,7 +247,7 @@ def test_a_damaged_range_is_named_by_whoever_has_it(world: World, name: str, tmp
 
 
 def test_a_part_has_other_files_than_its_own_neither_open_nor_there(world: World, tmp_path: Path) -> None:
-    for name in ("working", "sums", "solved"):
+    for name in ("working", "changed", "sums", "solved"):
         path = getattr(world, name)
         manifest = Manifest.read(path)
         plan, parts = RangePlan.of(manifest), []
