@@ -26,13 +26,13 @@ browser:
 	else echo "NO BROWSER: chromium is not installed and cannot be; the page will not be tested" >&2; fi
 
 test: setup browser lint docs
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-quick: setup
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-thorough: setup browser
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --thorough
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --thorough
 
 lint: setup
 	$(BIN)/ruff check .
