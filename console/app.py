@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 
 from console import (
+    answer,
     array,
     bench,
     build,
@@ -75,6 +76,7 @@ def make_app() -> typer.Typer:
         ("publish", publish.publish_command),
         ("copy", copy.copy_command),
         ("recall", recall.recall_command),
+        ("answer", answer.answer_command),
         ("trace", trace.trace_command),
         ("where", where.where_command),
         ("contaminated", contaminated.contaminated_command),
