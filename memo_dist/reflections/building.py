@@ -21,9 +21,10 @@ from memo_dist.files.manifest import BatchRecord, Manifest
 from memo_dist.files.shard_writer import write_shard
 from memo_dist.files.staging import refuse_existing, staged_output, write_contents
 from memo_dist.memory import Memory
-from memo_dist.models import encoder_for, model_of
+from memo_dist.models import model_of
 from memo_dist.models.repetition import TextSize
 from memo_dist.models.text.config import TextConfig
+from memo_dist.models.text.encoder import HashedEncoder
 from memo_dist.reflections.layout import config_for
 from memo_dist.reflections.memorizing import batches_of
 from memo_dist.reflections.reflection import read_reflections
@@ -95,7 +96,7 @@ def build_reflections(
 
 def _measured(file: str | Path, config: TextConfig, tokenizer: Tokenizer) -> _Size:
     """How many reflections there are, of how many tokens, and how many distinct associations these are."""
-    encoder, names = encoder_for(config, tokenizer), [np.zeros(0, np.uint64)]
+    encoder, names = HashedEncoder(config, tokenizer), [np.zeros(0, np.uint64)]
     reflections = tokens = 0
     for batch in batches_of(read_reflections(file), tokenizer.hash, str(file)):
         segments = [segment for _, segment in read_batch(batch, config)]
