@@ -9,7 +9,6 @@ taken for one of another.
 import hashlib
 from collections.abc import Iterator, Sequence
 from enum import Enum
-from itertools import pairwise
 
 from memo_dist.reflections.words import content, folded, names_in, stem, without_leading
 
@@ -107,23 +106,38 @@ def _pair(name: Sequence[str], word: str) -> bytes:
 
 
 def agree(kind: Kind, asked: str, *, stored: Sequence[str], entities: Sequence[str]) -> str | None:
-    """The stored question that an asked one is a form of this kind of; None if none is, whatever their hashes say.
-
-    Where order does not count, names must still be the same, and in the same order: "is A the teacher of B" and "is B
-    the teacher of A" are the same words.
-    """
+    """The stored question that an asked one is a form of this kind of; None if none is, whatever their hashes say."""
     if kind is Kind.PAIRS:
         return _nearest(asked, stored, entities)
     wanted = form(kind, asked)
     for text in stored:
-        if form(kind, text) == wanted and (kind not in FREE or _same_names(asked, text, entities)):
+        if form(kind, text) == wanted and (kind not in FREE or _order_is_free(asked, text, entities)):
             return text
     return None
 
 
-def _same_names(asked: str, text: str, entities: Sequence[str]) -> bool:
+def _order_is_free(asked: str, text: str, entities: Sequence[str]) -> bool:
+    """Whether two questions of the same words ask the same, though in another order.
+
+    Names must be there, the same, in the same order ("is A the teacher of B"); no relation may stand on another ("the
+    teacher of the father of A", "A's teacher's father"); and of words that are neither names nor such as "who", two may
+    change places, more may not ("which painter taught the pilot A").
+    """
     names = names_in(text, entities)
-    return [word for word in folded(asked) if word in set(names)] == names
+    if not names or [word for word in folded(asked) if word in set(names)] != names:
+        return False
+    if max(_genitives(asked, entities), _genitives(text, entities)) > 1:
+        return False
+    mine, others = ([stem(w) for w in content(folded(one)) if w not in {*names, *_ASKING}] for one in (asked, text))
+    return len(mine) < 3 or sorted(mine) != sorted(others) or mine == others
+
+
+def _genitives(question: str, entities: Sequence[str]) -> int:
+    """How many times something is said to be of something, names aside."""
+    words = f" {' '.join(folded(question))} "
+    for entity in entities:
+        words = words.replace(f" {' '.join(folded(entity))} ", " / ")
+    return sum(word in ("of", "s") for word in words.split())
 
 
 def _nearest(asked: str, stored: Sequence[str], entities: Sequence[str]) -> str | None:
@@ -135,15 +149,8 @@ def _nearest(asked: str, stored: Sequence[str], entities: Sequence[str]) -> str 
     several = [set(_stems(text)) for text in stored]
     if not words <= set[str]().union(*several):
         return None
-    shares = [
-        (len(words & one) / len(words | one), place) for place, one in enumerate(several) if words & _ASKING <= one
-    ]
-    fitting = [(share, place) for share, place in shares if share > 0.5 and _same_names(asked, stored[place], entities)]
-    best = max(fitting, key=lambda pair: (pair[0], -pair[1]), default=None)
-    return None if best is None or _repeats(asked) != _repeats(stored[best[1]]) else stored[best[1]]
-
-
-def _repeats(question: str) -> bool:
-    """Whether a word stands twice: "the teacher of the teacher of A"."""
-    words = sorted(_stems(question))
-    return any(one == other for one, other in pairwise(words))
+    likely = sorted((-len(words & one) / len(words | one), at) for at, one in enumerate(several))
+    for share, at in likely:
+        if -share > 0.5 and words & _ASKING <= several[at] and _order_is_free(asked, stored[at], entities):
+            return stored[at]
+    return None
