@@ -95,7 +95,7 @@ def _vote(
             stored = agree(kind, text, stored=one.questions, entities=one.entities)
             if stored is not None:
                 matches[name] = stored, one
-        more = kind is not Kind.PAIRS and any(one.several for one in several)
+        more = kind is not Kind.PAIRS and any(one.several and known.keys() & set(one.names) for one in several)
         if matches or more:
             return _Vote(kind, tuple(matches.values()), more)
     return None

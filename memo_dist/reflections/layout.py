@@ -5,7 +5,7 @@ many (memorizing.py), reading (reading.py).
 
 A reflection is written once, as the bytes of a row, and named by their 64-bit hash, so what is read can be proved:
     cue of a form                  -> the 8 bytes of the name; several names, if several reflections have that form
-    cue of name and piece number   -> up to 48 bytes of the row; the first piece begins with the row's length, 3 bytes
+    cue of name and piece number   -> up to 48 bytes of the row; the first piece begins with the row's length, 2 bytes
 A cue stands where a document begins, before what follows it, and is no target itself: nothing is the same before two
 answers, and the one window, of 64 tokens, holds the cue of whatever is read.
 """
@@ -16,6 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from memo_dist.errors import InputError
 from memo_dist.json_text import parse_json
 from memo_dist.memory_config import MemoryConfig
 from memo_dist.models.text.config import TextConfig
@@ -23,7 +24,8 @@ from memo_dist.reflections.forms import CUE_TOKENS, cue, stored_cues
 from memo_dist.reflections.reflection import Reflection
 from memo_dist.segments import NO_TOKENS, Origin, Segment
 
-NAME_BYTES, PIECE_BYTES, LENGTH_BYTES = 8, 48, 3
+NAME_BYTES, PIECE_BYTES, LENGTH_BYTES = 8, 48, 2
+MOST_BYTES = (1 << 8 * LENGTH_BYTES) - 1  # of a row
 WINDOWS = (CUE_TOKENS + PIECE_BYTES,)
 _VOCABULARY = 256
 _PIECE, _DOCUMENT = "piece", "reflection-"
@@ -90,8 +92,17 @@ def docs_told(source: str) -> tuple[str, ...]:
 
 
 def segments_of(reflection: Reflection) -> list[tuple[str, Segment]]:
-    """A reflection as the segments of one document: an empty beginning, its pieces, and what follows each cue."""
+    """A reflection as the segments of one document: an empty beginning, its pieces, and what follows each cue.
+
+    Raises:
+        InputError: the reflection is too long.
+    """
     row = row_of(reflection)
+    if len(row) > MOST_BYTES:
+        raise InputError(
+            f"reflection {reflection.id[:40]!r} has {len(row):,} bytes, with its forms and documents; expected at most "
+            f"{MOST_BYTES:,}"
+        )
     name, written = name_of(row), len(row).to_bytes(LENGTH_BYTES, "big") + row
     following = [
         (piece_cue(name, number), written[at : at + PIECE_BYTES])

@@ -18,6 +18,7 @@ from memo_dist.solved.walk import State
 
 _MOST = 16  # reflections of one cue that are looked at; what more have says nothing
 _SUMMED = 4  # followers that are read from sums
+_LIKELY = -6.0  # log-odds of one that is followed in sums: what a name leads to is proved
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class _Way:
 
     cue: bytes
     said: bytes = b""
+    several: bool = False
 
     @property
     def context(self) -> np.ndarray:
@@ -68,15 +70,16 @@ class ReflectionReader:
         for _ in range(NAME_BYTES):
             grown: dict[bytes, list[_Way]] = {}
             for way, (following, more) in zip(ways, self._following([way.context for way in ways]), strict=True):
-                grown.setdefault(way.cue, []).extend(_Way(way.cue, way.said + bytes([one])) for one in following)
-                if more:
-                    found.setdefault(way.cue, _Found()).several = True
-            for one, several in grown.items():
+                further = [_Way(way.cue, way.said + bytes([one]), way.several or more) for one in following]
+                grown.setdefault(way.cue, []).extend(further)
+            for several in grown.values():
                 if len(several) > _MOST:
-                    found.setdefault(one, _Found()).several = True
+                    several[0].several = True
             ways = [way for several in grown.values() for way in several[:_MOST]]
-        for way in ways:
-            found.setdefault(way.cue, _Found()).names.append(way.said)
+        for way in ways:  # one that ended before was no name, and says nothing
+            told = found.setdefault(way.cue, _Found())
+            told.names.append(way.said)
+            told.several |= way.several
         return {one: Led(tuple(told.names), told.several) for one, told in found.items()}
 
     def rows(self, names: Iterable[bytes]) -> dict[bytes, bytes]:
@@ -101,7 +104,7 @@ class ReflectionReader:
         ways = [_Way(piece_cue(name, number)) for name, number, _ in asked]
         going = [(way, size) for way, (_, _, size) in zip(ways, asked, strict=True)]
         while going:
-            told = self._following([way.context for way, _ in going])
+            told = self._following([way.context for way, _ in going], proved=True)
             left = []
             for (way, size), (following, _) in zip(going, told, strict=True):
                 if following:
@@ -111,8 +114,12 @@ class ReflectionReader:
             going = left
         return [way.said for way in ways]
 
-    def _following(self, contexts: list[np.ndarray]) -> list[tuple[list[int], bool]]:
-        """The bytes that follow each context where a document begins, and whether there are more."""
+    def _following(self, contexts: list[np.ndarray], *, proved: bool = False) -> list[tuple[list[int], bool]]:
+        """The bytes that follow each context where a document begins, and whether there are more.
+
+        Args:
+            proved: what is read is held against its name as a whole, so of sums the best is taken, likely or not.
+        """
         if not contexts:
             return []
         reader, lookup = self._lookup.reader, self._lookup
@@ -127,9 +134,11 @@ class ReflectionReader:
             followers = reader.followers(cues.values[:, 0])
             several = [followers.of(row)[0] for row in range(len(contexts))]
             return [([one for one in tokens.tolist() if one < end], False) for tokens in several]
-        found = lookup.several(cues, _SUMMED)
-        told = []
+        if proved:
+            best = lookup.rank(cues).tokens[:, 0].tolist()
+            return [([one] if one < end else [], False) for one in best]
+        found, told = lookup.several(cues, _SUMMED), []
         for tokens, odds in zip(found.tokens.tolist(), found.log_odds.tolist(), strict=True):
-            said = [one for one, sure in zip(tokens, odds, strict=True) if sure > 0]
+            said = [one for one, sure in zip(tokens, odds, strict=True) if sure > _LIKELY]
             told.append(([one for one in said if one < end], len(said) == _SUMMED))
         return told

@@ -110,6 +110,20 @@ def test_two_answers_to_one_question_are_none() -> None:
     assert found.documents == ("d0", "d1", "d2")
 
 
+def test_more_reflections_of_one_question_than_are_looked_at_are_a_tie() -> None:
+    rows = [Reflection(str(i), "Who won?", "He" if i else "She") for i in range(40)]
+    found = made(rows).answer("Who won?")
+    assert found.answer is None
+    assert "are held for this question" in found.reason
+
+
+def test_a_reflection_that_is_too_long_is_named() -> None:
+    with pytest.raises(InputError, match="'long' has 70,"):
+        made([Reflection("long", "Who?", "x" * 70_000)])
+    long = Reflection("fits", "Who?", "x y" * 20_000)
+    assert made([long], num_banks=80).answer("Who?").answer == long.answer
+
+
 def test_one_text_that_differs_by_a_sign_is_another() -> None:
     memory = made([Reflection("1", "What is C++?", "a language"), Reflection("2", "What is 3.5 + 1?", "4.5")])
     assert memory.answer("what is c++").answer == "a language"
