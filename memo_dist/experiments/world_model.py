@@ -3,8 +3,8 @@
 Covers: replies to the prompts of reflecting and of the executive, worked out from what stands in them. Does not cover:
 HTTP; any text but a world's (world.py).
 
-It has no knowledge of its own: of a document it knows what the prompt quotes, of a question what the state says. So what is
-tested with it is the work around it, with neither a recorded reply nor a real model.
+It has no knowledge of its own: of a document it knows what the prompt quotes, of a question what the state says. So
+what is tested with it is the work around it, with neither a recorded reply nor a real model.
 """
 
 import json
