@@ -2,19 +2,21 @@
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from console.endpoint_flags import endpoint_flags, read_key
 from console.flags import AsJson, ConfigFile
 from console.output import ProgressLine, print_json, print_note, print_text
-from memo_dist.endpoint.endpoint import EndpointOptions
+from memo_dist.endpoint.options import EndpointOptions
 from memo_dist.errors import ConfigError, InputError
-from memo_dist.executive.asked_memory import AskedMemory
-from memo_dist.executive.asking import Question, ask_all, read_questions
 from memo_dist.executive.options import ExecutiveOptions
 from memo_dist.extras import require
+
+if TYPE_CHECKING:
+    from memo_dist.executive.asked_memory import AskedMemory
+    from memo_dist.executive.asking import Question
 
 _URL = ("http://", "https://")
 
@@ -51,6 +53,8 @@ def ask_command(
 
     The model takes the question apart, finds out whom it is about, seeks the answer, and says it; what it does not get
     from the memory it does not know. Every form of a question is asked, and their agreement is the confidence."""
+    from memo_dist.executive.asking import Question, read_questions
+
     budgets = ExecutiveOptions(
         entity_turns=entity_turns, answer_turns=answer_turns, dead_end_after=dead_end_after, skip_entity=skip_entity
     )
@@ -75,7 +79,7 @@ def ask_command(
 
 def _rows(
     memory: str,
-    asked: list[Question],
+    asked: "list[Question]",
     transcript: Path,
     *,
     endpoint: EndpointOptions,
@@ -83,7 +87,9 @@ def _rows(
     line: ProgressLine,
     key: Path | None,
 ) -> list[dict[str, Any]]:
-    def ask(held: AskedMemory | EndpointOptions, name: str) -> list[dict[str, Any]]:
+    from memo_dist.executive.asking import ask_all
+
+    def ask(held: "AskedMemory | EndpointOptions", name: str) -> list[dict[str, Any]]:
         return ask_all(
             asked,
             held,
@@ -102,7 +108,9 @@ def _rows(
         return ask(_answering(held, memory), held.digest)
 
 
-def _answering(held: object, name: str) -> AskedMemory:
+def _answering(held: object, name: str) -> "AskedMemory":
+    from memo_dist.executive.asked_memory import AskedMemory
+
     if not isinstance(held, AskedMemory):
         raise ConfigError(f"{name} holds no reflections; build one with memo-dist build --reflections FILE.jsonl")
     return held

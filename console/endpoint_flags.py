@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from console.flags import Command, grouped
-from memo_dist.endpoint.endpoint import EndpointOptions
+from memo_dist.endpoint.options import EndpointOptions
 from memo_dist.errors import InputError
 
 _FLAGS: dict[str, tuple[Any, Any]] = {

@@ -9,9 +9,9 @@ import typer
 from console.endpoint_flags import endpoint_flags
 from console.flags import AsJson, ConfigFile, corpus_flags
 from console.output import ProgressLine, print_json, print_table
-from memo_dist.endpoint.endpoint import EndpointOptions
+from memo_dist.endpoint.options import EndpointOptions
 from memo_dist.extras import extra, require
-from memo_dist.reflect.reflecting import ReflectOptions, reflect, steps_folder
+from memo_dist.reflect.options import ReflectOptions, steps_folder
 from pipelines.formats import ENDINGS
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ def reflect_command(
     with extra():
         from pipelines.plan import plan_corpus
         from pipelines.whole_texts import whole_texts
+    from memo_dist.reflect.reflecting import reflect
+
     documents = whole_texts(plan_corpus(inputs, corpus))
     with ProgressLine("reflecting", "items") as line:
 

@@ -63,6 +63,7 @@ class ScriptedEndpoint(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one packet: a client waits 40 ms for the second of two
     server: ScriptedEndpoint
 
     def do_GET(self) -> None:

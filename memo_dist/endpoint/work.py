@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from memo_dist.endpoint.endpoint import Sampling
 from memo_dist.endpoint.journal import Journal
+from memo_dist.endpoint.options import Sampling
 from memo_dist.errors import EndpointError
 
 MOST_FAILED = 25  # in a row, of an endpoint that is down or refuses everything

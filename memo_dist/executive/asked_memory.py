@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, runtime_checkable
 
-from memo_dist.endpoint.endpoint import Sampling
+from memo_dist.endpoint.options import Sampling
 from memo_dist.endpoint.work import Ask
 from memo_dist.errors import EndpointError
 from memo_dist.reflections.answered import Answered

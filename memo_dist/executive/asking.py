@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from memo_dist.endpoint.endpoint import Endpoint, EndpointOptions
+from memo_dist.endpoint.endpoint import Endpoint
 from memo_dist.endpoint.journal import Journal
+from memo_dist.endpoint.options import EndpointOptions
 from memo_dist.endpoint.work import Ask, Item, content_key, work_off
 from memo_dist.errors import EndpointError, InputError
 from memo_dist.executive.asked_memory import AskedMemory, ChatMemory, LocalMemory, MemoryAsker

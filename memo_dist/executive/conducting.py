@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from memo_dist.endpoint.endpoint import Sampling
+from memo_dist.endpoint.options import Sampling
 from memo_dist.endpoint.prompt_file import PromptFile
 from memo_dist.endpoint.replies import reply_object, text_in, truth_in
 from memo_dist.endpoint.work import Ask

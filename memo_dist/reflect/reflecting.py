@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from memo_dist.durable import write_bytes, writing
-from memo_dist.endpoint.endpoint import Endpoint, EndpointOptions
+from memo_dist.endpoint.endpoint import Endpoint
 from memo_dist.endpoint.journal import Journal
+from memo_dist.endpoint.options import EndpointOptions
 from memo_dist.endpoint.work import Ask, Item, work_off
-from memo_dist.errors import ConfigError, OutputExistsError
+from memo_dist.errors import OutputExistsError
 from memo_dist.reflect.chunks import Chunk, chunks_of
+from memo_dist.reflect.options import STEPS, ReflectOptions, steps_folder
 from memo_dist.reflect.pairs import Pair, different, holds_name, plain
 from memo_dist.reflect.steps import (
     Unverified,
@@ -33,30 +35,7 @@ from memo_dist.reflect.steps import (
 )
 from memo_dist.reflections.reflection import Reflection
 
-STEPS = ("direct_facts", "indirect_facts", "consolidation", "verification", "entity_surfacing", "cross_document")
 Progress = Callable[[str, int, int], None]  # step, items done, of how many
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReflectOptions:
-    """How documents are reflected on.
-
-    Attributes:
-        words, overlap: of a chunk. epochs: how often each chunk is asked for its facts.
-        skip: steps that are left out, of STEPS.
-    """
-
-    words: int = 4000
-    overlap: int = 400
-    epochs: int = 1
-    skip: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.overlap < self.words:
-            raise ConfigError(f"the overlap is {self.overlap} words; expected 0 or more, and less than {self.words}")
-        unknown = sorted(set(self.skip) - set(STEPS))
-        if unknown:
-            raise ConfigError(f"there is no step {', '.join(unknown)}; the steps are {', '.join(STEPS)}")
 
 
 @dataclass(frozen=True)
@@ -67,11 +46,6 @@ class Reflected:
     documents: int
     reflections: dict[str, int]
     failed: dict[str, int]
-
-
-def steps_folder(out: Path) -> Path:
-    """Where the files of the steps lie."""
-    return out.with_name(f"{out.name}.steps")
 
 
 def reflect(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from memo_dist.endpoint.endpoint import Sampling
+from memo_dist.endpoint.options import Sampling
 from memo_dist.endpoint.prompt_file import PromptFile
 from memo_dist.endpoint.replies import listed, reply_object, text_in, texts_in, truth_in
 from memo_dist.endpoint.work import Ask, Item, content_key
