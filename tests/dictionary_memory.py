@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from memo_dist.reflections.answered import Answered
+from memo_dist.reflections.answered import Answered, unanswered
 from memo_dist.reflections.reflection import Reflection
 
 
@@ -30,5 +30,5 @@ class DictionaryMemory:
         said = [self.answers.get(normalised(form)) for form in (question, *forms)]
         votes = Counter(one for one in said if one is not None).most_common(1)
         if not votes:
-            return Answered(None, reason="nothing of the kind is held")
-        return Answered(votes[0][0], confidence=votes[0][1] / len(said), form=question)
+            return unanswered("nothing of the kind is held")
+        return Answered(votes[0][0], votes[0][1] / len(said), form=question, documents=(), reason="")

@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 from memo_dist.endpoint.options import Sampling
 from memo_dist.endpoint.work import Ask
 from memo_dist.errors import EndpointError
-from memo_dist.reflections.answered import Answered
+from memo_dist.reflections.answered import Answered, unanswered
 
 _DONT_KNOW = "i don't know"
 _SAID = Sampling(temperature=0.0, max_tokens=512)
@@ -58,7 +58,7 @@ class LocalMemory:
         try:
             return await loop.run_in_executor(self._thread, lambda: self._memory.answer(question, forms=forms))
         except Exception as error:  # whatever it is: a question less is answered, and the others are asked
-            return Answered(None, reason=f"the memory failed: {error}")
+            return unanswered(f"the memory failed: {error}")
 
 
 class ChatMemory:
@@ -79,11 +79,11 @@ class ChatMemory:
         best = votes.most_common(2)
         if not best:
             failed = all(text is None for text in said)
-            return Answered(None, reason="the memory failed" if failed else "the memory does not know")
+            return unanswered("the memory failed" if failed else "the memory does not know")
         if len(best) > 1 and best[0][1] == best[1][1]:
-            return Answered(None, reason="the forms of the question get different answers")
+            return unanswered("the forms of the question get different answers")
         text, count = best[0]
-        return Answered(text, confidence=count / len(asked), form=asked[said.index(text)])
+        return Answered(text, count / len(asked), form=asked[said.index(text)], documents=(), reason="")
 
     async def _said(self, form: str) -> str | None:
         try:

@@ -213,17 +213,16 @@ def test_an_endpoint_that_goes_away_ends_the_run_and_keeps_what_is_done(tmp_path
 
 
 def test_what_never_stands_alone_is_left_out_after_five_rewritings(tmp_path: Path) -> None:
-    no = Said('{"is_self_contained": false}')
-    with scripted_endpoint(
-        lambda request: (
-            no if request.stage == "verification" else Said(REWRITTEN) if request.stage == "rewriting" else None
-        )
-    ) as server:
+    said = {
+        "verification": Said('{"is_self_contained": false}'),
+        "rewriting": Said('{"question": "Who is it?", "answer": "Ada"}'),
+    }
+    with scripted_endpoint(lambda request: said.get(request.stage)) as server:
         text = "Ada Ashby is a person of whom this page tells. Ada Ashby founded the company Ashby Bells."
         reflect([("small", text)], tmp_path / "r.jsonl", endpoint=EndpointOptions(url=server.url))
         assert Counter(server.stages())["rewriting"] == 5
         assert Counter(server.stages())["verification"] == 6
-    assert list(read_reflections(tmp_path / "r.jsonl")) == []
+    assert (tmp_path / "r.jsonl").read_bytes() == b""
 
 
 def test_a_step_that_is_left_out_is_not_asked(tmp_path: Path) -> None:
