@@ -103,17 +103,13 @@ def _rows(
     if memory.startswith(_URL):
         return ask(EndpointOptions(url=memory, key=read_key(key) if key else None), memory)
     from memo_dist.memory_on_disk import open as open_on_disk
+    from memo_dist.reflections.answering import NO_REFLECTIONS
+    from memo_dist.reflections.layout import holds_reflections
 
     with open_on_disk(memory) as held:
-        return ask(_answering(held, memory), held.digest)
-
-
-def _answering(held: object, name: str) -> "AskedMemory":
-    from memo_dist.executive.asked_memory import AskedMemory
-
-    if not isinstance(held, AskedMemory):
-        raise ConfigError(f"{name} holds no reflections; build one with memo-dist build --reflections FILE.jsonl")
-    return held
+        if not holds_reflections(held.config):
+            raise ConfigError(f"{memory}: {NO_REFLECTIONS}")
+        return ask(held, held.digest)
 
 
 def _told(row: dict[str, Any]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class Item:
     about: dict[str, Any] = field(default_factory=dict)
 
 
-def content_key(*parts: Any) -> str:
+def content_key(parts: Sequence[Any]) -> str:
     """32 digits that name what is asked, by its content: step, version of the prompt, inputs."""
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
 

@@ -84,7 +84,7 @@ def ask_all(
     """
     chosen = options or ExecutiveOptions()
     versions = [one.version for one in prompts().values()]
-    keys = [content_key("ask", versions, asdict(chosen), asked_of, one.id, one.text) for one in questions]
+    keys = [content_key(["ask", versions, asdict(chosen), asked_of, one.id, one.text]) for one in questions]
 
     async def run() -> list[dict[str, Any]]:
         async with AsyncExitStack() as opened:

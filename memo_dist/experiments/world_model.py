@@ -151,7 +151,7 @@ def _final(message: str) -> dict[str, Any]:
     state = _state(message)
     start, chain = chain_of(state["question"]) or ("", ())
     name, left = _followed(state, start, chain)
-    if left:
+    if left or not name:
         return {"final_answer": "I don't know", "justification": f"Nothing known says {chain_text(name, left)}"}
     return {"final_answer": name, "justification": "The facts say so, one after another."}
 

@@ -43,7 +43,7 @@ def fact_items(step: str, chunks: Sequence[Chunk], epochs: int) -> list[Item]:
         def pairs(reply: dict[str, Any]) -> list[Pair]:
             return pairs_of_reply(reply, "qa_pairs", docs=[chunk.document], step=step)
 
-        key = content_key(step, asked.version, chunk.document, chunk.text, chunk.date, epoch)
+        key = content_key([step, asked.version, chunk.document, chunk.text, chunk.date, epoch])
         return Item(key, _asking(message, pairs), {"step": step, "doc": chunk.document, "epoch": epoch})
 
     return [item(chunk, epoch) for chunk in chunks for epoch in range(epochs)]
@@ -52,7 +52,7 @@ def fact_items(step: str, chunks: Sequence[Chunk], epochs: int) -> list[Item]:
 def consolidation_items(facts: dict[str, list[Pair]]) -> list[Item]:
     """One question for each document that has two facts and more, or for each sixty of them."""
     return [
-        _of_facts("consolidation", "consolidated_qa_pairs", document, some)
+        _of_facts("consolidation", document, some)
         for document, pairs in facts.items()
         for some in _parts(pairs, FACTS_OF_A_PROMPT)
         if len(some) > 1
@@ -62,21 +62,23 @@ def consolidation_items(facts: dict[str, list[Pair]]) -> list[Item]:
 def surfacing_items(facts: dict[str, list[Pair]]) -> list[Item]:
     """One question for each document, or for each sixty of its facts."""
     return [
-        _of_facts("entity_surfacing", "entity_surfacing_qa_pairs", document, some)
+        _of_facts("entity_surfacing", document, some)
         for document, pairs in facts.items()
         for some in _parts(pairs, FACTS_OF_A_PROMPT)
     ]
 
 
-def _of_facts(step: str, name: str, document: str, some: Sequence[Pair]) -> Item:
+def _of_facts(step: str, document: str, some: Sequence[Pair]) -> Item:
     asked, facts = prompt(step), numbered(some)
 
     def pairs(reply: dict[str, Any]) -> list[Pair]:
         if step == "consolidation":
-            return pairs_of_reply(reply, name, docs=[document], step=step)
-        return [pair for row in listed(reply, name) if (pair := _surfaced(row, document)) is not None]
+            return pairs_of_reply(reply, "consolidated_qa_pairs", docs=[document], step=step)
+        return [
+            pair for row in listed(reply, "entity_surfacing_qa_pairs") if (pair := _surfaced(row, document)) is not None
+        ]
 
-    key = content_key(step, asked.version, document, facts)
+    key = content_key([step, asked.version, document, facts])
     return Item(key, _asking(asked.filled(document=document, facts=facts), pairs), {"step": step, "doc": document})
 
 
@@ -106,17 +108,17 @@ def verification_items(pairs: Sequence[Unverified]) -> list[Item]:
             pair = one.pair
             for trial in range(MOST_REWRITINGS + 1):
                 message = checking.filled(question=pair.question, answer=pair.answer)
-                if await _read(ask, message, CHECKED, lambda reply: truth_in(reply, "is_self_contained")):
+                if await _read(ask, message, CHECKED, read=lambda reply: truth_in(reply, "is_self_contained")):
                     return [pair.to_row()]
                 if trial < MOST_REWRITINGS:
                     message = rewriting.filled(
                         question=pair.question, answer=pair.answer, document=one.chunk.document, text=one.chunk.text
                     )
-                    pair = await _read(ask, message, WRITTEN_ANEW, partial(_written_anew, pair))
+                    pair = await _read(ask, message, WRITTEN_ANEW, read=partial(_written_anew, pair))
             return []
 
         versions = (checking.version, rewriting.version)
-        key = content_key("verification", *versions, one.pair.to_row(), one.chunk.text)
+        key = content_key(["verification", *versions, one.pair.to_row(), one.chunk.text])
         return Item(key, run, {"step": "verification", "doc": one.chunk.document})
 
     return [item(one) for one in pairs]
@@ -146,7 +148,7 @@ def cross_document_items(groups: dict[str, list[Pair]]) -> list[Item]:
                 found.append(Pair.of_reply(row, docs=named if len(named) > 1 else documents, step=step))
             return found
 
-        key = content_key(step, asked.version, entity, facts)
+        key = content_key([step, asked.version, entity, facts])
         return Item(key, _asking(asked.filled(entity=entity, facts=facts), pairs), {"step": step, "entity": entity})
 
     return [
@@ -163,12 +165,12 @@ def _parts(pairs: Sequence[Pair], size: int) -> list[Sequence[Pair]]:
 
 def _asking(message: str, pairs: Callable[[dict[str, Any]], list[Pair]]) -> Callable[[Ask], Awaitable[Rows]]:
     async def run(ask: Ask) -> Rows:
-        return [pair.to_row() for pair in await _read(ask, message, DRAWN, pairs)]
+        return [pair.to_row() for pair in await _read(ask, message, DRAWN, read=pairs)]
 
     return run
 
 
-async def _read(ask: Ask, message: str, sampling: Sampling, read: Callable[[dict[str, Any]], Any]) -> Any:
+async def _read(ask: Ask, message: str, sampling: Sampling, *, read: Callable[[dict[str, Any]], Any]) -> Any:
     """What a reply says, asked again while it cannot be read.
 
     Raises:
