@@ -187,7 +187,14 @@ def _question(name: str, start: str, chain: tuple[str, ...], *, steps: dict[tupl
         subject = fact.object
         documents.append(fact.document)
     reverse = any(noun in INVERSES for noun in chain)
-    return WorldQuestion(name, chain_text(start, chain), subject, len(chain), tuple(documents), reverse)
+    return WorldQuestion(
+        id=name,
+        text=chain_text(start, chain),
+        answer=subject,
+        hops=len(chain),
+        documents=tuple(documents),
+        reverse=reverse,
+    )
 
 
 def _facts(seed: int, people: int) -> Iterator[Fact]:
