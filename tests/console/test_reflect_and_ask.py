@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from local_service import over_http
 from scripted_endpoint import Said, ScriptedEndpoint, scripted_endpoint
 
 from console.app import main
 from memo_dist.experiments.world import World
+from memo_dist.http.limits import Limits
 from memo_dist.reflections.building import build_reflections
 
 WORLD = World(seed=2, people=4)
@@ -79,6 +81,15 @@ def test_a_file_of_questions_has_a_transcript(
     server.requests.clear()
     assert main([*words, "--out", str(out)]) == 0
     assert (out.read_bytes(), server.requests) == (before, [])
+
+
+def test_a_service_is_asked_as_the_memory_itself(
+    folder: Path, server: ScriptedEndpoint, capsys: pytest.CaptureFixture[str]
+) -> None:
+    question = WORLD.questions(4)[8]
+    with over_http(folder / "m.memo", Limits(prompt_tokens=400)) as url:
+        assert main(["ask", url, "--endpoint", server.url, "--question", question.text, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["results"][0]["answer"] == question.answer
 
 
 def test_failures_are_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
