@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from memo_dist.errors import ConfigError
+
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointOptions:
@@ -13,6 +15,9 @@ class EndpointOptions:
         timeout: seconds of a request. hedge_after: seconds after which the same request is sent again beside the first,
             and so again. requests: so many at once for one question, at most. trials: of a question that failed.
         backoff: seconds before the second trial, doubled for each further one.
+
+    Raises:
+        ConfigError: the URL is none of HTTP.
     """
 
     url: str
@@ -25,6 +30,10 @@ class EndpointOptions:
     requests: int = 3
     trials: int = 5
     backoff: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.url.startswith(("http://", "https://")):
+            raise ConfigError(f"the endpoint is {self.url!r}; expected a URL such as http://127.0.0.1:8000/v1")
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,8 @@ def fact_items(step: str, chunks: Sequence[Chunk], epochs: int) -> list[Item]:
     asked = prompt(step)
 
     def item(chunk: Chunk, epoch: int) -> Item:
-        message = asked.filled(document=chunk.document, text=chunk.text, date=chunk.date)
+        def message() -> str:  # made when it is sent: of all chunks at once it would be the corpus again
+            return asked.filled(document=chunk.document, text=chunk.text, date=chunk.date)
 
         def pairs(reply: dict[str, Any]) -> list[Pair]:
             return pairs_of_reply(reply, "qa_pairs", docs=[chunk.document], step=step)
@@ -79,7 +80,9 @@ def _of_facts(step: str, document: str, some: Sequence[Pair]) -> Item:
         ]
 
     key = content_key([step, asked.version, document, facts])
-    return Item(key, _asking(asked.filled(document=document, facts=facts), pairs), {"step": step, "doc": document})
+    return Item(
+        key, _asking(lambda: asked.filled(document=document, facts=facts), pairs), {"step": step, "doc": document}
+    )
 
 
 def _surfaced(row: dict[str, Any], document: str) -> Pair | None:
@@ -149,7 +152,9 @@ def cross_document_items(groups: dict[str, list[Pair]]) -> list[Item]:
             return found
 
         key = content_key([step, asked.version, entity, facts])
-        return Item(key, _asking(asked.filled(entity=entity, facts=facts), pairs), {"step": step, "entity": entity})
+        return Item(
+            key, _asking(lambda: asked.filled(entity=entity, facts=facts), pairs), {"step": step, "entity": entity}
+        )
 
     return [
         item(entity, some)
@@ -163,9 +168,11 @@ def _parts(pairs: Sequence[Pair], size: int) -> list[Sequence[Pair]]:
     return [pairs[first : first + size] for first in range(0, len(pairs), size)]
 
 
-def _asking(message: str, pairs: Callable[[dict[str, Any]], list[Pair]]) -> Callable[[Ask], Awaitable[Rows]]:
+def _asking(
+    message: Callable[[], str], pairs: Callable[[dict[str, Any]], list[Pair]]
+) -> Callable[[Ask], Awaitable[Rows]]:
     async def run(ask: Ask) -> Rows:
-        return [pair.to_row() for pair in await _read(ask, message, DRAWN, read=pairs)]
+        return [pair.to_row() for pair in await _read(ask, message(), DRAWN, read=pairs)]
 
     return run
 

@@ -105,7 +105,11 @@ def test_failures_are_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
     [
         (["--endpoint", "http://127.0.0.1:9"], "no question was given; use --question TEXT or --questions FILE"),
         (["--question", "Who?"], "Missing option '--endpoint'"),
-        (["--question", "x", "--endpoint", "u", "--api-key-file", "none.txt"], "the key file none.txt cannot be read"),
+        (["--question", "x", "--endpoint", "u"], "the endpoint is 'u'; expected a URL such as http://"),
+        (
+            ["--question", "x", "--endpoint", "http://u", "--api-key-file", "none.txt"],
+            "the key file none.txt cannot be read",
+        ),
         (["--question", "Who?", "--endpoint", "http://127.0.0.1:9", "--trials", "1"], "http://127.0.0.1:9/v1/models"),
     ],
 )

@@ -23,6 +23,7 @@ from memo_dist.reflect.chunks import chunks_of
 from memo_dist.reflect.options import STEPS, ReflectOptions, steps_folder
 from memo_dist.reflect.pairs import Pair
 from memo_dist.reflect.reflecting import Reflected, groups_by_entity, reflect
+from memo_dist.reflect.steps import cross_document_items
 from memo_dist.reflections.reflection import Reflection, read_reflections
 
 WORLD = World(seed=3, people=10)
@@ -282,3 +283,10 @@ def test_a_reflection_is_named_by_its_content() -> None:
     assert isinstance(pair.reflection(), Reflection)
     assert pair.reflection().id == Pair("q", "a", docs=("d",), step="consolidation").reflection().id
     assert pair.reflection().id != Pair("q", "a", docs=("e",)).reflection().id
+
+
+def test_facts_of_one_document_alone_are_not_asked_across_documents() -> None:
+    """Of more facts than a prompt holds the last ones may be of one document."""
+    facts = [Pair(f"q{i}", "Ashby", docs=("a",)) for i in range(25)]
+    facts.insert(1, Pair("q", "Ashby", docs=("b",)))
+    assert len(cross_document_items({"Ashby": facts})) == 1
