@@ -50,7 +50,6 @@ class ScriptedEndpoint(ThreadingHTTPServer):
         self.rules, self.script = rules, script
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         self.requests: list[Request] = []
-        self.times: list[float] = []
         self.lock, self.now, self.most_at_once = threading.Lock(), 0, 0
 
     def stages(self) -> list[str]:
@@ -78,7 +77,6 @@ class _Handler(BaseHTTPRequestHandler):
             number = sum(one.stage == stage for one in server.requests)
             request = Request(stage, message, number, body)
             server.requests.append(request)
-            server.times.append(time.monotonic())
             server.now += 1
             server.most_at_once = max(server.most_at_once, server.now)
         try:

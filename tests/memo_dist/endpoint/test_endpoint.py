@@ -68,10 +68,10 @@ def test_trials_end() -> None:
 
 
 def test_a_late_reply_is_hedged_and_the_first_of_both_is_taken() -> None:
-    with scripted_endpoint(first(1, Said("late", seconds=1.5)), echo) as server:
+    with scripted_endpoint(first(1, Said("late", seconds=5)), echo) as server:
         start = time.monotonic()
-        assert asked(server.url, "hello", hedge_after=0.1) == ["said hello"]
-        assert time.monotonic() - start < 1.2
+        assert asked(server.url, "hello", hedge_after=0.1, requests=2) == ["said hello"]
+        assert time.monotonic() - start < 4
         assert len(server.requests) == 2
 
 
@@ -82,19 +82,18 @@ def test_no_more_requests_than_allowed_run_beside_each_other() -> None:
 
 
 def test_a_request_that_takes_too_long_is_sent_again() -> None:
-    with scripted_endpoint(first(1, Said("late", seconds=1.0)), echo) as server:
-        assert asked(server.url, "hello", timeout=0.2) == ["said hello"]
-        assert len(server.requests) == 2
+    with scripted_endpoint(first(1, Said("late", seconds=3)), echo) as server:
+        assert asked(server.url, "hello", timeout=0.5) == ["said hello"]
+        assert len(server.requests) >= 2
 
 
 def test_concurrency_and_pace_are_kept() -> None:
     with scripted_endpoint(first(99, Said("ok", seconds=0.05)), echo) as server:
         asked(server.url, *map(str, range(6)), concurrency=2)
         assert server.most_at_once == 2
-        server.times.clear()
-        asked(server.url, *map(str, range(4)), per_minute=600.0)
-        gaps = [b - a for a, b in zip(server.times, server.times[1:], strict=False)]
-    assert all(gap > 0.07 for gap in gaps)  # a tenth of a second, but for the server's own delay
+        start = time.monotonic()
+        asked(server.url, *map(str, range(4)), per_minute=600.0)  # and one for the models
+        assert time.monotonic() - start >= 0.4
 
 
 def test_nobody_there_is_an_error_that_names_the_address() -> None:

@@ -156,11 +156,11 @@ def test_killed_between_two_items_and_run_again_the_files_are_the_same(
 
 def test_a_hedged_duplicate_is_ignored(whole: tuple[Path, list[str], Reflected], tmp_path: Path) -> None:
     out = tmp_path / "r.jsonl"
-    late = Said('{"qa_pairs": [{"question": "late", "answer": "late"}]}', seconds=0.6)
+    late = Said('{"qa_pairs": [{"question": "late", "answer": "late"}]}', seconds=2.0)
     with scripted_endpoint(lambda request: late if _is_first(request, "direct facts") else None) as server:
         endpoint = EndpointOptions(url=server.url, hedge_after=0.2)
         reflect(WORLD.documents(), out, endpoint=endpoint)
-        assert Counter(server.stages())["direct facts"] == 13
+        assert Counter(server.stages())["direct facts"] >= 13  # on a busy machine others are late, too
     assert files(out) == files(whole[0])
 
 
