@@ -59,6 +59,7 @@ from memo_dist.files.opened import open_memory
 from memo_dist.files.taken_places import MOST_PLACES, write_taken
 from memo_dist.models import model_of
 from memo_dist.planning.fit import require_budget
+from memo_dist.reflections.forgetting import with_reflections
 from pipelines.keeping import KeptSplit
 from pipelines.selection import Selection
 
@@ -86,14 +87,16 @@ def forget(
 
     Without inputs, documents that are named are taken out of the kept batches; if the memory keeps no tokens, they are
     read again from where the journal says that they came from. One file of text given for one document is that
-    document's text, whatever the file is called.
+    document's text, whatever the file is called. In a memory of reflections a document stands for all that were drawn
+    from it.
 
     Raises:
         InputError: a named document is held, no tokens are kept, and its text is not to be found.
         MemoError: as for a build; the memory is what it was.
     """
+    named = replace(options, documents=with_reflections(memory, options.documents))
     with connected(options.resources):
-        return _change(_Change("forget", memory, options), inputs, on_progress=on_progress)
+        return _change(_Change("forget", memory, named), inputs, on_progress=on_progress)
 
 
 def sync(memory: Path, inputs: list[str], options: ChangeOptions, *, on_progress: OnProgress = _quiet) -> ChangeSummary:

@@ -19,6 +19,7 @@ from cluster.workspace import unfinished_statement, workspace_path
 from memo_dist.errors import ConfigError
 from memo_dist.files.manifest import TOKENIZER_FILE, Manifest
 from memo_dist.models import model_of
+from memo_dist.reflections.layout import holds_reflections
 from memo_dist.tokenizer import Tokenizer
 from pipelines.plan import CorpusOptions, CorpusPlan, for_operation, plan_corpus, plan_token_ids
 from pipelines.tokenizing import TokenizerChoice, choose_tokenizer
@@ -65,6 +66,11 @@ def prepare_change(
         ConfigError: a stopped change of the same generation was another change; a token id is out of range.
         InputError: the corpus cannot be read.
     """
+    if holds_reflections(base.config):
+        raise ConfigError(
+            f"{memory} holds reflections, and {action} takes texts: memo-dist build --reflections makes another such "
+            "memory, and memo-dist merge puts both together; memo-dist forget takes --document"
+        )
     streams = model_of(base.config).has_ledger
     corpus, choice = _measure(memory, inputs, options=options, alias=alias, streams=streams)
     corpus = for_operation(corpus, operation_of(action, base))

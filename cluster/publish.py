@@ -37,6 +37,7 @@ from memo_dist.models import encoder_for
 from memo_dist.models.text.associations import DOCUMENT_SALT, TOKEN_SALT
 from memo_dist.models.text.config import TextConfig
 from memo_dist.models.text.keys import ANCHOR_EVERY
+from memo_dist.reflections.layout import holds_reflections
 from memo_dist.solved.ladder import DEFAULT_LADDER
 from memo_dist.solved.memory import SolvedSettings, write_document_names, write_solved_memory
 from memo_dist.solved.steps import (
@@ -144,7 +145,7 @@ def _config(opened: OpenMemory, options: PublishOptions) -> TextConfig:
         raise ConfigError(f"anchors is {options.anchors}; expected 0, or a multiple of {ANCHOR_EVERY}")
     if not 1 <= options.check_bits <= MOST_CHECK_BITS:
         raise ConfigError(f"--check-bits is {options.check_bits}; expected 1 to {MOST_CHECK_BITS}, such as 8")
-    windows = options.windows
+    windows = config.windows if holds_reflections(config) else options.windows  # of cues, one alone is filled
     if windows is None:
         windows = tuple(w for w in DEFAULT_LADDER if w <= config.windows[-1]) or config.windows
     elif not config.reads_text and windows[-1] > config.windows[-1]:

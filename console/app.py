@@ -17,7 +17,9 @@ from typing import Annotated
 import typer
 
 from console import (
+    answer,
     array,
+    ask,
     bench,
     build,
     change,
@@ -29,6 +31,7 @@ from console import (
     plan,
     publish,
     recall,
+    reflect,
     reproduce,
     serve,
     status,
@@ -75,9 +78,12 @@ def make_app() -> typer.Typer:
         ("publish", publish.publish_command),
         ("copy", copy.copy_command),
         ("recall", recall.recall_command),
+        ("answer", answer.answer_command),
         ("trace", trace.trace_command),
         ("where", where.where_command),
         ("contaminated", contaminated.contaminated_command),
+        ("reflect", reflect.reflect_command),
+        ("ask", ask.ask_command),
         ("serve", serve.serve_command),
         ("evaluate", evaluate.evaluate_command),
         ("inspect", inspect.inspect_command),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from console.answer import memorize_reflections
 from console.flags import (
     AsJson,
     ConfigFile,
@@ -77,6 +78,13 @@ def build_command(
             "their source. What is added later is kept likewise."
         ),
     ] = True,
+    reflections: Annotated[
+        str | None,
+        typer.Option(
+            help="Instead of INPUT: a .jsonl of questions and answers, each row with id, question, answer, and perhaps "
+            "forms, entities, docs; memo-dist answer asks them."
+        ),
+    ] = None,
     publish: Annotated[
         str | None,
         typer.Option(help="Then publish the memory here, solved, as publish does unless it is told otherwise."),
@@ -96,8 +104,14 @@ def build_command(
     from cluster.run_state import Progress
     from memo_dist.errors import ConfigError
 
+    if reflections is not None:
+        if inputs or token_ids or publish or is_address(out):
+            raise ConfigError("--reflections is read alone, into a directory: leave out INPUT, --token-ids, --publish")
+        shape = {"num_banks": banks, "inner_dim": dim, "seed": seed}
+        memorize_reflections(reflections, Path(out), shape, resources=resources, as_json=as_json)
+        return
     if bool(inputs) == bool(token_ids):
-        raise ConfigError("give either INPUT or --token-ids, one of the two")
+        raise ConfigError("give either INPUT, --token-ids or --reflections, one of them")
     options = BuildOptions(
         resources=resources,
         corpus=corpus,

@@ -28,6 +28,7 @@ from memo_dist.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from memo_dist.measuring.evaluation import Evaluation
+    from memo_dist.reflections.answered import Answered
 
 Prompts = list[Prompt] | list[str] | list[list[int]] | list[np.ndarray]
 Texts = Iterable[str] | Iterable[tuple[str, str]] | Mapping[str, str]
@@ -109,6 +110,24 @@ class Askable(ABC):
         session = self.session
         traced = trace_text(session.lookup, session.tokenizer, text, least=least, min_confidence=min_confidence)
         return with_near(session.lookup, session.tokenizer, traced) if fuzzy else traced
+
+    def answer(self, question: str, *, forms: Sequence[str] = ()) -> "Answered":
+        """Answer a question from the reflections that a memory holds: verbatim as it was memorized, or not at all.
+
+        Example:
+            >>> found = memory.answer("Who is the mentor of Ada Finch?", forms=["Who mentored Ada Finch?"])
+            >>> found.answer, found.form, found.documents, found.reason
+
+        Args:
+            question: of any length.
+            forms: other ways to ask the same; each has a vote.
+
+        Raises:
+            InputError: one of them is no text.
+        """
+        from memo_dist.reflections.answering import answer_question
+
+        return answer_question(self.session.lookup, question, forms)
 
     def evaluate(
         self,

@@ -94,5 +94,11 @@ class FencedError(MemoError, RuntimeError):
     exit_code = 1
 
 
+class EndpointError(MemoError, RuntimeError):
+    """A language model's endpoint does not answer, or refuses what it is asked."""
+
+    exit_code = 1
+
+
 class MissingExtraError(MemoError, ImportError):
     """Libraries that only extras of memo-dist install are absent."""

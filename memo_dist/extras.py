@@ -17,6 +17,7 @@ from memo_dist.errors import MissingExtraError
 EXTRA_OF = {
     **dict.fromkeys(("backports", "dask", "fsspec", "psutil", "ray", "scipy", "threadpoolctl", "yaml"), "cluster"),
     **dict.fromkeys(("prometheus_client", "starlette", "uvicorn"), "serve"),
+    "aiohttp": "reflect",
     "matplotlib": "plots",
     "s3fs": "s3",
     "gcsfs": "gcs",

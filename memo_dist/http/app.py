@@ -16,6 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from memo_dist.http.endpoints import (
+    chat,
     completions,
     elsewhere,
     health,
@@ -34,6 +35,7 @@ from memo_dist.http.guards import Guards
 
 ENDPOINTS = (
     completions.ENDPOINT,
+    chat.ENDPOINT,
     trace.ENDPOINT,
     models.ENDPOINT,
     models.ONE_MODEL,

@@ -12,8 +12,6 @@ from memo_dist.http.errors import refusal
 from memo_dist.http.front import Endpoint, Front
 
 _INSTEAD = {
-    "/v1/chat/completions": "a memory holds no conversations: POST /v1/completions with the beginning of a text as "
-    '"prompt" (openai: client.completions.create)',
     "/v1/responses": "a memory holds no conversations: POST /v1/completions with the beginning of a text as "
     '"prompt" (openai: client.completions.create)',
     "/v1/embeddings": 'a memory has no vectors of texts: POST /v1/trace with a "text" says which passages of it are '

@@ -1,0 +1,1 @@
+"""Endpoints: language models behind an OpenAI-compatible interface, asked many things, resumably."""

@@ -1,0 +1,1 @@
+"""Reflect: questions and answers drawn from documents by a language model."""

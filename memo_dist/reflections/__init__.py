@@ -1,0 +1,1 @@
+"""Questions and answers drawn from documents: memorized, and asked."""
