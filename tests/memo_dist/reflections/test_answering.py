@@ -1,8 +1,10 @@
 """Stored questions are answered in whatever form was stored; their neighbours, and what nobody stored, are not."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from few_reflections import PEOPLE, reflections
 
@@ -14,7 +16,7 @@ from memo_dist.askable import Askable
 from memo_dist.errors import InputError
 from memo_dist.files.published_writer import publish
 from memo_dist.reflections.building import build_reflections
-from memo_dist.reflections.layout import config_for
+from memo_dist.reflections.layout import config_for, segments_of
 from memo_dist.reflections.memorizing import batches_of
 from memo_dist.reflections.reflection import Reflection
 
@@ -123,6 +125,15 @@ def test_a_reflection_that_is_too_long_is_named() -> None:
         made([Reflection("long", "Who?", "x" * 70_000)])
     long = Reflection("fits", "Who?", "x y" * 20_000)
     assert made([long], num_banks=80).answer("Who?").answer == long.answer
+
+
+def test_a_row_that_is_read_otherwise_than_it_was_written_is_no_answer() -> None:
+    memory = Memory(config_for(), Tokenizer.bytes())
+    segments = segments_of(Reflection("1", "Who won?", "He"))
+    name, piece = segments[1]
+    segments[1] = name, replace(piece, tokens=np.where(piece.tokens == ord("H"), ord("W"), piece.tokens))
+    memory.shard.memorize_segments(segments)
+    assert memory.answer("Who won?").answer is None
 
 
 def test_one_text_that_differs_by_a_sign_is_another() -> None:
