@@ -10,7 +10,7 @@ import os
 import re
 from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
@@ -95,6 +95,11 @@ def _from_path(item: str, patterns: _Patterns) -> Iterable[Source]:
     if glob.has_magic(item):
         names = sorted(name for name in glob.glob(item, recursive=True) if Path(name).is_file())
         return _readable(names, patterns)
+    if path.exists():
+        raise InputError(
+            f"{item} is no file but a pipe or a device, which can be read once, and a corpus is read several times: "
+            "put its text into a file, and name that"
+        )
     raise InputError(f"{item} does not exist; expected a file, a directory, a glob in quotes, or a URL")
 
 
@@ -142,19 +147,32 @@ def _from_url(item: str, patterns: _Patterns) -> Iterable[Source]:
         elif glob.has_magic(path):
             names = sorted(system.glob(path))
         elif system.exists(path):
-            source = _source(item, system.unstrip_protocol(path))
+            source = _member(item, system.unstrip_protocol(path), name=item)
             if source is None:
                 raise InputError(f"{item} has an ending that is not read; expected one of {describe_endings()}")
             return [source]
         else:
             raise InputError(f"{item} does not exist")
-        return list(_readable((system.unstrip_protocol(name) for name in names), patterns))
+        return list(_readable((system.unstrip_protocol(name) for name in names), patterns, of=item))
     except InputError:
         raise
     except FileNotFoundError:
         raise InputError(f"{item} does not exist") from None
     except Exception as error:  # every remote file system raises its own classes
         raise missing_extra(error) or InputError(f"{item} cannot be listed: {error}") from error
+
+
+def _member(item: str, url: str, name: str | None = None) -> Source | None:
+    """The source of a URL that the input `item` names; of a file in an archive, "zip://FILE::ARCHIVE", the URL says
+    which file, and the input in which archive.
+
+    Args:
+        name: what the source is called; None: its URL.
+    """
+    _, chained, archive = item.partition("::")
+    whole = f"{url}{chained}{archive}"
+    found = _source(url, whole)
+    return None if found is None else replace(found, name=name or whole)
 
 
 def _link(item: str) -> Source | None:
@@ -174,8 +192,11 @@ def _require_length(item: str, known: dict[str, Any]) -> None:
         )
 
 
-def _readable(names: Iterable[str], patterns: _Patterns) -> Iterator[Source]:
+def _readable(names: Iterable[str], patterns: _Patterns, of: str = "") -> Iterator[Source]:
     """The sources among `names` that the patterns take; files of other kinds in a directory are passed over.
+
+    Args:
+        of: the input, where names are URLs.
 
     Raises:
         InputError: there is none.
@@ -185,7 +206,7 @@ def _readable(names: Iterable[str], patterns: _Patterns) -> Iterator[Source]:
         files += 1
         if not patterns.take(name):
             continue
-        source = _source(name)
+        source = _member(of, name) if of else _source(name)
         if source is None:
             patterns.passed_over.add(name)
             continue

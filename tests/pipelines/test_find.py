@@ -10,6 +10,8 @@ import lzma
 import os
 import random
 import sys
+import tarfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +209,30 @@ def test_a_local_name_with_two_colons_is_a_file_and_not_a_chain_of_file_systems(
     put(tmp_path, "std::vector.txt")
     source = list_sources([str(tmp_path / "std::vector.txt")])[0]
     assert measured(source).size == len("text of std::vector.txt")
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_files_in_archives_are_found_by_glob_and_by_name(tmp_path: Path, kind: str) -> None:
+    put(tmp_path, "c/a.txt", "c/b.txt", "c/sub/c.txt", "c/d.png")
+    archive = str(tmp_path / f"texts.{kind}")
+    with zipfile.ZipFile(archive, "w") if kind == "zip" else tarfile.open(archive, "w") as made:
+        for name in ("a.txt", "b.txt", "sub/c.txt", "d.png"):
+            (made.write if isinstance(made, zipfile.ZipFile) else made.add)(tmp_path / "c" / name, name)
+    sources = list_sources([f"{kind}://*.txt::{archive}"])
+    assert [source.name for source in sources] == [f"{kind}://{name}.txt::{archive}" for name in "ab"]
+    assert [measured(source).size for source in sources] == [len("text of c/a.txt")] * 2
+    (one,) = list_sources([f"{kind}://sub/c.txt::{archive}"])
+    assert one.name == f"{kind}://sub/c.txt::{archive}"
+    with one.open() as handle:
+        assert handle.read() == b"text of c/sub/c.txt"
+    with pytest.raises(InputError, match=r"none\.txt"):
+        list_sources([f"{kind}://none.txt::{archive}"])
+
+
+def test_a_pipe_is_said_to_be_one(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match=r"pipe is no file but a pipe or a device.*put its text into a file"):
+        list_sources([str(tmp_path / "pipe")])
 
 
 def test_memory_urls_are_listed_searched_and_matched() -> None:
