@@ -30,7 +30,7 @@ _TEXT = 60  # characters of a passage in the table
 
 def contaminated_command(
     memory: AskedMemory,
-    items: Annotated[Path, typer.Option(help="The test set: .jsonl, .jsonl.gz or .parquet, an item in each row.")],
+    items: Annotated[Path, typer.Option(help="The test set: JSON lines or .parquet, an item in each row.")],
     field: Annotated[str, typer.Option(help="The field of an item that holds its text.")] = "text",
     verbatim: Annotated[
         float, typer.Option(help="The share of an item that one passage must have for it to count as verbatim.")

@@ -39,7 +39,7 @@ def recall_command(
     prompts: Annotated[
         Path | None,
         typer.Option(
-            help="A file of prompts: .jsonl or .parquet with text or tokens (and id), or lines; - for standard input."
+            help="Prompts: JSON lines or .parquet with text or tokens (and id), or lines of text; - for standard input."
         ),
     ] = None,
     out: Annotated[

@@ -1,10 +1,9 @@
 """Items: reading the texts of a test set from a file, row by row.
 
-Covers: .jsonl and .jsonl.gz, .parquet, which field holds the text and which the id. Does not cover: prompts, which may
+Covers: JSON lines, .parquet, which field holds the text and which the id. Does not cover: prompts, which may
 be token ids and lines (prompts.py), what a memory holds of items (contamination.py).
 """
 
-import gzip
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import pyarrow.parquet as pq
 
 from memo_dist.errors import InputError
 from memo_dist.json_text import parse_json
+from memo_dist.recalling.line_files import ENDINGS, UNREADABLE, holds_objects, open_lines
 from memo_dist.recalling.questions import is_unicode
 
 _ROWS = 4096  # of a parquet file read at a time
@@ -48,15 +48,14 @@ def read_items(path: Path, field: str = "text") -> Iterator[Item]:
             if not isinstance(text, str) or not is_unicode(text):
                 raise InputError(f"{where}: {field!r} is {_kind(text)}; expected a text")
             yield Item(str(number if row.get("id") is None else row["id"]), text)
-    except (OSError, EOFError, UnicodeDecodeError, pa.ArrowException) as error:
-        raise InputError(f"{path} cannot be read as items: {error}; expected .jsonl, .jsonl.gz or .parquet") from error
+    except (*UNREADABLE, pa.ArrowException) as error:
+        raise InputError(f"{path} cannot be read as items: {error}; expected .parquet or {ENDINGS}") from error
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str, Any]]:
-    if not path.name.endswith((".jsonl", ".jsonl.gz")):
-        raise InputError(f"{path} is no file of items; expected .jsonl, .jsonl.gz or .parquet")
-    packed = path.suffix == ".gz"
-    with (gzip.open if packed else open)(path, "rt", encoding="utf-8", newline="\n") as lines:
+    if not holds_objects(path):
+        raise InputError(f"{path} is no file of items; expected .parquet or {ENDINGS}")
+    with open_lines(path) as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
                 try:

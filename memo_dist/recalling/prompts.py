@@ -1,7 +1,7 @@
 """Prompts: reading the questions of a recall job from a file, row by row.
 
-Covers: .jsonl and .parquet rows with `text` or `tokens` and perhaps `id`, other files and standard input line by line.
-Does not cover: tokenizing and asking (session.py).
+Covers: JSON lines and .parquet rows with `text` or `tokens` and perhaps `id`, other files and standard input line by
+line. Does not cover: which files are JSON lines (line_files.py), tokenizing and asking (session.py).
 """
 
 import sys
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from memo_dist.errors import InputError, PromptError
 from memo_dist.json_text import parse_json
+from memo_dist.recalling.line_files import UNREADABLE, holds_objects, open_lines
 
 STANDARD_INPUT = "-"
 _ROWS = 4096  # of a parquet file read at a time
@@ -43,11 +44,12 @@ def read_prompts(path: Path) -> Iterator[PromptRow]:
         elif path.suffix == ".parquet":
             yield from _parquet_rows(path)
         else:
-            with open(path, encoding="utf-8", newline="\n") as lines:
+            of_objects = holds_objects(path)
+            with open_lines(path) as lines:
                 for number, line in enumerate(lines, start=1):
                     if line.strip():
-                        yield _line(line, number, str(path), of_objects=path.suffix == ".jsonl")
-    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
+                        yield _line(line, number, str(path), of_objects=of_objects)
+    except (*UNREADABLE, pa.ArrowException) as error:
         raise InputError(f"{path} cannot be read as prompts: {error}") from error
 
 
