@@ -7,7 +7,6 @@ other relation; same relation, other person); questions of the same words that a
     python benchmarks/recall/reflections.py [--form working|solved|sums] [--no-forms] [--no-entities]
 """
 
-import argparse
 import random
 import tempfile
 import time
@@ -15,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import memo_dist
+from benchmarks.common.script import script_parser
 from cluster.publish import PublishOptions, publish_solved
 from cluster.resources import Resources
 from memo_dist.files.published_writer import publish
@@ -97,7 +97,7 @@ Asked = tuple[str, str | None]  # a question, and the answer that is right
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = script_parser(__doc__)
     parser.add_argument("--form", choices=("working", "solved", "sums"), default="working")
     parser.add_argument("--no-forms", action="store_true", help="store no paraphrases")
     parser.add_argument("--no-entities", action="store_true", help="store no entities")
