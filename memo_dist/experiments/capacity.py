@@ -10,10 +10,11 @@ parameter at every ratio of key_dim to value_dim is not reached.
 """
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
+from memo_dist.experiments.evaluation_run import Run
 from memo_dist.experiments.layers import shaped, share_recalled
 from memo_dist.experiments.random_tokens import pair_segments, random_batch
 from memo_dist.memory import Memory
@@ -45,7 +46,7 @@ class CapacityRow:
 
 
 @dataclass(frozen=True)
-class CapacityRun:
+class CapacityRun(Run):
     """One run: `num_heads` tokens make a key of `key_dim` numbers; values have `value_dim`."""
 
     preset: str
@@ -67,10 +68,6 @@ class CapacityRun:
             composition="direct",
             seed=self.seed,
         )
-
-    def made(self, row: CapacityRow) -> bool:
-        """Whether a row is this run's."""
-        return all(getattr(row, name) == value for name, value in asdict(self).items())
 
 
 def run_capacity(run: CapacityRun, scored: int) -> CapacityRow:

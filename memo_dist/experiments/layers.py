@@ -8,12 +8,13 @@ costs V d multiplications, 20 times what memorizing it costs, so a run may score
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TypedDict, Unpack
 
 import numpy as np
 
 from memo_dist.errors import ConfigError
+from memo_dist.experiments.evaluation_run import Run
 from memo_dist.experiments.random_tokens import LENGTH, random_batch, sequence_segments, sequences_with_decoys
 from memo_dist.memory import Memory
 from memo_dist.memory_config import MemoryConfig
@@ -56,7 +57,7 @@ class LayersRow:
 
 
 @dataclass(frozen=True)
-class LayersRun:
+class LayersRun(Run):
     """One run: a preset at inner_dim^2 parameters, one seed."""
 
     preset: str
@@ -83,10 +84,6 @@ class LayersRun:
             composition=self.composition,
             seed=self.seed,
         )
-
-    def made(self, row: LayersRow) -> bool:
-        """Whether a row is one of this run's."""
-        return all(getattr(row, name) == value for name, value in asdict(self).items())
 
 
 class Shape(TypedDict):

@@ -55,7 +55,7 @@ def plot_layers(table: list[dict[str, Any]], out: Path) -> list[Path]:
         Line2D([], [], color="black", marker="x", linestyle="", label="published"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=8)
-    return _save(figure, out, "layers")
+    return save_figure(figure, out, "layers")
 
 
 def _chosen(table: list[dict[str, Any]], **values: object) -> list[dict[str, Any]]:
@@ -102,10 +102,15 @@ def plot_capacity(table: list[dict[str, Any]], out: Path) -> list[Path]:
     panel.set(xscale="log", yscale="log", xlabel="parameters", ylabel="pairs stored when recall falls below 90%")
     panel.set_ylim(bottom=300)
     panel.legend(fontsize=8)
-    return _save(figure, out, "capacity")
+    return save_figure(figure, out, "capacity")
 
 
-def _save(figure: Any, out: Path, name: str) -> list[Path]:
+def save_figure(figure: Any, out: Path, name: str) -> list[Path]:
+    """Write `name`.png and `name`.svg.
+
+    Raises:
+        StorageError: they cannot be written.
+    """
     paths = [out / f"{name}.png", out / f"{name}.svg"]
     for path in paths:
         with writing(path):
