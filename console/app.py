@@ -33,6 +33,7 @@ from console import (
     recall,
     reflect,
     reproduce,
+    reproduce_mqar,
     serve,
     status,
     sync,
@@ -100,6 +101,7 @@ def make_app() -> typer.Typer:
     again = typer.Typer(no_args_is_help=True, help="Run the paper's experiments again, beside the published figures.")
     again.command("layers")(reproduce.layers_command)
     again.command("capacity")(reproduce.capacity_command)
+    again.command("mqar")(reproduce_mqar.mqar_command)
     app.add_typer(again, name="reproduce")
     return app
 

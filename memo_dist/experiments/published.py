@@ -1,6 +1,7 @@
 """Published figures, read from the tables beside this file (published/README.md says what they are)."""
 
 from importlib.resources import files
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
@@ -19,7 +20,17 @@ def published_capacity() -> dict[tuple[int, ...], dict[str, float]]:
     return _table("single_layer_capacity.csv", CAPACITY_KEYS)
 
 
+def published_mqar() -> list[dict[str, Any]]:
+    """Accuracy of models without attention in MQAR, read off Zoology's figures: of figure 2 by length, pairs and width,
+    of the figure "state" by the numbers of their state; what a figure does not say is 0."""
+    return _rows("mqar.csv")
+
+
 def _table(name: str, keys: tuple[str, ...]) -> dict[tuple[int, ...], dict[str, float]]:
+    return {tuple(int(row[key]) for key in keys): row for row in _rows(name)}
+
+
+def _rows(name: str) -> list[dict[str, Any]]:
     data = files("memo_dist.experiments").joinpath("published", name).read_bytes()
-    rows = pyarrow.csv.read_csv(pa.BufferReader(data)).to_pylist()
-    return {tuple(int(row[key]) for key in keys): row for row in rows}
+    rows: list[dict[str, Any]] = pyarrow.csv.read_csv(pa.BufferReader(data)).to_pylist()
+    return rows
