@@ -5,7 +5,17 @@ from typing import Annotated
 import typer
 
 from console.flags import AsJson, ConfigFile
-from console.reproducing import Out, Seeds, Shown, available_bytes, directory, measure_missing, numbers, report
+from console.reproducing import (
+    Out,
+    Seeds,
+    Shown,
+    available_bytes,
+    directory,
+    measure_missing,
+    numbers,
+    report,
+    require_same,
+)
 from memo_dist.errors import ConfigError
 from memo_dist.experiments.mqar import LESSONS, MqarRow, MqarRun, run_mqar
 from memo_dist.experiments.mqar_report import mqar_table, plot_mqar
@@ -51,6 +61,7 @@ def mqar_command(
     for run in runs:
         run.config()
     rows = RowFile(directory(out) / "mqar-runs.csv", MqarRow)
+    require_same(rows, {"queries": queries})
     measure_missing(rows, runs, name="mqar", measure=run_mqar)
     shown = Shown("mqar", "Multi-query associative recall: queries answered by their value", _COLUMNS, plot_mqar)
     report(mqar_table(rows.rows), out, shown=shown, as_json=as_json)

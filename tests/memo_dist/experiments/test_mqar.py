@@ -17,6 +17,7 @@ from console.app import main
 from memo_dist.experiments.mqar import LESSONS, MqarRow, MqarRun, mqar_example, run_mqar
 from memo_dist.experiments.mqar_report import mqar_table
 from memo_dist.experiments.published import published_mqar
+from memo_dist.experiments.rows import RowFile
 
 WORDS = ["--pairs", "4,9", "--dims", "64", "--queries", "8"]
 
@@ -129,3 +130,9 @@ def test_a_bad_option_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str
     answer = reproduce(capsys, "--out", str(tmp_path / "out"), *words.split(), code=2)
     assert said in answer["error"]
     assert not (tmp_path / "out").exists()
+
+
+def test_rows_of_other_queries_are_not_mixed_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    RowFile(tmp_path / "mqar-runs.csv", MqarRow).append(row_of())
+    answer = reproduce(capsys, "--out", str(tmp_path), *WORDS, code=2)
+    assert "measured with queries 10, not 8" in answer["error"]
