@@ -33,6 +33,7 @@ from console import (
     recall,
     reflect,
     reproduce,
+    reproduce_edits,
     reproduce_mqar,
     serve,
     status,
@@ -102,6 +103,7 @@ def make_app() -> typer.Typer:
     again.command("layers")(reproduce.layers_command)
     again.command("capacity")(reproduce.capacity_command)
     again.command("mqar")(reproduce_mqar.mqar_command)
+    again.command("edits")(reproduce_edits.edits_command)
     app.add_typer(again, name="reproduce")
     return app
 

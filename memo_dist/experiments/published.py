@@ -26,6 +26,11 @@ def published_mqar() -> list[dict[str, Any]]:
     return _rows("mqar.csv")
 
 
+def published_edits() -> list[dict[str, Any]]:
+    """Systems that edit facts in language models: shares of edits, paraphrases and neighbours, None where unknown."""
+    return _rows("edits.csv")
+
+
 def _table(name: str, keys: tuple[str, ...]) -> dict[tuple[int, ...], dict[str, float]]:
     return {tuple(int(row[key]) for key in keys): row for row in _rows(name)}
 
