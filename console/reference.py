@@ -50,7 +50,7 @@ def _section(name: str, command: Any) -> str:
         if rows:
             parts.append(_table(title, rows))
     if hasattr(command, "commands"):
-        parts.append(f"Commands: {', '.join(f'`{name} {each}`' for each in command.commands)}.\n")
+        parts.append(f"Commands of `{name}`: {', '.join(f'`{each}`' for each in command.commands)}.\n")
     return "\n".join(parts)
 
 

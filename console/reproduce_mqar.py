@@ -52,7 +52,7 @@ def mqar_command(
     if counts[-1] > _MOST_PAIRS:
         raise ConfigError(f"--pairs is {pairs!r}; expected whole numbers from 4 to {_MOST_PAIRS}")
     runs = [
-        MqarRun(lesson, count, dim, queries, seed)
+        MqarRun(lesson, count, dim, queries=queries, seed=seed)
         for seed in range(seeds)
         for lesson in list(LESSONS)[: None if controls else 1]
         for count in counts

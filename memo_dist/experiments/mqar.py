@@ -54,7 +54,7 @@ def mqar_example(pairs: int, length: int, draws: np.random.Generator) -> Example
     places = 2 * pairs + 2 * gaps
     tokens[places] = keys
     order = np.argsort(places)
-    return Example(tokens.astype(np.uint32), keys, values, places[order], order)
+    return Example(tokens.astype(np.uint32), keys, values, places=places[order], asked=order)
 
 
 @dataclass(frozen=True)
