@@ -156,6 +156,8 @@ NEEDS = {
     "serve working.memo": "serve",
     "reproduce layers --out new": "cluster,plots",
     "reproduce capacity --out new": "cluster,plots",
+    "reproduce mqar --out new": "cluster,plots",
+    "reproduce edits --out new": "cluster,plots",
 }
 QUICK = ("build asked.txt --out new.memo", "serve working.memo", "reproduce layers --out new")
 

@@ -25,7 +25,8 @@ def ways_on(kept: list[int], paths: list[Path], say: Callable[[list[int]], str])
         say: the text of some first tokens, without what is owed.
     """
     size = len(kept)
-    going = [one for one in paths if one.tokens[:size] == kept and (len(one.tokens) > size or one.stop != "lost")]
+    # a path that was given up, or lost, right there does not say how it goes on
+    going = [p for p in paths if p.tokens[:size] == kept and (len(p.tokens) > size or p.stop == "end_of_document")]
     if not going:
         return []
     total = log_sum_exp(np.array([one.weight for one in going]))
