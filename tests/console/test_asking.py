@@ -138,7 +138,7 @@ def program(words: str, **environment: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.slow
 def test_shells_complete_commands_and_flags() -> None:
     told = program("$MD", _MEMO_DIST_COMPLETE="complete_bash", COMP_WORDS="memo-dist re", COMP_CWORD="1")
-    assert sorted(told.stdout.split()) == ["rebank", "recall", "replace", "reproduce"]
+    assert sorted(told.stdout.split()) == ["rebank", "recall", "reflect", "replace", "reproduce"]
     assert "_MEMO_DIST_COMPLETE" in program("$MD --show-completion bash").stdout
 
 

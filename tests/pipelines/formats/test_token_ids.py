@@ -278,8 +278,8 @@ def test_damage_inside_a_file_is_refused_by_name(place: Path, refused: Callable[
 def test_contradictions_are_refused(place: Path, refused: Callable[..., str]) -> None:
     write(place / "a.parquet", [[1, 9]])
     (place / "a.txt").write_text("some text")
-    assert re.search("either INPUT or --token-ids", refused("a.txt", "--token-ids", "a.parquet"))
-    assert re.search("either INPUT or --token-ids", refused())
+    assert re.search("either INPUT, --token-ids or --reflections", refused("a.txt", "--token-ids", "a.parquet"))
+    assert re.search("either INPUT, --token-ids or --reflections", refused())
     assert re.search(
         "--vocab-size is 9, .*highest token id is 9", refused("--token-ids", "a.parquet", "--vocab-size=9")
     )
