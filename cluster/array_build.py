@@ -21,6 +21,7 @@ from cluster.clock import Clock
 from cluster.compared import documents_held
 from cluster.memory_watch import MemoryWatch
 from cluster.prepare import BuildOptions, prepare
+from cluster.rejects import write_rejects
 from cluster.resources import NO_CLUSTER, Resources
 from cluster.room import require_disk
 from cluster.run_state import Progress
@@ -102,6 +103,7 @@ class FinishSummary:
     kept_bytes: int
     bytes_on_disk: int
     seconds: float
+    rejects: str | None
 
 
 def plan_build(
@@ -200,6 +202,7 @@ def finish(out: Path, resources: Resources) -> FinishSummary:
         with kept_or_removed(workspace):
             manifest = run.finish(workspace, whole)
             repeated = repeated_ids(documents_held(workspace))
+            rejects = write_rejects(out, run.rejects)
             workspace.commit()
     progress = run.state.progress
     return FinishSummary(
@@ -217,6 +220,7 @@ def finish(out: Path, resources: Resources) -> FinishSummary:
         kept_bytes=sum(batch.bytes for batch in manifest.batches),
         bytes_on_disk=sum(file.stat().st_size for file in out.rglob("*") if file.is_file()),
         seconds=_seconds(clock),
+        rejects=None if rejects is None else str(rejects),
     )
 
 

@@ -119,7 +119,7 @@ class TaskRun(SortedRun):
             raise DamagedMemoryError(
                 f"{self.workspace.runs / foreign[0]} is no run of the plan of {self._plan.out}; remove it"
             )
-        done = [there[name] for name in sorted(wanted)]
+        done = [self._noted(there[name]) for name in sorted(wanted)]
         self.state.progress.splits = len(done)
         self._begin(self._held(done))
         return done

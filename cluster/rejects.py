@@ -4,6 +4,7 @@ Covers: where it is, writing it. Does not cover: what is left out, and why (pipe
 """
 
 import json
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -30,3 +31,17 @@ def write_rejects(memory: Path, rejects: Iterable[Reject]) -> Path | None:
     with writing(path):
         write_text(path, "".join(lines))
     return path
+
+
+def bring_rejects(memory: Path) -> Path | None:
+    """Move the list of a memory that is only made where it is to the working directory; None where there is none.
+
+    Raises:
+        StorageError: it cannot be written there.
+    """
+    path = rejects_path(memory)
+    if not path.exists():
+        return None
+    with writing(Path(path.name)):
+        shutil.move(path, path.name)
+    return Path(path.name)

@@ -13,6 +13,7 @@ from cluster.build import BuildSummary, build
 from cluster.prepare import BuildOptions, settings_of
 from cluster.publish import PublishProgress
 from cluster.published_build import build_published
+from cluster.rejects import bring_rejects
 from cluster.run_state import Progress
 from cluster.stored_output import StoredOutput
 from memo_dist.errors import ConfigError
@@ -106,6 +107,9 @@ def build_to_store(
     size = 0 if published_here is None else sum(file.stat().st_size for file in published_here.iterdir())
     for one in outputs:
         one.commit(on_upload)
+    rejects = None if first is None else bring_rejects(first.local)  # its directory goes
     for one in reversed(outputs):
         one.leave()
-    return StoredBuild(None if summary is None else replace(summary, out=out), built, made, size)
+    if summary is not None:
+        summary = replace(summary, out=out, rejects=summary.rejects if rejects is None else str(rejects))
+    return StoredBuild(summary, built, made, size)

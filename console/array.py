@@ -180,6 +180,8 @@ def finish_command(
     for name in ("skipped", "replaced", "empty"):
         if count := getattr(summary, name):
             rows[f"{name} documents"] = f"{count:,}"
+    if summary.rejects:
+        rows["skipped documents"] += f", named in {summary.rejects}"
     print_table("Memorized", rows)
 
 

@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 
 from memo_dist.endpoint.options import Sampling
 from memo_dist.endpoint.work import Ask
-from memo_dist.errors import EndpointError
+from memo_dist.errors import EndpointError, MemoError
 from memo_dist.reflections.answered import Answered, unanswered
 
 _DONT_KNOW = "i don't know"
@@ -57,7 +57,7 @@ class LocalMemory:
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._thread, lambda: self._memory.answer(question, forms=forms))
-        except Exception as error:  # whatever it is: a question less is answered, and the others are asked
+        except (MemoError, OSError) as error:  # a question less is answered; faults of this program are raised
             return unanswered(f"the memory failed: {error}")
 
 

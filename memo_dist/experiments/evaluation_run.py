@@ -24,7 +24,8 @@ class Run:
 
     def made(self, row: Any) -> bool:
         """Whether a row is this run's: every setting is equal."""
-        return all(getattr(row, name) == value for name, value in asdict(self).items())  # type: ignore[call-overload]
+        settings = asdict(self)  # type: ignore[call-overload]  # whatever inherits this is a dataclass
+        return all(getattr(row, name) == value for name, value in settings.items())
 
 
 def missing_of(runs: Sequence[One], rows: Iterable[Any]) -> list[One]:
