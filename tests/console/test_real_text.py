@@ -16,6 +16,7 @@ LIBRARY = Path(sysconfig.get_path("stdlib"))
 
 # of prompts of so many tokens, how many go on for 30 tokens as the text does: of 1,500, with 41 parameters a token
 EXACTLY = {"32": 0.952, "64": 0.966}
+SAMPLE = 40_000  # of the places: one standard error is .0003, for the sample differs with the directory's name
 FROM_MATRICES = {"32": 0.781, "64": 0.888}  # 64 tokens of code are 45 units: no matrix window is longer than 32 of them
 
 
@@ -56,8 +57,8 @@ def test_recall_of_the_standard_library(corpus: Path, tmp_path: Path, parameters
     memory = str(tmp_path / "m.memo")
     built = memo_dist("build", str(corpus), "--out", memory, "--banks", str(parameters_per_token * tokens // 256**2))
     assert built["peak_bytes"] <= built["planned_peak_bytes"]
-    found = memo_dist("evaluate", memory, str(corpus), "--unseen", str(LIBRARY / "idlelib"))
-    assert found["positions"] == 5000
+    found = memo_dist("evaluate", memory, str(corpus), "--unseen", str(LIBRARY / "idlelib"), "--sample", str(SAMPLE))
+    assert found["positions"] == SAMPLE
     assert found["parameters_per_token"] <= parameters_per_token
     assert found["recall"] >= min(least, found["ceiling"] - 0.002)
     assert found["verbatim_prompts"] == {"8": 200, "16": 200, "32": 200, "64": 200}
