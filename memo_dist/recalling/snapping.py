@@ -249,7 +249,8 @@ class Snapper:
             tokens=path.context[: len(path.stretch.tokens) + whole],
             owed=owed,
             text=path.stretch.kept + "".join(path.texts[:whole]) + owed,
-            aligned=path.stretch.size + len(path.stretch.typed),
+            # what was typed and left aside speaks for nothing
+            aligned=path.stretch.size + min(len(path.stretch.typed), path.alignment.at),
             differing=int(path.alignment.least) + path.stretch.differing,
         )
 

@@ -39,6 +39,7 @@ _SHOWN = 24  # tokens that spelling looks back to
 _WAY = 8  # tokens that tell how a memory goes on
 _ENOUGH = 12  # last tokens of a prompt that are held: they speak for themselves, whatever was before them
 _MOST_OF_IT = 0.5  # of the tokens of a prompt that is shorter
+_CONFIRMED = 4  # steps on from a mended prompt that are held: by chance all are in one of 2^32, of 2^13 tried
 _LIKELY = 0.25  # a prompt that is held so surely may be answered by who asks for less confidence
 
 
@@ -92,8 +93,10 @@ class SolvedSession:
         asked = [reading.tokens for reading, _ in read]
         held = held_solved(self._lookup, asked, says=says, at_start=options.from_start)
         read = [
-            (one, found if _speaks(one, found, held=count, of=len(q.ids)) else replace(found, state=State.NOT_HELD))
-            for q, (one, found), count in zip(questions, read, held, strict=True)
+            (one, replace(found, state=State.NOT_HELD))
+            if _by_chance(one, walk) or not _speaks(one, found, held=count, of=len(q.ids))
+            else (one, found)
+            for q, (one, found), count, walk in zip(questions, read, held, walks, strict=True)
         ]
         said = [
             self._said(question, reading, found, walk=walk, options=options)
@@ -247,6 +250,12 @@ def _speaks(reading: Reading, found: Judged, *, held: int, of: int) -> bool:
     The end of any other text may be some words that the memory has as well."""
     count = held if reading.spelled is None else len(reading.tokens)
     return found.support.whole or count >= min(_ENOUGH, _MOST_OF_IT * of)
+
+
+def _by_chance(reading: Reading, walk: Walk) -> bool:
+    """Whether a mended prompt may be one of the thousands tried that passed its check bits by chance: the memory has
+    something else right behind it. Its own text goes on to its document's end."""
+    return reading.spelled is not None and walk.stop == "lost" and len(walk.states) < _CONFIRMED
 
 
 def says_alike(lookup: SolvedLookup, tokenizer: Tokenizer | None) -> Says | None:
