@@ -128,8 +128,8 @@ def test_metrics_are_told_at_the_address_that_is_named_and_at_no_other(
     memory: Path, host: str | None, told_at: str, silent_at: str
 ) -> None:
     port, progress = free_port(), ProgressFile(workspace_path(memory), "build", state(done=2))
-    given = {} if host is None else {"metrics_host": host}
-    with watched(progress, Resources(metrics_port=port, **given)):
+    asked = Resources(metrics_port=port)
+    with watched(progress, asked if host is None else replace(asked, metrics_host=host)):
         assert asked_at(told_at, port)
         assert not asked_at(silent_at, port)
     assert not asked_at(told_at, port)
@@ -153,7 +153,11 @@ def test_tasks_of_an_array_tell_of_themselves(tmp_path: Path) -> None:
     for task in (make_runs, merge_runs):
         port = free_port()
         asked = replace(resources, metrics_port=port)
-        task(out, Share(), asked, on_progress=lambda progress, port=port: told.append(asked_at("127.0.0.1", port)))
+
+        def look(progress: Progress, port: int = port) -> None:
+            told.append(asked_at("127.0.0.1", port))
+
+        task(out, Share(), asked, on_progress=look)
     assert len(told) > 1
     assert all(told)
 
