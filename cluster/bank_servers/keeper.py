@@ -273,10 +273,13 @@ class RangeKeeper:
 
     def _drop(self, told: RangeMap) -> None:
         """Have servers let go of what the map does not say, also what a keeper before this one had them open."""
-        for number in self._living():
+        asked = list[Any]()
+        for number, state in list(self._states.items()):
             owned = {told.generation: told.owned_by(number)}
-            if self._states[number].owned != owned:
-                self._servers[number].keep.remote(owned)
+            if state.owned != owned:
+                asked.append(self._servers[number].keep.remote(owned))
+        if asked:  # before it is told to open others: calls may overtake each other
+            ray.wait(asked, num_returns=len(asked), timeout=_ANSWER_SECONDS)
 
     def _first_epoch(self) -> int:
         """An epoch that is higher than those of a keeper before this one, as after a restart."""

@@ -98,7 +98,8 @@ class RayOwners:
             avoided |= lost
             if time.monotonic() > until:
                 numbers = sorted(set(ranges[left].tolist()))
-                raise ClusterError(f"no bank server has answered for ranges {numbers} for {_PATIENCE_SECONDS:.0f} s")
+                told = f"no bank server has answered for ranges {numbers} for {_PATIENCE_SECONDS:.0f} s"
+                raise ClusterError(told + self._keeper_says())
             if self.refresh():
                 raise ReplacedError("the memory was changed while it was asked; ask again")
             if self._map.epoch != epoch:
@@ -156,6 +157,14 @@ class RayOwners:
             for server in lost:
                 self._keeper.lost.remote(server)
         return found, lost
+
+    def _keeper_says(self) -> str:
+        """Why servers cannot open what they should, if the keeper knows."""
+        try:
+            state: KeeperState = ray.get(self._keeper.state.remote(), timeout=_HANGS_SECONDS)
+        except (*_LOST, GetTimeoutError):
+            return "; nor does their keeper answer"
+        return f": {state.error}" if state.error else ""
 
     def _raise_cause(self, error: RayTaskError) -> None:
         """Raise what a server raised.

@@ -20,6 +20,7 @@ import ray
 import memo_dist
 from cluster.bank_servers.copying import FileSource
 from cluster.bank_servers.following import FollowedServers, health_of
+from cluster.bank_servers.owners import BankServers
 from cluster.bank_servers.server import BankServer, NotMine
 from cluster.bank_servers.servers import bank_servers
 from cluster.build import build
@@ -90,6 +91,15 @@ def until(true: Callable[[], bool]) -> bool:
             return True
         time.sleep(0.2)
     return False
+
+
+def served_again(servers: BankServers) -> bool:
+    """Whether a keeper that Ray has started again has made its map."""
+    try:
+        servers.open()
+    except ClusterError:
+        return False
+    return not health_of(servers.state()).bare
 
 
 @pytest.fixture
@@ -221,6 +231,9 @@ def test_answers_stay_and_no_purged_file_stays_open(ray_local: None, memory: Pat
         with pytest.raises(ClusterError, match="changed while it was asked; ask again"):
             list(first.kept.places())  # its files are gone
         assert until(settled)
+        equal()
+        ray.kill(servers._keeper, no_restart=False)  # whatever a keeper knew of old generations is gone with it
+        assert until(lambda: served_again(servers))
         equal()
         there = {str(file.absolute()) for file in memory.rglob("*")}
         assert until(lambda: not all_open() - there), all_open() - there
