@@ -21,6 +21,7 @@ from cluster.clock import Clock
 from cluster.compared import documents_held
 from cluster.memory_watch import MemoryWatch
 from cluster.prepare import BuildOptions, prepare
+from cluster.progress_metrics import watched
 from cluster.rejects import write_rejects
 from cluster.resources import NO_CLUSTER, Resources
 from cluster.room import require_disk
@@ -167,7 +168,7 @@ def make_runs(
         FencedError: the plan is no longer there. MemoError: a source cannot be read, or has changed since.
     """
     clock = Clock()
-    with _task(out, share, resources, on_progress=on_progress) as (run, watch), run.record(MAKES).kept():
+    with _task(out, share, resources, on_progress=on_progress) as (run, watch), watched(run.record(MAKES), resources):
         runs = run.make_runs()
         state = run.state
     return _told(run, share, watch, clock=clock, items=len(runs), before=state.splits_before)
@@ -182,7 +183,7 @@ def merge_runs(
         UnfinishedError: runs are missing; the tasks that make them are named. Others: see `make_runs`.
     """
     clock = Clock()
-    with _task(out, share, resources, on_progress=on_progress) as (run, watch), run.record(MERGES).kept():
+    with _task(out, share, resources, on_progress=on_progress) as (run, watch), watched(run.record(MERGES), resources):
         files = run.merge_runs()
         made = run.state.checkpoints
     return _told(run, share, watch, clock=clock, items=files, before=files - made)

@@ -1,4 +1,4 @@
-"""BuildStatus: what is known, from elsewhere, of a build or a change of a memory.
+"""BuildStatus: what is known, from elsewhere, of a build, a change or another command that makes a memory.
 
 Covers: one that is under way, stopped or lost, by what its workspace holds. Does not cover: writing that
 (progress_file.py, workspace.py).
@@ -31,7 +31,7 @@ class BuildStatus:
             it made is being put in place), "stopped" (as asked), "failed", or "lost" (its process says nothing more: it
             was killed, or the machine is gone).
         there: whether the memory is there.
-        action: "build", "add", "forget", "merge" or "rebank"; None if nothing is under way.
+        action: "build", "add", "forget", "merge", "rebank", "compact" or "publish"; None if nothing is under way.
         phase, splits, splits_done, tokens, documents, files, files_done, losses, attempts: as in ProgressRecord; None
             where no record was left.
         tokens_per_second: of this attempt, while splits are done.

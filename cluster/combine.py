@@ -10,6 +10,7 @@ rebank  a ledger's names keep the upper half of every window's hash, which says 
 A stopped one goes on by the same command.
 """
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from cluster.alike import alike, summed
 from cluster.combine_matrices import merge_matrices
 from cluster.counting import banks_for, count_associations
 from cluster.executor import Executor
+from cluster.files_progress import FilesProgress
 from cluster.machine import Machines, machines_for
 from cluster.merge_actor import MergeSpec, Sources
 from cluster.merge_phase import MergePhase
@@ -143,32 +145,41 @@ def _combine(combined: _Combined, out: Path, resources: Resources) -> CombineSum
         with merge_matrices(plan, combined.memories, tokenizer, resources=resources) as write:
             workspace = _workspace(combined, out)
             with kept_or_removed(workspace):
-                return _finish(combined, workspace, total.config, written=write(workspace))
+                with _told(combined, workspace, files=plan.shards):
+                    written = write(workspace)
+                return _finish(combined, workspace, total.config, written=written)
     plan = plan_of(total, resources, machines)
     require_budget(plan, machines.budget)
     workspace = _workspace(combined, out)
     with kept_or_removed(workspace), stop_on_sigterm() as stop, session(resources, plan) as executor:
         require_disk(workspace.path, plan)
         sources = Sources(memories=tuple(str(memory.absolute()) for memory in combined.memories))
-        config = _with_banks(combined, sources, executor)
-        phase = MergePhase(
-            MergeSpec(
-                sources=sources,
-                applied=_applied(combined.memories),
-                config=config,
-                tokenizer_hash="" if tokenizer is None else tokenizer.hash,
-                rows=total.associations,
-                slice_rows=plan.slice_rows,
-            ),
-            workspace,
-            files=plan.shards,
-            actors=max(plan.mergers, executor.processors()) if resources.on_cluster else plan.mergers,
-            memory_bytes=reserved_bytes(plan.shard_bytes, resources.address),
-            executor=executor,
-            stop=stop,
-            on_file=lambda done, files, fresh: None,
-        )
-        return _finish(combined, workspace, config, written=phase.to_the_end())
+        with _told(combined, workspace) as told:
+            config = _with_banks(combined, sources, executor)
+            phase = MergePhase(
+                MergeSpec(
+                    sources=sources,
+                    applied=_applied(combined.memories),
+                    config=config,
+                    tokenizer_hash="" if tokenizer is None else tokenizer.hash,
+                    rows=total.associations,
+                    slice_rows=plan.slice_rows,
+                ),
+                workspace,
+                files=plan.shards,
+                actors=max(plan.mergers, executor.processors()) if resources.on_cluster else plan.mergers,
+                memory_bytes=reserved_bytes(plan.shard_bytes, resources.address),
+                executor=executor,
+                stop=stop,
+                on_file=told.on_file,
+            )
+            written = phase.to_the_end()
+        return _finish(combined, workspace, config, written=written)
+
+
+def _told(combined: _Combined, workspace: Workspace, *, files: int = 0) -> AbstractContextManager[FilesProgress]:
+    """How far it is, kept for whoever looks from elsewhere."""
+    return FilesProgress(workspace.path, combined.statement.action, combined.total, files=files).kept()
 
 
 def _workspace(combined: _Combined, out: Path) -> Workspace:

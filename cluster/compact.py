@@ -10,6 +10,7 @@ from pathlib import Path
 from cluster.change_prepare import ChangeOptions, change_statement, remove_outdated
 from cluster.combine import plan_of
 from cluster.corpus_stamp import CorpusStamp
+from cluster.files_progress import FilesProgress
 from cluster.machine import machines_for
 from cluster.merge_actor import MergeSpec, Sources
 from cluster.merge_phase import MergePhase
@@ -74,6 +75,7 @@ def _compact(memory: Path, resources: Resources) -> CompactSummary:
     statement = change_statement("compact", memory, base=base, inputs=[], options=options, stamp=stamp)
     with session(resources, plan) as executor:
         workspace = Workspace(memory, statement, tokenizer, replaces=base)
+        told = FilesProgress(workspace.path, "compact", base, files=plan.shards)
         with kept_or_removed(workspace), stop_on_sigterm() as stop:
             require_disk(workspace.path, plan)
             phase = MergePhase(
@@ -91,10 +93,11 @@ def _compact(memory: Path, resources: Resources) -> CompactSummary:
                 memory_bytes=reserved_bytes(plan.shard_bytes, resources.address),
                 executor=executor,
                 stop=stop,
-                on_file=lambda done, files, fresh: None,
+                on_file=told.on_file,
             )
-            written, kept = phase.to_the_end(), KeptList(base.batches)
-            write_anew(kept, workspace, config=config, executor=executor)
+            with told.kept():
+                written, kept = phase.to_the_end(), KeptList(base.batches)
+                write_anew(kept, workspace, config=config, executor=executor)
             manifest = workspace.checkpoint(
                 config,
                 written,

@@ -31,11 +31,13 @@ class ProgressRecord:
     """How far a run is.
 
     Attributes:
-        action: "build", "add" or "forget"; "make-runs" or "merge-runs" of an array's task.
+        action: "build", "add" or "forget"; "merge", "rebank", "compact" or "publish"; "make-runs" or
+            "merge-runs" of an array's task.
         state: "running", "stopped", "failed"; of a task also "done". error: why it stopped or failed.
         pid, host: of the process that runs it.
         began: of this process's run, seconds since 1970. phase_began: of the phase. updated: when this was written.
-        phase: "splits" (text becomes sorted runs, or goes to shards), "count" (of banks) or "merge" (into files).
+        phase: "splits" (text becomes sorted runs, or goes to shards), "count" (of banks), "merge" (into files) or
+            "solve" (into tables, in so many steps as are told as files).
         splits, splits_done, splits_before: of the run; done; done by earlier attempts.
         tokens, documents: of the memory so far. tokens_before: when this attempt began.
         files, files_done, files_before: of the memory, once they are written; likewise.
@@ -69,16 +71,23 @@ class ProgressFile:
 
     Args:
         folder: the workspace. action: of the run. state: its counters.
-        name: of the file.
+        name: of the file. phase: in which files are made.
         stays: whether it stays when the run is done, and says so.
     """
 
     def __init__(
-        self, folder: Path, action: str, state: RunState, *, name: str = PROGRESS_FILE, stays: bool = False
+        self,
+        folder: Path,
+        action: str,
+        state: RunState,
+        *,
+        name: str = PROGRESS_FILE,
+        stays: bool = False,
+        phase: str = "merge",
     ) -> None:
         self._path, self._action, self._state, self._stays = folder / name, action, state, stays
         self._began = self._phase_began = time.time()
-        self._phase, self._attempt = "splits", 0
+        self._phase, self._attempt, self._last_phase = "splits", 0, phase
         self._tokens_before = self._files_before = 0
         self._latest: dict[str, Any] = {}
         self._written = 0.0
@@ -89,7 +98,7 @@ class ProgressFile:
         run, progress, now = self._state, self._state.progress, time.time()
         if run.attempts != self._attempt:
             self._attempt, self._tokens_before = run.attempts, progress.tokens
-        phase = "merge" if progress.files else "count" if progress.splits_done >= progress.splits else "splits"
+        phase = self._last_phase if progress.files else "count" if progress.splits_done >= progress.splits else "splits"
         if phase != self._phase:
             self._phase, self._phase_began, self._files_before = phase, now, progress.files_done
         return ProgressRecord(

@@ -1,9 +1,10 @@
 """Progress metrics: how far a run is, for Prometheus, while it works.
 
-Covers: the gauges, the port. Does not cover: the record that they are of (progress_file.py), the service's own metrics
-(memo_dist/http/metrics.py).
+Covers: the gauges, the address and port. Does not cover: the record that they are of (progress_file.py), the service's
+own metrics (memo_dist/http/metrics.py).
 """
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from cluster.progress_file import ProgressFile
+from cluster.resources import Resources
 from memo_dist.errors import ConfigError
 
 PREFIX = "memo_dist_build_"
@@ -43,12 +45,19 @@ def exposition(progress: ProgressFile) -> str:
 
 
 @contextmanager
-def served_metrics(progress: ProgressFile, port: int | None) -> Iterator[None]:
-    """Answer http://this-machine:port/metrics while the block runs; None: nobody asks.
+def watched(progress: ProgressFile, resources: Resources) -> Iterator[None]:
+    """Keep a run's record while the block runs, and tell Prometheus of it, if it is to be told.
 
     Raises:
-        ConfigError: the port is taken.
+        ConfigError: the address or the port cannot be listened on.
     """
+    with _served(progress, resources.metrics_host, resources.metrics_port), progress.kept():
+        yield
+
+
+@contextmanager
+def _served(progress: ProgressFile, host: str, port: int | None) -> Iterator[None]:
+    """Answer http://host:port/metrics while the block runs; no port: nobody asks."""
     if port is None:
         yield
         return
@@ -59,9 +68,13 @@ def served_metrics(progress: ProgressFile, port: int | None) -> Iterator[None]:
         return [exposition(progress).encode()]
 
     try:
-        server = make_server("", port, answer, server_class=WSGIServer, handler_class=_Silent)
-    except OSError as error:
-        raise ConfigError(f"--metrics-port {port} cannot be listened on: {error}; give another") from error
+        family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        kind = _Server6 if family == socket.AF_INET6 else WSGIServer
+        server = make_server(str(place[0]), port, answer, server_class=kind, handler_class=_Silent)
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(
+            f"--metrics-port {port} of --metrics-host {host} cannot be listened on: {error}; give another"
+        ) from error
     thread = threading.Thread(target=server.serve_forever, name="progress metrics", daemon=True)
     thread.start()
     try:
@@ -70,6 +83,12 @@ def served_metrics(progress: ProgressFile, port: int | None) -> Iterator[None]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class _Server6(WSGIServer):
+    """Listens on an IPv6 address."""
+
+    address_family = socket.AF_INET6
 
 
 class _Silent(WSGIRequestHandler):

@@ -22,6 +22,7 @@ import numpy as np
 from dask.delayed import delayed
 
 from cluster.executor import Executor
+from cluster.files_progress import FilesProgress
 from cluster.machine import machines_for
 from cluster.resources import Resources
 from cluster.run_maker import RunMaker
@@ -108,7 +109,6 @@ def publish_solved(
     """
     with open_memory(memory) as opened, connected(options.resources):
         config = _config(opened, options)
-        tokenizer = opened.tokenizer
         statement = PublishStatement(
             memory=str(memory),
             digest=opened.manifest.digest,
@@ -116,7 +116,7 @@ def publish_solved(
             check_bits=options.check_bits,
             anchors=options.anchors,
         )
-        workspace = Workspace(out, statement, tokenizer)
+        workspace = Workspace(out, statement, opened.tokenizer)
         with (
             kept_or_removed(workspace),
             stop_on_sigterm() as stop,
@@ -125,8 +125,9 @@ def publish_solved(
             work = _Publishing(
                 opened, config, workspace, named=str(named or memory), options=options, executor=executor, stop=stop
             )
-            with executor.unwrapped():
-                manifest = work.to_the_end(on_progress)
+            told = FilesProgress(workspace.path, "publish", opened.manifest, files=work.phases, phase="solve")
+            with executor.unwrapped(), told.kept():
+                manifest = work.to_the_end(told.on_share(on_progress))
             workspace.commit()
             return manifest
 
@@ -180,6 +181,7 @@ class _Publishing:
         self._executor, self._stop = executor, stop
         self._named = named
         self._encoder = executor.put(encoder_for(config, opened.tokenizer))
+        self.phases = 2 * (len(config.windows) + (options.anchors > 0))
 
     def to_the_end(self, on_progress: OnProgress) -> Manifest:
         """Make what is missing."""
@@ -221,7 +223,7 @@ class _Publishing:
         if not whole.exists():
             runs = self._emitted(rung, folder)
             salt = TOKEN_SALT if rung is not None else DOCUMENT_SALT
-            (windows,) = self._each([delayed(count_windows, pure=False)(runs, salt)])
+            (windows,) = self._executor.gather([delayed(count_windows, pure=False)(runs, salt)])
             cut = cut_for(windows)
             self._solved(rung, Solving(runs=runs, folder=str(folder), cut=cut, layout=layout, numbers=numbers))
             if rung is not None:
@@ -260,20 +262,16 @@ class _Publishing:
 
     def _run(self, graphs: Iterator[object], rung: int | None, *, step: str, done: tuple[int, int]) -> None:
         at, total = done
-        phases = 2 * (len(self._config.windows) + (self._options.anchors > 0))
         maker = RunMaker(graphs, executor=self._executor, most=total + 1, stop=self._stop)
         for found in maker:
             if found == []:  # a second without any
                 continue
             at, self._steps = at + 1, self._steps + 1
-            self._on_progress(PublishProgress((self._phases + at / total) / phases, self._steps))
+            self._on_progress(PublishProgress((self._phases + at / total) / self.phases, self._steps))
         self._phases += 1
         if self._stop.requested and maker.unfinished:
             what = "anchors" if rung is None else f"windows of {self._config.windows[rung]}"
             raise StoppedError(f"stopped as asked, {step} {at} of {total} for {what}")
-
-    def _each(self, graphs: list[object]) -> list[Any]:
-        return self._executor.gather(graphs)
 
 
 def _emit(encoder: Any, record: Any, what: Emission) -> int:

@@ -30,6 +30,7 @@ class Resources:
             bad; else it is some splits.
         log_file: to which the driver adds what it does and what is lost; None: nowhere.
         metrics_port: where Prometheus may ask how far a build or a change is; None: nowhere.
+        metrics_host: the address of this machine at which it may.
 
     Raises:
         ConfigError: `checkpoint_every` is not above 0.
@@ -42,6 +43,7 @@ class Resources:
     checkpoint_every: float = 60.0
     log_file: Path | None = None
     metrics_port: int | None = None
+    metrics_host: str = "127.0.0.1"
 
     @property
     def on_cluster(self) -> bool:

@@ -12,7 +12,7 @@ from cluster.clock import Clock
 from cluster.executor import Executor
 from cluster.prepare import Prepared
 from cluster.progress_file import ProgressFile
-from cluster.progress_metrics import served_metrics
+from cluster.progress_metrics import watched
 from cluster.resources import Resources
 from cluster.run_state import Held, Progress, RunState
 from cluster.signals import StopRequest
@@ -71,7 +71,7 @@ class Run(ABC):
             MemoError: a task or an actor met something that another attempt would meet, too.
         """
         progress = ProgressFile(self.workspace.path, self.task.action, self.state)
-        with served_metrics(progress, self.resources.metrics_port), progress.kept():
+        with watched(progress, self.resources):
             manifest = self._attempts()
         ends = manifest.tokens, manifest.documents, manifest.digest
         log.info("end: %d tokens in %d documents, digest %s", *ends)

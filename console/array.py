@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 Task = Annotated[int, typer.Option("--task", help="Which task this is, from 0: $SLURM_ARRAY_TASK_ID.")]
 Of = Annotated[int, typer.Option("--of", help="How many tasks there are: $SLURM_ARRAY_TASK_COUNT.")]
-_TAKES = ("device", "memory_budget", "log_file", "metrics_port")
+_TAKES = ("device", "memory_budget", "log_file", "metrics_port", "metrics_host")
 _FIELDS = {  # flags of build that say what is built -> fields of BuildOptions
     "vocab_size": "vocab_size",
     "preset": "preset",

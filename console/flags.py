@@ -147,6 +147,10 @@ MetricsPort = Annotated[
     typer.Option(min=1, max=65535, help="Tell Prometheus at this port, /metrics, how far the command is."),
 ]
 
+MetricsHost = Annotated[
+    str, typer.Option(help="Tell it at this address of the machine; 0.0.0.0: at all, to anybody who can reach it.")
+]
+
 Windows = Annotated[
     str | None,
     typer.Option(help="Preset text: how many units of text before a place its keys know; 4,8,16,32,64 unless given."),
@@ -165,6 +169,7 @@ _RESOURCES: dict[str, tuple[Any, Any]] = {  # field of Resources -> its flag's t
     "checkpoint_every": (CheckpointEvery, f"{Resources.checkpoint_every:g}s"),
     "log_file": (LogFile, Resources.log_file),
     "metrics_port": (MetricsPort, Resources.metrics_port),
+    "metrics_host": (MetricsHost, Resources.metrics_host),
 }
 _CORPUS: dict[
     str, tuple[Any, Any]

@@ -1,4 +1,4 @@
-"""memo-dist status: a build or a change that is under way, seen from elsewhere."""
+"""memo-dist status: a build, a change or another command that makes a memory, under way, seen from elsewhere."""
 
 import sys
 import time
@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 _EVERY = 2.0  # seconds between two looks
 _GOING_ON = ("starting", "running", "finishing", "waiting")
-_PHASES = {"splits": "reading and memorizing", "count": "counting", "merge": "merging into files"}
+_PHASES = {
+    "splits": "reading and memorizing",
+    "count": "counting",
+    "merge": "merging into files",
+    "solve": "solving into tables",
+}
 
 
 def status_command(
@@ -29,8 +34,8 @@ def status_command(
     as_json: AsJson = False,
     settings: ConfigFile = None,
 ) -> None:
-    """Show a build, an add or a forget under way or stopped: how far it is, how fast, how long it still takes. Of the
-    tasks of an array it shows how many are at work, done, or to be run again.
+    """Show a build, a change, a merge, rebank, compact or publish that is under way or stopped: how far it is, how
+    fast, how long it still takes. Of the tasks of an array it shows how many are at work, done, or to be run again.
 
     It may run on any machine that shares the directory. With --json and --follow each line is an object."""
     from cluster.array_status import array_status
@@ -68,9 +73,10 @@ def _rows(status: "BuildStatus") -> dict[str, str]:
             rows["progress"] = "not told: no record was left; the same command goes on from what is done"
         return rows
     rows["phase"] = _PHASES.get(status.phase, status.phase)
-    rows["splits"] = f"{status.splits_done:,} of {status.splits:,}"
+    if status.splits:
+        rows["splits"] = f"{status.splits_done:,} of {status.splits:,}"
     if status.files:
-        rows["files"] = f"{status.files_done:,} of {status.files:,}"
+        rows[_what(status)] = f"{status.files_done:,} of {status.files:,}"
     rows["tokens"] = f"{status.tokens:,} in {status.documents:,} documents{_speed(status)}"
     rows["time"] = f"{show_seconds(status.seconds or 0.0)}; {_left(status)}"
     rows["lost"] = f"{status.losses:,} processes or nodes, in {status.attempts:,} attempts"
@@ -85,9 +91,14 @@ def _line(status: "BuildStatus") -> str:
         return status.state
     part = f"{status.splits_done:,} of {status.splits:,} splits"
     if status.files:
-        part = f"{status.files_done:,} of {status.files:,} files"
+        part = f"{status.files_done:,} of {status.files:,} {_what(status)}"
     facts = (_PHASES[status.phase], part, f"{status.tokens:,} tokens{_speed(status)}", _left(status))
     return f"{_state(status)}: {', '.join(facts)}"
+
+
+def _what(status: "BuildStatus") -> str:
+    """What a command that makes files counts."""
+    return "steps" if status.phase == "solve" else "files"
 
 
 def _state(status: "BuildStatus") -> str:

@@ -72,6 +72,10 @@ class ClusterEndedError(ClusterError):
     """The Ray that a command had started on this machine was ended by something else."""
 
 
+class ReplacedError(ClusterError):
+    """A memory was replaced while it was asked: what is there now has to be asked anew."""
+
+
 class NoRoomError(ClusterError):
     """The cluster has no room for what was asked of it."""
 

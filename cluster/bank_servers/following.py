@@ -37,15 +37,15 @@ class FollowedServers:
 
 def health_of(state: KeeperState) -> RangesHealth:
     """What a keeper knows, as a service tells it."""
-    digest, rows = state.map.digest, [0] * len(state.sizes)
+    rows = [0] * len(state.sizes)
     for one in state.states:
         for index, count in one.rows.items():
             if index < len(rows):
                 rows[index] += count
-    has = {one.number: set(one.owned.get(digest, ())) for one in state.states}
+    has = {one.number: set(one.owned.get(state.map.generation, ())) for one in state.states}
     return RangesHealth(
         epoch=state.map.epoch,
-        digest=digest,
+        digest=state.digest,
         servers=state.servers,
         up=[one.number for one in state.states],
         owners=[

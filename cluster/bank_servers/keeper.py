@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -56,25 +56,20 @@ class KeeperState:
     """What a keeper knows.
 
     Attributes:
-        map: that is told. servers: how many there should be. states: of those that answer.
+        map: that is told. digest: of the memory that it is of.
+        servers: how many there should be. states: of those that answer.
         sizes: of the ranges, in bytes. replicas: asked for. moves: maps so far.
         error: why the memory's newest generation is not served; "" where it is.
     """
 
     map: RangeMap
+    digest: str
     servers: int
     states: list[ServerState]
     sizes: list[int]
     replicas: int
     moves: int
     error: str = ""
-
-
-@dataclass
-class _Watched:
-    misses: dict[int, int] = field(default_factory=dict)
-    old: dict[int, dict[str, set[int]]] = field(default_factory=dict)  # what stays open, by server and digest
-    until: float = 0.0
 
 
 class RangeKeeper:
@@ -90,13 +85,15 @@ class RangeKeeper:
     def __init__(self, path: str, servers: Sequence[str], *, replicas: int, follows: bool) -> None:
         self._path, self._replicas, self._follows = Path(path), replicas, follows
         self._servers = [ray.get_actor(name) for name in servers]
+        self._stamp = stamp_of(self._path)  # before it is read: what is replaced meanwhile is noticed
         self._generation = self._read()
-        self._stamp = stamp_of(self._path)
         self._map: RangeMap | None = None
         self._states: dict[int, ServerState] = {}
         self._source: Any = None
         self._chosen_of: list[int] = []  # the servers that were there when the map was made
-        self._watched, self._moves, self._error = _Watched(), 0, ""
+        self._misses: dict[int, int] = {}  # rounds in which a server did not answer
+        self._until = 0.0  # when what no map says is let go
+        self._moves, self._error = 0, ""
         self._nudged, self._watching = threading.Event(), threading.Lock()
 
     def start(self) -> RangeMap:
@@ -106,7 +103,7 @@ class RangeKeeper:
             MemoError: as of the server that cannot open its ranges. ClusterError: no server answers.
         """
         self._look(_OPEN_SECONDS)
-        found = self._move(self._living())
+        found = self._move(self._living(), self._generation)
         self._begin()
         return found
 
@@ -117,6 +114,14 @@ class RangeKeeper:
     def generation(self) -> Generation:
         """What the map that is told is of."""
         return self._generation
+
+    def is_current(self, generation: str) -> bool:
+        """Whether the directory still holds a generation, as far as can be told: a manifest that is damaged tells of no
+        other."""
+        try:
+            return Manifest.read(self._path).generation == generation
+        except MemoError:
+            return True
 
     def view(self, known: int) -> RangeMap | None:
         """The map, if it is newer than the epoch that is known."""
@@ -134,7 +139,8 @@ class RangeKeeper:
             self._look(_ANSWER_SECONDS, memory=True)
         plan = RangePlan.of(self._generation.manifest)
         return KeeperState(
-            map=self._map or RangeMap(0, self._generation.manifest.digest, ((),) * len(plan)),
+            map=self._map or RangeMap(0, self._generation.manifest.generation, ((),) * len(plan)),
+            digest=self._generation.manifest.digest,
             servers=len(self._servers),
             states=[self._states[number] for number in sorted(self._states)],
             sizes=[plan.bytes(index) for index in range(len(plan))],
@@ -158,17 +164,17 @@ class RangeKeeper:
         living = self._living()
         self._follow(living)
         if self._map is None or living != self._chosen_of or self._bare(living):
-            self._move(living)
-        elif self._watched.old and time.monotonic() > self._watched.until:
-            self._drop()
+            self._move(living, self._generation)
+        elif time.monotonic() > self._until:
+            self._drop(self._map)
 
     def _bare(self, living: list[int]) -> bool:
         """Whether a server has not open what it owns: Ray has started it anew."""
         assert self._map is not None
         states = {number: self._states.get(number) for number in living}
-        digest, told = self._map.digest, self._map
+        told = self._map
         return any(
-            state is not None and set(told.owned_by(number)) - set(state.owned.get(digest, ()))
+            state is not None and set(told.owned_by(number)) - set(state.owned.get(told.generation, ()))
             for number, state in states.items()
         )
 
@@ -177,13 +183,11 @@ class RangeKeeper:
         stamp = stamp_of(self._path)
         if not self._follows or stamp == self._stamp:
             return
-        before = self._generation
         try:
-            self._generation = self._read()
-            if self._generation.manifest != before.manifest:
-                self._move(living)
+            newer = self._read()
+            if newer.manifest != self._generation.manifest:
+                self._move(living, newer)
         except MemoError as error:
-            self._generation = before
             self._error = f"the memory has changed, and what it is now cannot be served: {error}"
         else:
             self._stamp, self._error = stamp, ""
@@ -206,10 +210,10 @@ class RangeKeeper:
                 answered.add(asked[reference])
             except RayError as error:  # it is lost, or its node is
                 _log.info("bank server %d does not answer: %s", asked[reference], type(error).__name__)
-                self._watched.misses[asked[reference]] = _MISSES
+                self._misses[asked[reference]] = _MISSES
         for number in range(len(self._servers)):
-            missed = 0 if number in answered else self._watched.misses.get(number, 0) + 1
-            self._watched.misses[number] = missed
+            missed = 0 if number in answered else self._misses.get(number, 0) + 1
+            self._misses[number] = missed
             if missed >= _MISSES:
                 self._states.pop(number, None)
 
@@ -219,21 +223,22 @@ class RangeKeeper:
     def _sizes(self, plan: RangePlan) -> list[int]:
         return [plan.bytes(index) for index in range(len(plan))]
 
-    def _move(self, living: list[int]) -> RangeMap:
-        """Have the living own everything, and tell the map of that.
+    def _move(self, living: list[int], generation: Generation) -> RangeMap:
+        """Have the living own everything of a generation, and tell the map of that; until then all stays as it is.
 
         Raises:
             ClusterError: nobody is there.
         """
-        plan, manifest = RangePlan.of(self._generation.manifest), self._generation.manifest
+        plan, manifest = RangePlan.of(generation.manifest), generation.manifest
         shared = ray.put(manifest)
         while living:
             owners = choose_owners(self._sizes(plan), living, self._replicas)
-            new = RangeMap(self._map.epoch + 1 if self._map else self._first_epoch(), manifest.digest, owners)
+            new = RangeMap(self._map.epoch + 1 if self._map else self._first_epoch(), manifest.generation, owners)
             lost = self._opened(new, living, shared)
             if not lost:
-                self._retire()
-                self._map, self._moves, self._error, self._chosen_of = new, self._moves + 1, "", living
+                self._until = time.monotonic() + _GRACE_SECONDS  # somebody may still ask by the map before
+                self._generation, self._map, self._chosen_of = generation, new, living
+                self._moves, self._error = self._moves + 1, ""
                 return new
             living = [number for number in living if number not in lost]
         raise ClusterError(f"none of {len(self._servers)} bank servers answers")
@@ -266,20 +271,15 @@ class RangeKeeper:
         options = kind.options(num_cpus=0, max_concurrency=8, max_restarts=-1, scheduling_strategy=here)
         return options.remote(str(self._path))
 
-    def _retire(self) -> None:
-        """Remember what the map that is told says, for as long as somebody may ask by it."""
-        if self._map is None:
-            return
-        for number in range(len(self._servers)):
-            kept = self._watched.old.setdefault(number, {}).setdefault(self._map.digest, set())
-            kept.update(self._map.owned_by(number))
-        self._watched.until = time.monotonic() + _GRACE_SECONDS
-
-    def _drop(self) -> None:
-        assert self._map is not None
-        self._watched.old = {}
-        for number in self._living():
-            self._servers[number].keep.remote({self._map.digest: self._map.owned_by(number)})
+    def _drop(self, told: RangeMap) -> None:
+        """Have servers let go of what the map does not say, also what a keeper before this one had them open."""
+        asked = list[Any]()
+        for number, state in list(self._states.items()):
+            owned = {told.generation: told.owned_by(number)}
+            if state.owned != owned:
+                asked.append(self._servers[number].keep.remote(owned))
+        if asked:  # before it is told to open others: calls may overtake each other
+            ray.wait(asked, num_returns=len(asked), timeout=_ANSWER_SECONDS)
 
     def _first_epoch(self) -> int:
         """An epoch that is higher than those of a keeper before this one, as after a restart."""

@@ -26,7 +26,7 @@ from cluster.bank_servers.keeper import Generation, KeeperState
 from cluster.bank_servers.range_map import RangeMap
 from cluster.bank_servers.server import NotMine
 from cluster.ray_session import unwrapped
-from memo_dist.errors import ClusterError
+from memo_dist.errors import ClusterError, ReplacedError
 from memo_dist.ranges.memory import RangedMemory
 from memo_dist.ranges.rows import rows_of
 
@@ -67,7 +67,7 @@ class RayOwners:
             return False  # it comes back; what is known may do
         if found is None:
             return False
-        if found.digest != self._map.digest:
+        if found.generation != self._map.generation:
             return True
         self._map = found
         return False
@@ -76,7 +76,7 @@ class RayOwners:
         """See Owners.ask.
 
         Raises:
-            ClusterError: nobody has come to own a range for two minutes.
+            ClusterError: nobody has come to own a range for two minutes. ReplacedError: the memory has become another.
         """
         answers: list[tuple[np.ndarray, Any]] = []
         left, avoided = np.arange(len(ranges)), set[int]()
@@ -98,9 +98,10 @@ class RayOwners:
             avoided |= lost
             if time.monotonic() > until:
                 numbers = sorted(set(ranges[left].tolist()))
-                raise ClusterError(f"no bank server has answered for ranges {numbers} for {_PATIENCE_SECONDS:.0f} s")
+                told = f"no bank server has answered for ranges {numbers} for {_PATIENCE_SECONDS:.0f} s"
+                raise ClusterError(told + self._keeper_says())
             if self.refresh():
-                raise ClusterError("the memory was changed while it was asked; ask again")
+                raise ReplacedError("the memory was changed while it was asked; ask again")
             if self._map.epoch != epoch:
                 epoch, avoided = self._map.epoch, set()
             elif not lost:
@@ -124,7 +125,7 @@ class RayOwners:
         with self._lock:
             self._under_way[server] += 1
             self.calls += 1
-        return self._servers[server].ask.remote(self._map.digest, question, ranges, **columns)
+        return self._servers[server].ask.remote(self._map.generation, question, ranges, **columns)
 
     def _gathered(
         self, asked: dict[Any, tuple[int, np.ndarray]], seconds: float | None
@@ -139,8 +140,7 @@ class RayOwners:
                 try:
                     answer = ray.get(reference)
                 except RayTaskError as error:
-                    with unwrapped():
-                        raise error
+                    self._raise_cause(error)
                 except _LOST:
                     lost.add(server)
                     continue
@@ -157,6 +157,28 @@ class RayOwners:
             for server in lost:
                 self._keeper.lost.remote(server)
         return found, lost
+
+    def _keeper_says(self) -> str:
+        """Why servers cannot open what they should, if the keeper knows."""
+        try:
+            state: KeeperState = ray.get(self._keeper.state.remote(), timeout=_HANGS_SECONDS)
+        except (*_LOST, GetTimeoutError):
+            return "; nor does their keeper answer"
+        return f": {state.error}" if state.error else ""
+
+    def _raise_cause(self, error: RayTaskError) -> None:
+        """Raise what a server raised.
+
+        Raises:
+            ReplacedError: it could not read files, for the directory holds another generation by now.
+        """
+        try:
+            with unwrapped():
+                raise error
+        except OSError as cause:
+            if ray.get(self._keeper.is_current.remote(self._map.generation)):
+                raise
+            raise ReplacedError("the memory was changed while it was asked; ask again") from cause
 
 
 class BankServers:
@@ -183,7 +205,7 @@ class BankServers:
             with unwrapped():
                 found: Generation = ray.get(self._keeper.generation.remote())
                 told: RangeMap | None = ray.get(self._keeper.view.remote(0))
-            if told is not None and told.digest == found.manifest.digest:
+            if told is not None and told.generation == found.manifest.generation:
                 owners = RayOwners(self._keeper, self._servers, told)
                 return RangedMemory(Path(self.path), found.manifest, found.tokenizer, owners=owners), owners
             time.sleep(_AGAIN_SECONDS)  # it is changing now

@@ -18,12 +18,13 @@ class RangeMap:
     """Owners of every range.
 
     Attributes:
-        epoch: rises with every change. digest: of the memory, as it is since this epoch.
+        epoch: rises with every change.
+        generation: of the memory, as it is since this epoch: a Manifest's, for a digest stays when files are replaced.
         owners: of each range, the numbers of its servers, first the one that is asked first; none where nobody is.
     """
 
     epoch: int
-    digest: str
+    generation: str
     owners: tuple[tuple[int, ...], ...]
 
     def owned_by(self, server: int) -> list[int]:

@@ -43,7 +43,7 @@ class ServerState:
 
     Attributes:
         number: of the server. pid, node: of its process. born: another one after each start.
-        owned: the ranges that it has open, by the digest of their memory.
+        owned: the ranges that it has open, by the generation of their memory.
         under_way: questions that are being answered. calls, seconds: of all questions so far.
         rows: asked of each range. pss_bytes: of the process, if that was asked, else 0.
     """
@@ -96,31 +96,35 @@ class BankServer:
                 given.
         """
         with self._opening:
-            part = self._parts.get(manifest.digest)
+            generation = manifest.generation
+            part = self._parts.get(generation)
             directory, plan = self._path, RangePlan.of(manifest)
             if not sees(directory, manifest):
-                directory = self._copies / manifest.digest
+                directory = self._copies / generation
                 new = [index for index in ranges if part is None or index not in part.ranges]
                 copy_files([record for index in new for record in plan.files(index)], directory, source)
             if part is None:
                 part = MemoryPart(directory, manifest, cache_bytes=self._cache)
             part.own(ranges)
             part.warm(ranges)
-            self._parts[manifest.digest] = part
+            self._parts[generation] = part
         return self.state()
 
     def keep(self, owned: dict[str, list[int]]) -> ServerState:
-        """Let go of all ranges but these, by the digest of their memory."""
+        """Let go of all ranges but these, by the generation of their memory, and of copies that no other has."""
         with self._opening:
-            for digest, part in list(self._parts.items()):
-                part.drop([index for index in part.ranges if index not in owned.get(digest, ())])
-                if digest not in owned:
-                    del self._parts[digest]
+            for generation, part in list(self._parts.items()):
+                part.drop([index for index in part.ranges if index not in owned.get(generation, ())])
+                if generation not in owned:
+                    del self._parts[generation]
+            for copy in self._copies.glob("*"):
+                if copy.name not in owned:
+                    shutil.rmtree(copy, ignore_errors=True)
         return self.state()
 
-    def ask(self, digest: str, question: str, ranges: np.ndarray, **columns: np.ndarray) -> Any:
-        """What a MemoryPart answers, or NotMine."""
-        part, began, counts = self._parts.get(digest), time.perf_counter(), self._counts
+    def ask(self, generation: str, question: str, ranges: np.ndarray, **columns: np.ndarray) -> Any:
+        """What a MemoryPart of a generation answers, or NotMine."""
+        part, began, counts = self._parts.get(generation), time.perf_counter(), self._counts
         if part is None:
             return NotMine(self._number)
         with self._lock:
@@ -150,7 +154,7 @@ class BankServer:
                 pid=os.getpid(),
                 node=ray.get_runtime_context().get_node_id(),
                 born=self._born,
-                owned={digest: part.ranges for digest, part in list(self._parts.items())},
+                owned={generation: part.ranges for generation, part in list(self._parts.items())},
                 under_way=counts.under_way,
                 calls=counts.calls,
                 seconds=counts.seconds,

@@ -159,8 +159,17 @@ class Manifest:
         first = next(texts, None)
         return None if first is None else first.target_recall
 
+    @property
+    def generation(self) -> str:
+        """The checksum in `manifest.json`: names these files, where the digest names what they hold, which compacting
+        and purging leave as it is."""
+        return str(self._body()["checksum"])
+
     def to_json(self) -> str:
         """JSON text, with a checksum of everything else in it."""
+        return json.dumps(self._body(), indent=1) + "\n"
+
+    def _body(self) -> dict[str, Any]:
         body: dict[str, Any] = {
             "type": MANIFEST_TYPE,
             "version": MANIFEST_VERSION,
@@ -176,7 +185,7 @@ class Manifest:
             if not batch["taken"]:
                 del batch["taken"]
         body["checksum"] = _checksum(body)
-        return json.dumps(body, indent=1) + "\n"
+        return body
 
     def write(self, directory: Path) -> None:
         """Write the manifest by temporary name, fsync and rename.

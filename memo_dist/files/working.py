@@ -4,7 +4,7 @@ Covers: reading with a cache, documents and batch ids, loading into shards in me
 (shard_reader.py), the directory (opened.py).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -40,11 +40,12 @@ class WorkingShards:
 
     def __init__(self, directory: Path, manifest: Manifest, cache_bytes: int, *, newest: Path | None = None) -> None:
         self.config = manifest.config
-        self.files = shard_readers(directory, manifest, newest=newest)
+        self.files = files = shard_readers(directory, manifest, newest=newest)
         banks = max(1, cache_bytes // self.config.bank_bytes)
-        self._bank = lru_cache(maxsize=banks)(self._read_bank)
-        self._ledger = lru_cache(maxsize=banks)(self._read_ledger)  # about as large as a bank
-        self._anchors = lru_cache(maxsize=banks)(self._read_anchors)  # much smaller
+        # of the files and not of self: a cycle would keep files of a generation that is let go open
+        self._bank = lru_cache(maxsize=banks)(lambda bank: _file_of(files, bank).cells(bank))
+        self._ledger = lru_cache(maxsize=banks)(lambda bank: _file_of(files, bank).bank_entries(bank))
+        self._anchors = lru_cache(maxsize=banks)(lambda bank: _file_of(files, bank).bank_anchors(bank))  # much smaller
 
     @property
     def digests(self) -> np.ndarray:
@@ -70,18 +71,6 @@ class WorkingShards:
             rows = np.flatnonzero(bank == one)
             asked.append((rows, find_followers(ledger(one), hashes[rows], salt=salt)))
         return gathered(asked, len(hashes))
-
-    def _read_ledger(self, bank: int) -> Entries:
-        return self._file_of(bank).bank_entries(bank)
-
-    def _read_anchors(self, bank: int) -> Entries:
-        return self._file_of(bank).bank_anchors(bank)
-
-    def _read_bank(self, bank: int) -> np.ndarray:
-        return self._file_of(bank).cells(bank)
-
-    def _file_of(self, bank: int) -> ShardReader:
-        return next(file for file in self.files if bank in file.banks)
 
     def token_counts(self) -> np.ndarray | None:
         """(V + 1,) uint64, the sum over all files; None without a ledger."""
@@ -155,3 +144,7 @@ class WorkingShards:
         """Close the files."""
         for file in self.files:
             file.close()
+
+
+def _file_of(files: Sequence[ShardReader], bank: int) -> ShardReader:
+    return next(file for file in files if bank in file.banks)

@@ -5,11 +5,12 @@ Covers: opening, answering different kinds of ask together. Does not cover: how 
 """
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from memo_dist.errors import ConfigError, MemoError
+from memo_dist.errors import ConfigError, MemoError, ReplacedError
 from memo_dist.files.opened import OpenMemory
 from memo_dist.http.asks import Ask
 from memo_dist.http.following import FollowedMemory
@@ -17,6 +18,8 @@ from memo_dist.models.cues import Reader
 from memo_dist.recalling.session import Session
 from memo_dist.tokenizer import Tokenizer
 
+_PATIENCE_SECONDS = 10.0  # with which a memory that was replaced is waited for
+_AGAIN_SECONDS = 0.5
 _log = logging.getLogger("memo_dist.serve")
 
 
@@ -41,8 +44,22 @@ class Answerer:
         self.session, self.digest = servable(path, self._memory, self._memory.tokenizer), self._memory.manifest.digest
 
     def answer(self, asks: Sequence[Ask]) -> list[Any]:
-        """One answer, or a Refusal, for each ask, in order; asks of one kind are answered together."""
-        self._follow()
+        """One answer, or a Refusal, for each ask, in order; asks of one kind are answered together.
+
+        Raises:
+            ReplacedError: the memory was replaced meanwhile, and its newer generation is not there to be asked.
+        """
+        until = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            self._follow()
+            try:
+                return self._answered(asks)
+            except ReplacedError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(_AGAIN_SECONDS)
+
+    def _answered(self, asks: Sequence[Ask]) -> list[Any]:
         answers: dict[int, Any] = {}
         kinds: list[type[Ask]] = list(dict.fromkeys(type(ask) for ask in asks))
         for kind in kinds:

@@ -68,7 +68,7 @@ def until(true: Callable[[], bool]) -> bool:
 
 def settled(state: KeeperState) -> bool:
     """Every owner has open what it owns."""
-    has = {one.number: set(one.owned.get(state.map.digest, ())) for one in state.states}
+    has = {one.number: set(one.owned.get(state.map.generation, ())) for one in state.states}
     return all(owners for owners in state.map.owners) and all(
         index in has.get(number, ()) for index, owners in enumerate(state.map.owners) for number in owners
     )

@@ -2,24 +2,28 @@
 
 import json
 import os
+import re
 import socket
 import time
+import urllib.error
 import urllib.request
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from cluster.array_build import make_runs, merge_runs, plan_build
+from cluster.array_plan import Share
 from cluster.build import build
 from cluster.build_status import status_of
 from cluster.prepare import BuildOptions
 from cluster.progress_file import PROGRESS_FILE, ProgressFile
-from cluster.progress_metrics import PREFIX
+from cluster.progress_metrics import PREFIX, watched
 from cluster.resources import Resources
 from cluster.run_state import Held, Progress, RunState
 from cluster.workspace import STATEMENT_FILE, workspace_path
 from console.app import main
-from memo_dist.errors import InputError, StoppedError
+from memo_dist.errors import ConfigError, InputError, StoppedError
 from pipelines.plan import CorpusOptions
 
 
@@ -101,12 +105,66 @@ def test_a_memory_without_a_build_and_neither(tmp_path: Path, capsys: pytest.Cap
     assert main(["status", str(tmp_path / "other.memo")]) == 2
 
 
-@pytest.mark.slow
-def test_a_build_is_seen_from_elsewhere(tmp_path: Path, text_corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("", 0))
-        port = free.getsockname()[1]
-    out, seen, metrics = tmp_path / "m.memo", [], []
+        return int(free.getsockname()[1])
+
+
+def asked_at(host: str, port: int) -> bool:
+    """Whether a run tells of itself at an address."""
+    try:
+        with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=5) as answer:
+            return f"{PREFIX}splits_done" in answer.read().decode()
+    except urllib.error.URLError:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("host", "told_at", "silent_at"),
+    [(None, "127.0.0.1", "127.0.0.2"), ("127.0.0.2", "127.0.0.2", "127.0.0.1"), ("0.0.0.0", "127.0.0.2", "[::1]")],
+)
+def test_metrics_are_told_at_the_address_that_is_named_and_at_no_other(
+    memory: Path, host: str | None, told_at: str, silent_at: str
+) -> None:
+    port, progress = free_port(), ProgressFile(workspace_path(memory), "build", state(done=2))
+    asked = Resources(metrics_port=port)
+    with watched(progress, asked if host is None else replace(asked, metrics_host=host)):
+        assert asked_at(told_at, port)
+        assert not asked_at(silent_at, port)
+    assert not asked_at(told_at, port)
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "192.0.2.1", "."])
+def test_an_address_that_cannot_be_listened_on_is_named(memory: Path, host: str) -> None:
+    progress = ProgressFile(workspace_path(memory), "build", state(done=2))
+    with (
+        pytest.raises(ConfigError, match=f"--metrics-host {re.escape(host)}"),
+        watched(progress, Resources(metrics_port=free_port(), metrics_host=host)),
+    ):
+        pass
+
+
+def test_tasks_of_an_array_tell_of_themselves(tmp_path: Path) -> None:
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "a.txt").write_text("it was the best of times, it was the worst of times " * 4)
+    resources, out, told = Resources(shards=1, address="none"), tmp_path / "m.memo", []
+    plan_build([str(tmp_path / "corpus")], out, BuildOptions(tokenizer="bytes", num_banks=2, resources=resources))
+    for task in (make_runs, merge_runs):
+        port = free_port()
+        asked = replace(resources, metrics_port=port)
+
+        def look(progress: Progress, port: int = port) -> None:
+            told.append(asked_at("127.0.0.1", port))
+
+        task(out, Share(), asked, on_progress=look)
+    assert len(told) > 1
+    assert all(told)
+
+
+@pytest.mark.slow
+def test_a_build_is_seen_from_elsewhere(tmp_path: Path, text_corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    port, out, seen, metrics = free_port(), tmp_path / "m.memo", [], []
 
     def look(progress: Progress) -> None:
         seen.append(status_of(out))

@@ -5,6 +5,7 @@ follow (tests/cluster/test_bank_servers.py).
 """
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,14 @@ from starlette.testclient import TestClient
 
 from memo_dist import Memory, TextConfig, Tokenizer
 from memo_dist.about import AboutNow
+from memo_dist.errors import ReplacedError
 from memo_dist.files.manifest import MANIFEST_FILE, Manifest
+from memo_dist.files.opened import OpenMemory, open_memory
+from memo_dist.http import answerer as answering
 from memo_dist.http import shared
+from memo_dist.http.answerer import Answerer
 from memo_dist.http.app import application
+from memo_dist.http.asks import Ask
 from memo_dist.http.following import FollowedMemory
 from memo_dist.http.front import Front
 from memo_dist.http.limits import Limits
@@ -99,6 +105,41 @@ def test_what_cannot_be_opened_is_not_taken(service: Service, path: Path) -> Non
     assert service.client.get("/v1/memory").json()["digest"] == before[1]
     (path / MANIFEST_FILE).write_bytes(whole)
     assert service.says(OLD[:40]) == before
+
+
+class OfTheNewer(Ask):
+    """Is told at first that the memory was replaced; then which one answers."""
+
+    weight = 1
+
+    def __init__(self, old: str) -> None:
+        self.old = old
+
+    @classmethod
+    def answered(cls, answerer: Answerer, asks: Sequence["OfTheNewer"]) -> list[str]:
+        if answerer.digest == asks[0].old:
+            raise ReplacedError("the memory was changed while it was asked; ask again")
+        return [answerer.digest] * len(asks)
+
+
+def test_what_was_asked_of_a_memory_that_is_replaced_meanwhile_is_asked_of_the_newer(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "_AGAIN_SECONDS", 0.0)
+    after, known, asked = saved(tmp_path / "newer.memo", OLD, NEW), [open_memory(path)], [0]
+    question = OfTheNewer(known[0].manifest.digest)
+
+    def now() -> OpenMemory:
+        asked[0] += 1
+        if asked[0] == 4:  # whoever follows may hear of it a while after
+            known[0] = open_memory(after)
+        return known[0]
+
+    answerer = Answerer(path, 100, now)
+    assert answerer.answer([question, question]) == [Manifest.read(after).digest] * 2
+    monkeypatch.setattr(answering, "_PATIENCE_SECONDS", 0.0)
+    with pytest.raises(ReplacedError, match="ask again"):
+        Answerer(path, 100, lambda: open_memory(path)).answer([question])
 
 
 def test_health_and_metrics_tell_of_ranges(service: Service) -> None:

@@ -5,6 +5,8 @@ ranges that are not open, damage, refusals. Does not cover: reads alone (contrac
 (tests/cluster/test_bank_servers.py).
 """
 
+import gc
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -287,3 +289,27 @@ def test_what_a_form_does_not_tell_is_refused(
     far, _ = in_parts(getattr(world, name), PARTS)
     with pytest.raises(ConfigError, match=r"ledger|matrices|solved"):
         ask(far, np.arange(3, dtype=np.uint64))
+
+
+@pytest.mark.parametrize("form", ["working", "changed", "sums", "solved"])
+def test_files_of_ranges_that_are_let_go_are_closed_at_once(world: World, form: str) -> None:
+    path = getattr(world, form)
+    manifest = Manifest.read(path)
+    every = range(len(RangePlan.of(manifest)))
+
+    def open_here() -> set[str]:
+        opened = {os.readlink(file) for file in Path("/proc/self/fd").iterdir() if os.path.lexists(file)}
+        mapped = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines()}
+        return {name for name in opened | mapped if name.startswith(f"{path}/")}
+
+    gc.collect()
+    before = open_here()
+    gc.disable()  # a process that rarely collects has files that were purged open for as long
+    try:
+        part = MemoryPart(path, manifest, every)
+        part.warm(every)
+        assert open_here() > before
+        part.drop(every)
+        assert open_here() == before
+    finally:
+        gc.enable()
