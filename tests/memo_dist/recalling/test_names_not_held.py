@@ -17,7 +17,24 @@ from memo_dist.recalling.session import Session
 pytestmark = pytest.mark.slow
 
 NONE = Resources(shards=1, address="none")
-SYLLABLES = "zim lom jan kor tel vas rin dop mul sef gar nib hul pex wod cay".split()
+SYLLABLES = [
+    "zim",
+    "lom",
+    "jan",
+    "kor",
+    "tel",
+    "vas",
+    "rin",
+    "dop",
+    "mul",
+    "sef",
+    "gar",
+    "nib",
+    "hul",
+    "pex",
+    "wod",
+    "cay",
+]
 
 
 def names(count: int, *, seed: int, but: set[str] = frozenset()) -> list[str]:  # type: ignore[assignment]
@@ -33,14 +50,36 @@ def names(count: int, *, seed: int, but: set[str] = frozenset()) -> list[str]:  
 
 HELD = names(60, seed=1)
 KEYS = {name: str(random.Random(name).randrange(10**4, 10**5)) for name in HELD}
-ABSENT = names(240, seed=2, but=set(HELD))
+ABSENT = names(120, seed=2, but=set(HELD))
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder, chance = tmp_path_factory.mktemp("names"), random.Random(3)
     told = [f"The pass key of {name} is {key}. Remember it: {key} opens the gate." for name, key in KEYS.items()]
-    words = "the sea was calm and old men sat by their boats to mend nets until light went out of every window".split()
+    words = [
+        "the",
+        "sea",
+        "was",
+        "calm",
+        "and",
+        "old",
+        "men",
+        "sat",
+        "by",
+        "their",
+        "boats",
+        "to",
+        "mend",
+        "nets",
+        "until",
+        "light",
+        "went",
+        "out",
+        "of",
+        "every",
+        "window",
+    ]
     filler = [" ".join(chance.choices(words, k=30)).capitalize() + "." for _ in range(240)]
     (folder / "texts").mkdir()
     (folder / "texts" / "hay.txt").write_text("\n\n".join(chance.sample([*told, *filler], len(told) + len(filler))))
