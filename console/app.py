@@ -35,6 +35,7 @@ from console import (
     reproduce,
     reproduce_edits,
     reproduce_mqar,
+    reproduce_needle,
     serve,
     status,
     sync,
@@ -104,6 +105,7 @@ def make_app() -> typer.Typer:
     again.command("capacity")(reproduce.capacity_command)
     again.command("mqar")(reproduce_mqar.mqar_command)
     again.command("edits")(reproduce_edits.edits_command)
+    again.command("needle")(reproduce_needle.needle_command)
     app.add_typer(again, name="reproduce")
     return app
 

@@ -31,6 +31,12 @@ def published_edits() -> list[dict[str, Any]]:
     return _rows("edits.csv")
 
 
+def published_needle() -> list[dict[str, Any]]:
+    """Accuracy of what was told once in a long text: against its tokens in BABILong, against facts in FastFacts; what a
+    source does not say is 0."""
+    return _rows("needle.csv")
+
+
 def _table(name: str, keys: tuple[str, ...]) -> dict[tuple[int, ...], dict[str, float]]:
     return {tuple(int(row[key]) for key in keys): row for row in _rows(name)}
 
