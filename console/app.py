@@ -34,6 +34,7 @@ from console import (
     reflect,
     reproduce,
     reproduce_edits,
+    reproduce_episodes,
     reproduce_mqar,
     reproduce_needle,
     serve,
@@ -105,6 +106,7 @@ def make_app() -> typer.Typer:
     again.command("capacity")(reproduce.capacity_command)
     again.command("mqar")(reproduce_mqar.mqar_command)
     again.command("edits")(reproduce_edits.edits_command)
+    again.command("episodes")(reproduce_episodes.episodes_command)
     again.command("needle")(reproduce_needle.needle_command)
     app.add_typer(again, name="reproduce")
     return app

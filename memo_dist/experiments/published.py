@@ -37,6 +37,11 @@ def published_needle() -> list[dict[str, Any]]:
     return _rows("needle.csv")
 
 
+def published_episodes() -> list[dict[str, Any]]:
+    """Language models on the Episodic Memories benchmark: simple and chronological recall."""
+    return _rows("episodes.csv")
+
+
 def _table(name: str, keys: tuple[str, ...]) -> dict[tuple[int, ...], dict[str, float]]:
     return {tuple(int(row[key]) for key in keys): row for row in _rows(name)}
 
