@@ -37,6 +37,7 @@ from console import (
     reproduce_episodes,
     reproduce_mqar,
     reproduce_needle,
+    reproduce_sort,
     serve,
     status,
     sync,
@@ -108,6 +109,7 @@ def make_app() -> typer.Typer:
     again.command("edits")(reproduce_edits.edits_command)
     again.command("episodes")(reproduce_episodes.episodes_command)
     again.command("needle")(reproduce_needle.needle_command)
+    again.command("sort")(reproduce_sort.sort_command)
     app.add_typer(again, name="reproduce")
     return app
 

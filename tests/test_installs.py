@@ -159,6 +159,7 @@ NEEDS = {
     "reproduce mqar --out new": "cluster,plots",
     "reproduce edits --out new": "cluster,plots",
     "reproduce needle --out new": "cluster,plots",
+    "reproduce sort --out new": "cluster,plots",
     "reproduce episodes --out new": "cluster,plots",
 }
 QUICK = ("build asked.txt --out new.memo", "serve working.memo", "reproduce layers --out new")

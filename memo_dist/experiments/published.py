@@ -42,6 +42,11 @@ def published_episodes() -> list[dict[str, Any]]:
     return _rows("episodes.csv")
 
 
+def published_sort() -> list[dict[str, Any]]:
+    """Who tells which of two segments came first in Book-SORT: the least and the greatest share right."""
+    return _rows("sort.csv")
+
+
 def _table(name: str, keys: tuple[str, ...]) -> dict[tuple[int, ...], dict[str, float]]:
     return {tuple(int(row[key]) for key in keys): row for row in _rows(name)}
 
