@@ -34,7 +34,10 @@ from console import (
     reflect,
     reproduce,
     reproduce_edits,
+    reproduce_episodes,
     reproduce_mqar,
+    reproduce_needle,
+    reproduce_sort,
     serve,
     status,
     sync,
@@ -104,6 +107,9 @@ def make_app() -> typer.Typer:
     again.command("capacity")(reproduce.capacity_command)
     again.command("mqar")(reproduce_mqar.mqar_command)
     again.command("edits")(reproduce_edits.edits_command)
+    again.command("episodes")(reproduce_episodes.episodes_command)
+    again.command("needle")(reproduce_needle.needle_command)
+    again.command("sort")(reproduce_sort.sort_command)
     app.add_typer(again, name="reproduce")
     return app
 

@@ -158,6 +158,9 @@ NEEDS = {
     "reproduce capacity --out new": "cluster,plots",
     "reproduce mqar --out new": "cluster,plots",
     "reproduce edits --out new": "cluster,plots",
+    "reproduce needle --out new": "cluster,plots",
+    "reproduce sort --out new": "cluster,plots",
+    "reproduce episodes --out new": "cluster,plots",
 }
 QUICK = ("build asked.txt --out new.memo", "serve working.memo", "reproduce layers --out new")
 

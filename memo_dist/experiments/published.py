@@ -31,6 +31,22 @@ def published_edits() -> list[dict[str, Any]]:
     return _rows("edits.csv")
 
 
+def published_needle() -> list[dict[str, Any]]:
+    """Accuracy of what was told once in a long text: against its tokens in BABILong, against facts in FastFacts; what a
+    source does not say is 0."""
+    return _rows("needle.csv")
+
+
+def published_episodes() -> list[dict[str, Any]]:
+    """Language models on the Episodic Memories benchmark: simple and chronological recall."""
+    return _rows("episodes.csv")
+
+
+def published_sort() -> list[dict[str, Any]]:
+    """Who tells which of two segments came first in Book-SORT: the least and the greatest share right."""
+    return _rows("sort.csv")
+
+
 def _table(name: str, keys: tuple[str, ...]) -> dict[tuple[int, ...], dict[str, float]]:
     return {tuple(int(row[key]) for key in keys): row for row in _rows(name)}
 

@@ -5,6 +5,7 @@ Covers: means, spread, differences. Does not cover: measuring (layers.py, capaci
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,21 @@ def capacity_table(rows: Sequence[CapacityRow]) -> list[dict[str, Any]]:
         gap = line["pairs_at_90"] - line["published"] if theirs else None
         line["difference_batches"] = gap / BATCH if gap is not None else None
         line["difference_share"] = gap / line["published"] if gap is not None else None
+        table.append(line)
+    return table
+
+
+def seed_means(rows: Sequence[Any], settings: Sequence[str]) -> list[dict[str, Any]]:
+    """One line for each different `settings` of the rows, sorted: these, how many seeds, means of all other columns."""
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        groups[tuple(getattr(row, name) for name in settings)].append(asdict(row))
+    table = []
+    for key, group in sorted(groups.items()):
+        line: dict[str, Any] = dict(zip(settings, key, strict=True)) | {"seeds": len(group)}
+        for name in group[0]:
+            if name not in (*settings, "seed"):
+                line[name] = float(np.mean([one[name] for one in group]))
         table.append(line)
     return table
 
