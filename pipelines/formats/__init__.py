@@ -17,6 +17,7 @@ To add a format, say .csv:
 from collections.abc import Iterator
 
 from pipelines.compression import COMPRESSIONS
+from pipelines.formats.csv import TableFormat
 from pipelines.formats.jsonl import JsonlFormat
 from pipelines.formats.parquet import ParquetFormat
 from pipelines.formats.protocol import Format
@@ -31,6 +32,8 @@ FORMATS: tuple[Format, ...] = (
     TextFormat(),
     JsonlFormat(),
     ParquetFormat(),
+    TableFormat("csv", ","),
+    TableFormat("tsv", "\t"),
     TOKEN_IDS,
 )
 

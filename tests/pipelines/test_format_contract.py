@@ -1,0 +1,172 @@
+"""Formats, a contract: a corpus written by the library that people use makes the memory that it makes as .jsonl.
+
+Covers: digests, built in one process; files that are damaged, truncated, empty or of another kind, each named; bytes
+read from files that are streams. Truth: the .jsonl of the same documents, by the standard library. Does not cover: how
+files are cut (tests/contracts/test_formats.py).
+"""
+
+import csv
+import gzip
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from cluster.build import build
+from cluster.prepare import BuildOptions
+from cluster.resources import Resources
+from memo_dist import Tokenizer
+from memo_dist.errors import InputError
+from pipelines.batching import split_batch
+from pipelines.plan import CorpusOptions, plan_corpus
+from pipelines.selection import EVERYTHING
+from pipelines.streaming import Stream
+
+MIB = 1 << 20
+Documents = dict[str, str]
+PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40
+
+
+@dataclass(frozen=True)
+class Case:
+    """A kind of file.
+
+    Attributes:
+        name: of a file of it.
+        write: puts documents into a file at a path.
+        framed: whether a file says where it ends, so that a piece of one is known for what it is.
+        streamed: whether a large file is read once, by one task.
+    """
+
+    name: str
+    write: Callable[[Path, Documents], None]
+    framed: bool = True
+    streamed: bool = True
+
+
+def write_csv(path: Path, documents: Documents, delimiter: str = ",") -> None:
+    with open(path, "w", encoding="utf-8", newline="") as handle:
+        writer = csv.DictWriter(handle, ["id", "title", "text"], delimiter=delimiter)
+        writer.writeheader()
+        writer.writerows({"id": name, "title": "A, b", "text": text} for name, text in documents.items())
+
+
+CASES = [
+    Case("rows.csv", write_csv, framed=False),
+    Case("rows.tsv", partial(write_csv, delimiter="\t"), framed=False),
+]
+every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+
+
+def made_up(count: int, longest: int = 60) -> Documents:
+    """Documents of words, some with line ends, quotation marks, separators and other letters."""
+    chosen = random.Random(count)
+    words = [
+        "word",
+        "other",
+        'a "quoted" one',
+        "é",
+        "漢字",
+        "one,\ttwo",
+        "line\n",
+        "end\r\n",
+        "\N{GRINNING FACE}",
+        "the",
+    ]
+    return {f"doc-{i}": f"{i} " + " ".join(chosen.choices(words, k=chosen.randrange(1, longest))) for i in range(count)}
+
+
+def write_lines(path: Path, documents: Documents) -> None:
+    lines = (json.dumps({"id": name, "text": text}) for name, text in documents.items())
+    path.write_text("".join(f"{line}\n" for line in lines))
+
+
+def digest_of(path: Path) -> str:
+    """Digest of the memory of one file of a thousand documents, built in this process."""
+    options = BuildOptions(
+        resources=Resources(address="none", shards=1), corpus=CorpusOptions(), tokenizer="bytes", keep_tokens=False
+    )
+    summary = build([str(path)], path.with_name(f"{path.name}.memo"), options)
+    assert summary is not None
+    assert summary.documents == 1000
+    return summary.digest
+
+
+def read_through(path: Path, **chosen: str) -> int:
+    """Read a file as a build does; the number of rows."""
+    plan = plan_corpus([str(path)], CorpusOptions(**chosen), streams=True)
+    tokenizer, rows = Tokenizer.bytes(), 0
+    for split in plan.splits:
+        if split.step:
+            stream = Stream(split=split, options=plan.options, context_length=16)
+            rows += sum(len(batch) for batch, _ in stream.batches(tokenizer, EVERYTHING, lambda part: False))
+        else:
+            rows += len(split_batch(split, plan.options, tokenizer=tokenizer, context_length=16))
+    return rows
+
+
+def bytes_read() -> int:
+    """By system calls of this process so far, from whatever file."""
+    return int(Path("/proc/self/io").read_text().split()[1])
+
+
+@pytest.fixture(scope="module")
+def truth(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The digest of a thousand documents as lines."""
+    path = tmp_path_factory.mktemp("lines") / "truth.jsonl"
+    write_lines(path, made_up(1000))
+    return digest_of(path)
+
+
+@every_case
+def test_the_memory_is_that_of_the_same_documents_as_lines(tmp_path: Path, case: Case, truth: str) -> None:
+    path = tmp_path / case.name
+    case.write(path, made_up(1000))
+    assert digest_of(path) == truth
+    if not path.is_dir():
+        (tmp_path / f"{case.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+        assert digest_of(tmp_path / f"{case.name}.gz") == truth
+
+
+@every_case
+@pytest.mark.parametrize("errors", ["strict", "skip"])
+def test_a_foreign_file_is_named(tmp_path: Path, case: Case, errors: str) -> None:
+    (tmp_path / case.name).write_bytes(PICTURE)
+    with pytest.raises(InputError, match=case.name):
+        read_through(tmp_path / case.name, errors=errors)
+
+
+@every_case
+def test_an_empty_file_is_named(tmp_path: Path, case: Case) -> None:
+    (tmp_path / case.name).touch()
+    with pytest.raises(InputError, match=case.name):
+        read_through(tmp_path / case.name)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.framed], ids=lambda case: case.name)
+@pytest.mark.parametrize("count", [10, 40_000])
+def test_a_part_of_a_file_is_named(tmp_path: Path, case: Case, count: int) -> None:
+    """Also of one that is read as a stream."""
+    path = tmp_path / case.name
+    case.write(path, made_up(count))
+    data = path.read_bytes()
+    for length in (7, len(data) // 2, len(data) - 5):
+        path.write_bytes(data[:length])
+        with pytest.raises(InputError, match=case.name):
+            read_through(path)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.streamed], ids=lambda case: case.name)
+def test_a_large_file_is_read_once(tmp_path: Path, case: Case) -> None:
+    path = tmp_path / case.name
+    case.write(path, made_up(2000, longest=300))
+    size = path.stat().st_size
+    assert size > MIB
+    read_through(path)  # whatever is loaded late
+    before = bytes_read()
+    read_through(path)
+    assert bytes_read() - before <= 1.1 * size
