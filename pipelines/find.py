@@ -11,6 +11,7 @@ import re
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
@@ -21,6 +22,7 @@ from memo_dist.errors import InputError
 from memo_dist.extras import missing_extra
 from pipelines.formats import describe_endings, format_by_name
 from pipelines.passed_over import PassedOver
+from pipelines.saved_datasets import not_rows
 from pipelines.source_list import SourceList
 from pipelines.sources import Source
 
@@ -124,7 +126,10 @@ def _files_below(folder: str) -> Iterator[str]:
             f"the directory {folder} cannot be read ({error.strerror}); let this user read it, or name the others"
         ) from error
     names.sort()
+    left_out = not_rows(folder, names, lambda name: Path(folder, name).read_bytes())
     for name in names:
+        if name in left_out:
+            continue
         if name.endswith("/"):
             yield from _files_below(os.path.join(folder, name[:-1]))
         else:
@@ -144,6 +149,7 @@ def _from_url(item: str, patterns: _Patterns) -> Iterable[Source]:
             return [link]
         if system.isdir(path):
             names = sorted(n for n in system.find(path) if not _hidden(PurePosixPath(n).relative_to(path.rstrip("/"))))
+            names = _without_information(names, system)
         elif glob.has_magic(path):
             names = sorted(system.glob(path))
         elif system.exists(path):
@@ -160,6 +166,25 @@ def _from_url(item: str, patterns: _Patterns) -> Iterable[Source]:
         raise InputError(f"{item} does not exist") from None
     except Exception as error:  # every remote file system raises its own classes
         raise missing_extra(error) or InputError(f"{item} cannot be listed: {error}") from error
+
+
+def _without_information(names: list[str], system: Any) -> list[str]:
+    """Files of a remote directory and those below it, but for what is no row of a saved dataset."""
+    contents: dict[str, set[str]] = {}
+    for name in names:
+        folder, _, base = name.rpartition("/")
+        contents.setdefault(folder, set()).add(base)
+        above, _, last = folder.rpartition("/")
+        contents.setdefault(above, set()).add(f"{last}/")
+    left_out = set[str]()
+    for folder, inside in contents.items():
+        read = partial(_cat, system, folder)
+        left_out |= {f"{folder}/{name}" for name in not_rows(folder, inside, read)}
+    return [name for name in names if name not in left_out]
+
+
+def _cat(system: Any, folder: str, name: str) -> bytes:
+    return bytes(system.cat_file(f"{folder}/{name}"))
 
 
 def _member(item: str, url: str, name: str | None = None) -> Source | None:

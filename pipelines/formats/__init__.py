@@ -17,6 +17,7 @@ To add a format, say .csv:
 from collections.abc import Iterator
 
 from pipelines.compression import COMPRESSIONS
+from pipelines.formats.arrow import ArrowFormat
 from pipelines.formats.csv import TableFormat
 from pipelines.formats.jsonl import JsonlFormat
 from pipelines.formats.parquet import ParquetFormat
@@ -32,6 +33,7 @@ FORMATS: tuple[Format, ...] = (
     TextFormat(),
     JsonlFormat(),
     ParquetFormat(),
+    ArrowFormat(),
     TableFormat("csv", ","),
     TableFormat("tsv", "\t"),
     TOKEN_IDS,

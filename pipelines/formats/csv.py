@@ -69,7 +69,9 @@ class TableFormat(ForwardRows):
         if len(fields) != len(header):
             raise BrokenRowError(f"the row that ends in line {line} has {len(fields)} fields, the header {len(header)}")
         name = fields[header.index(reading.id_key)] if reading.id_key in header else ""
-        return name or None, fields[header.index(reading.text_key)].encode(errors="surrogateescape")
+        data = fields[header.index(reading.text_key)].encode(errors="surrogateescape")
+        fields.clear()  # of a long document there are several copies otherwise
+        return name or None, data
 
 
 def _told(error: csv.Error) -> str:

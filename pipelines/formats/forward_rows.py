@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from memo_dist.errors import InputError
 from pipelines.compression import estimated_bytes
-from pipelines.formats.parquet_rows import Runs
+from pipelines.formats.batch_rows import Runs
 from pipelines.formats.protocol import ByRows, Forward, Measured
 from pipelines.forward import resumed
 from pipelines.reading import Passage, Reading, row_id

@@ -114,11 +114,24 @@ def write_table(folder: Path, documents: list[bytes], column: pa.Array, name: st
     return path, [(ids[i] or f"{path}#{i}", data) for i, data in enumerate(documents)]
 
 
-def write_parquet(folder: Path, documents: list[bytes], suffix: str, compress: Compress) -> Written:
+def strings(documents: list[bytes]) -> pa.Array:
     offsets = np.cumsum([0, *map(len, documents)]).astype(np.int32)
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(documents))]  # Arrow does not look at the bytes
-    column = pa.Array.from_buffers(pa.string(), len(documents), buffers)
-    path, truth = write_table(folder, documents, column, "text")
+    return pa.Array.from_buffers(pa.string(), len(documents), buffers)
+
+
+def write_arrow(folder: Path, documents: list[bytes], suffix: str, compress: Compress) -> Written:
+    del compress
+    path, names = folder / f"rows.arrow{suffix}", [own_id(index) for index in range(len(documents))]
+    table = pa.table({"text": strings(documents), "id": pa.array(names, pa.string())})
+    with pa.OSFile(str(path), "wb") as handle, pa.ipc.new_stream(handle, table.schema) as writer:
+        writer.write_table(table, max_chunksize=3)
+    truth = [(names[i] or f"{path}#{i}", data) for i, data in enumerate(documents)]
+    return Written([str(path)], truth, sum(map(len, documents)))
+
+
+def write_parquet(folder: Path, documents: list[bytes], suffix: str, compress: Compress) -> Written:
+    path, truth = write_table(folder, documents, strings(documents), "text")
     path.rename(path.with_name(path.name + suffix))
     return Written([str(path) + suffix], truth, sum(map(len, documents)))
 
@@ -149,6 +162,7 @@ WRITERS: dict[str, Callable[[Path, list[bytes], str, Compress], Written]] = {
     "text": write_texts,
     "jsonl": write_lines,
     "parquet": write_parquet,
+    "arrow": write_arrow,
     "csv": partial(write_rows, ending=".csv", delimiter=","),
     "tsv": partial(write_rows, ending=".tsv", delimiter="\t"),
     "token ids": write_token_ids,

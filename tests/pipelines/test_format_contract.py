@@ -13,7 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from cluster.build import build
@@ -39,13 +41,15 @@ class Case:
         name: of a file of it.
         write: puts documents into a file at a path.
         framed: whether a file says where it ends, so that a piece of one is known for what it is.
-        streamed: whether a large file is read once, by one task.
+        packed: whether it may be compressed as a whole.
+        is_file: whether it is one file; else a directory.
     """
 
     name: str
     write: Callable[[Path, Documents], None]
     framed: bool = True
-    streamed: bool = True
+    packed: bool = True
+    is_file: bool = True
 
 
 def write_csv(path: Path, documents: Documents, delimiter: str = ",") -> None:
@@ -55,10 +59,39 @@ def write_csv(path: Path, documents: Documents, delimiter: str = ",") -> None:
         writer.writerows({"id": name, "title": "A, b", "text": text} for name, text in documents.items())
 
 
+def table_of(documents: Documents) -> pa.Table:
+    columns = {"id": list(documents), "text": list(documents.values()), "title": ["one"] * len(documents)}
+    return pa.table(columns)
+
+
+def write_arrow(path: Path, documents: Documents, new: Callable[..., Any]) -> None:
+    table = table_of(documents)
+    with pa.OSFile(str(path), "wb") as handle, new(handle, table.schema) as writer:
+        writer.write_table(table, max_chunksize=1000)
+
+
+def write_saved(path: Path, documents: Documents) -> None:
+    """As `Dataset.save_to_disk` writes a dataset of two shards, with a cache of `map` beside it."""
+    path.mkdir(exist_ok=True)
+    names, half = list(documents), len(documents) // 2
+    for number, some in enumerate((names[:half], names[half:])):
+        shard = path / f"data-{number:05}-of-00002.arrow"
+        write_arrow(shard, {name: documents[name] for name in some}, pa.ipc.new_stream)
+    write_arrow(path / "cache-1b2c.arrow", {"cached": "no part of it"}, pa.ipc.new_stream)
+    shards = [{"filename": f"data-{number:05}-of-00002.arrow"} for number in range(2)]
+    state = {"_data_files": shards, "_fingerprint": "f1", "_format_type": None, "_split": "train"}
+    (path / "state.json").write_text(json.dumps(state, indent=2))
+    (path / "dataset_info.json").write_text(json.dumps({"citation": "", "features": {}}, indent=2))
+
+
 CASES = [
+    Case("stream.arrow", partial(write_arrow, new=pa.ipc.new_stream), packed=False),
+    Case("file.arrow", partial(write_arrow, new=pa.ipc.new_file), packed=False),
+    Case("saved", write_saved, packed=False, is_file=False),
     Case("rows.csv", write_csv, framed=False),
     Case("rows.tsv", partial(write_csv, delimiter="\t"), framed=False),
 ]
+every_file = pytest.mark.parametrize("case", [case for case in CASES if case.is_file], ids=lambda case: case.name)
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 
@@ -127,12 +160,12 @@ def test_the_memory_is_that_of_the_same_documents_as_lines(tmp_path: Path, case:
     path = tmp_path / case.name
     case.write(path, made_up(1000))
     assert digest_of(path) == truth
-    if not path.is_dir():
+    if case.packed:
         (tmp_path / f"{case.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
         assert digest_of(tmp_path / f"{case.name}.gz") == truth
 
 
-@every_case
+@every_file
 @pytest.mark.parametrize("errors", ["strict", "skip"])
 def test_a_foreign_file_is_named(tmp_path: Path, case: Case, errors: str) -> None:
     (tmp_path / case.name).write_bytes(PICTURE)
@@ -140,14 +173,14 @@ def test_a_foreign_file_is_named(tmp_path: Path, case: Case, errors: str) -> Non
         read_through(tmp_path / case.name, errors=errors)
 
 
-@every_case
+@every_file
 def test_an_empty_file_is_named(tmp_path: Path, case: Case) -> None:
     (tmp_path / case.name).touch()
     with pytest.raises(InputError, match=case.name):
         read_through(tmp_path / case.name)
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.framed], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [case for case in CASES if case.framed and case.is_file], ids=lambda case: case.name)
 @pytest.mark.parametrize("count", [10, 40_000])
 def test_a_part_of_a_file_is_named(tmp_path: Path, case: Case, count: int) -> None:
     """Also of one that is read as a stream."""
@@ -160,11 +193,11 @@ def test_a_part_of_a_file_is_named(tmp_path: Path, case: Case, count: int) -> No
             read_through(path)
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.streamed], ids=lambda case: case.name)
+@every_case
 def test_a_large_file_is_read_once(tmp_path: Path, case: Case) -> None:
     path = tmp_path / case.name
     case.write(path, made_up(2000, longest=300))
-    size = path.stat().st_size
+    size = sum(one.stat().st_size for one in ([path] if case.is_file else path.iterdir()))
     assert size > MIB
     read_through(path)  # whatever is loaded late
     before = bytes_read()
