@@ -24,6 +24,7 @@ from pipelines.formats.parquet import ParquetFormat
 from pipelines.formats.protocol import Format
 from pipelines.formats.text import TextFormat
 from pipelines.formats.token_ids import TokenIdsFormat
+from pipelines.formats.webdataset import WebDatasetFormat
 from pipelines.reading import Passage, Reading
 from pipelines.sources import Source
 from pipelines.splits import Span
@@ -36,6 +37,7 @@ FORMATS: tuple[Format, ...] = (
     ArrowFormat(),
     TableFormat("csv", ","),
     TableFormat("tsv", "\t"),
+    WebDatasetFormat(),
     TOKEN_IDS,
 )
 

@@ -41,7 +41,7 @@ class ArrowFormat(ByRows):
         with source.named(), _opened(source) as (file, release):
             schema = _schema(file)
             holds = holds_text(schema, text_key)  # `passages` says what is wrong if it does not
-            for batch in _batches(file, source, [text_key] if holds else schema.names[:1], release):
+            for batch in _batches(file, source, [text_key] if holds else schema.names[:1], release=release):
                 rows += batch.num_rows
                 if holds:
                     runs.add(pc.binary_length(plain(batch.column(0))))
@@ -64,7 +64,7 @@ def _rows_of(source: Source, reading: Reading) -> BatchRows:
     opening = _opened(source)
     file, release = opening.__enter__()
     columns = columns_read(_schema(file), source, reading)
-    return BatchRows(_batches(file, source, columns, release), opening)
+    return BatchRows(_batches(file, source, columns, release=release), opening)
 
 
 @contextmanager
@@ -92,7 +92,7 @@ def _schema(file: pa.NativeFile) -> pa.Schema:
 
 
 def _batches(
-    file: pa.NativeFile, source: Source, columns: list[str], release: Callable[[], None]
+    file: pa.NativeFile, source: Source, columns: list[str], *, release: Callable[[], None]
 ) -> Iterator[pa.RecordBatch]:
     """The rows of a file, some at a time, checked to lie in it.
 

@@ -118,7 +118,7 @@ class ForwardRows(ByRows, ABC):
         key = source.content(self.name)
         with source.named(), resumed(key, span.start, lambda: _Stream(self, source)) as stream:
             stream.pass_rows(span.start)
-            while stream.place < span.stop and (row := stream.next()) is not None:
+            while stream.place < span.stop and (row := stream.next(reading)) is not None:
                 yield from _document_of(self, row, stream.place - 1, source=source, reading=reading)
             if stream.place < span.stop < OPEN:
                 raise InputError(
@@ -145,10 +145,12 @@ class _Stream:
         """The next row is the first that can be read."""
         return self.place
 
-    def next(self) -> Row | None:
-        """The next row; None at the end."""
+    def next(self, reading: Reading | None = None) -> Row | None:
+        """The next row; None at the end, where what is no row, such as a header, is counted as read."""
         row = next(self._rows, None)
         if row is None:
+            if reading is not None and not self.ended and self._source.compression is None:
+                reading.consumed += max(0, self._source.size - self._offset)
             self.ended = True
             return None
         self.place += 1
@@ -165,7 +167,7 @@ class _Stream:
         return reading.whole_documents(self._documents(stop, reading), self._source, position_in="rows")
 
     def _documents(self, stop: int, reading: Reading) -> Iterator[tuple[str, bytes, int]]:
-        while self._offset < stop and (row := self.next()) is not None:
+        while self._offset < stop and (row := self.next(reading)) is not None:
             yield from _document_of(self._format, row, self.place - 1, source=self._source, reading=reading)
 
     def pass_over(self, stop: int) -> None:
