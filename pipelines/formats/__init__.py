@@ -19,11 +19,13 @@ from collections.abc import Iterator
 from pipelines.compression import COMPRESSIONS
 from pipelines.formats.arrow import ArrowFormat
 from pipelines.formats.csv import TableFormat
+from pipelines.formats.html import HtmlFormat
 from pipelines.formats.jsonl import JsonlFormat
 from pipelines.formats.parquet import ParquetFormat
 from pipelines.formats.protocol import Format
 from pipelines.formats.text import TextFormat
 from pipelines.formats.token_ids import TokenIdsFormat
+from pipelines.formats.warc import WarcFormat
 from pipelines.formats.webdataset import WebDatasetFormat
 from pipelines.reading import Passage, Reading
 from pipelines.sources import Source
@@ -38,6 +40,8 @@ FORMATS: tuple[Format, ...] = (
     TableFormat("csv", ","),
     TableFormat("tsv", "\t"),
     WebDatasetFormat(),
+    HtmlFormat(),
+    WarcFormat(),
     TOKEN_IDS,
 )
 

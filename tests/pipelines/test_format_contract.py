@@ -19,6 +19,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from warcio.warcwriter import WARCWriter
 
 from cluster.build import build
 from cluster.prepare import BuildOptions
@@ -96,7 +97,20 @@ def write_samples(path: Path, documents: Documents) -> None:
                 archive.addfile(member, io.BytesIO(data))
 
 
+def write_records(path: Path, documents: Documents) -> None:
+    """As Common Crawl writes texts of pages."""
+    with open(path, "wb") as handle:
+        writer = WARCWriter(handle, gzip=False)
+        writer.write_record(writer.create_warcinfo_record(path.name, {"software": "a test"}))
+        for name, text in documents.items():
+            headers = {"WARC-Record-ID": name, "Content-Type": "text/plain"}
+            payload, address = io.BytesIO(text.encode()), f"http://site/{name}"
+            record = writer.create_warc_record(address, "conversion", payload=payload, warc_headers_dict=headers)
+            writer.write_record(record)
+
+
 CASES = [
+    Case("texts.wet", write_records),
     Case("samples.tar", write_samples),
     Case("stream.arrow", partial(write_arrow, new=pa.ipc.new_stream), packed=False),
     Case("file.arrow", partial(write_arrow, new=pa.ipc.new_file), packed=False),
