@@ -53,6 +53,10 @@ ENDINGS = " ".join(_BY_SUFFIX)
 """The endings of files that can be read, for help."""
 
 
+TEXT_FORMATS = tuple(format_.name for format_ in FORMATS if format_.content == "text")
+"""The names of formats of text, for --format."""
+
+
 def format_of(source: Source) -> Format:
     """The format of a source."""
     return _BY_NAME[source.format]
@@ -69,6 +73,12 @@ def format_by_name(name: str) -> tuple[Format, str | None] | None:
     if format_ is None or (compression and not format_.compressible):
         return None
     return format_, compression
+
+
+def named_format(format_name: str, name: str) -> tuple[Format, str | None]:
+    """A format of this name, and the compression that the ending of a file's name means."""
+    format_ = _BY_NAME[format_name]
+    return format_, COMPRESSIONS.get(_parted(name.rstrip("/").lower())[1]) if format_.compressible else None
 
 
 def _parted(name: str) -> tuple[str, str]:
