@@ -66,10 +66,7 @@ class WarcFormat(ForwardRows):
             waiting = _text_of(record)
             records += 1
             texts += waiting is not None
-        if records and not tail.last.endswith(_RECORD_END):
-            raise InputError(
-                f"{source.name} is not whole: it ends within its record {records}. Replace it or leave it out"
-            )
+        tail.require_whole(source, records)
         if waiting is not None:
             yield Row(tail.bytes - place, waiting)
         if not texts and tail.bytes:

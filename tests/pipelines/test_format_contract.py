@@ -230,3 +230,14 @@ def test_a_large_file_is_read_once(tmp_path: Path, case: Case) -> None:
     before = bytes_read()
     read_through(path)
     assert bytes_read() - before <= 1.1 * size
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.packed], ids=lambda case: case.name)
+def test_a_packed_file_that_is_damaged_is_named(tmp_path: Path, case: Case) -> None:
+    """By what packed it, however few documents are in it, and beside others that are whole."""
+    case.write(tmp_path / case.name, made_up(20))
+    packed = bytearray(gzip.compress((tmp_path / case.name).read_bytes()))
+    packed[-6] ^= 1  # of the checksum
+    (tmp_path / f"{case.name}.gz").write_bytes(packed)
+    with pytest.raises(InputError, match=rf"{case.name}.gz cannot be read as gzip.*CRC"):
+        plan_corpus([str(tmp_path)], CorpusOptions())
