@@ -100,7 +100,7 @@ CacheSize = Annotated[
 ]
 OptionalInputs = Annotated[
     list[str] | None,
-    typer.Argument(metavar="INPUT...", help=f"Files, directories, globs or URLs: {ENDINGS}; - for standard input."),
+    typer.Argument(metavar="INPUT...", help=f"Files, directories, globs, URLs, or - for standard input: {ENDINGS}."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Include = Annotated[str | None, typer.Option(help="Read only the files of a directory that match this glob.")]
