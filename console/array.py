@@ -86,9 +86,14 @@ def plan_build_command(
 
     Then make-runs, merge-runs and finish do it: the digest is that of build."""
     from cluster.array_build import plan_build
+    from pipelines.find import is_spooled
 
     if bool(inputs) == bool(token_ids):
         raise ConfigError("give either INPUT or --token-ids, one of the two")
+    if any(is_spooled(item) for item in inputs or []):
+        raise ConfigError(
+            "plan-build cannot read the standard input, as tasks read the corpus later: put it into a file"
+        )
     asked = replace(options, resources=resources, corpus=corpus, token_ids=bool(token_ids))
     summary = plan_build(inputs or token_ids or [], out, asked)
     if summary.tokenizer_losses:

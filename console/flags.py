@@ -22,6 +22,7 @@ from typing import Annotated, Any
 import typer
 
 from cluster.resources import Resources
+from console.inputs import taken_inputs
 from memo_dist.errors import ConfigError, InputError
 from memo_dist.extras import extra
 from memo_dist.sizes import parse_bytes, parse_seconds
@@ -99,7 +100,7 @@ CacheSize = Annotated[
 ]
 OptionalInputs = Annotated[
     list[str] | None,
-    typer.Argument(metavar="INPUT...", help=f"Files, directories, globs or URLs: {ENDINGS}."),
+    typer.Argument(metavar="INPUT...", help=f"Files, directories, globs, URLs, or - for standard input: {ENDINGS}."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Include = Annotated[str | None, typer.Option(help="Read only the files of a directory that match this glob.")]
@@ -109,6 +110,15 @@ Errors = Annotated[
     typer.Option(
         help="What to do with documents that are not UTF-8: strict, replace or skip; skip also leaves out bad rows."
     ),
+]
+ReadAs = Annotated[
+    str | None,
+    typer.Option(
+        "--format", help="Read every file as this, whatever its ending, such as text or jsonl; else its ending tells."
+    ),
+]
+FromList = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Read also what the lines of this file name, an input in each.")
 ]
 TextKey = Annotated[str, typer.Option(help="The field of a row that holds the text.")]
 IdKey = Annotated[str, typer.Option(help="The field of a row that holds the document's id.")]
@@ -180,6 +190,7 @@ _CORPUS: dict[
     "exclude": (Exclude, None),
     "errors": (Errors, "strict"),
     "limit": (Limit, None),
+    "format": (ReadAs, None),
 }
 
 
@@ -203,18 +214,33 @@ def resource_flags(*names: str, **fixed: Any) -> Callable[[Command], Command]:
 
 
 def corpus_flags(*names: str) -> Callable[[Command], Command]:
-    """Give a command the flags of CorpusOptions; it gets one CorpusOptions as its parameter `corpus`.
+    """Give a command the flags of CorpusOptions; it gets one CorpusOptions as its parameter `corpus`, and as its
+    `inputs` those of --from-list, too.
 
     Args:
-        names: fields that have a flag; none named: all.
+        names: fields that have a flag; none named: all, and --from-list.
     """
+    # of --from-list come inputs, no field
+    taken = _some_of(_CORPUS, names) if names else {**_CORPUS, "from_list": (FromList, None)}
 
     def made(given: dict[str, Any]) -> object:
         from pipelines.plan import CorpusOptions
 
-        return CorpusOptions(**given)
+        return CorpusOptions(**{name: value for name, value in given.items() if name != "from_list"})
 
-    return grouped("corpus", _some_of(_CORPUS, names), made)
+    def decorate(command: Command) -> Command:
+        inner = grouped("corpus", taken, made)(command)
+
+        @wraps(inner)
+        def called(**given: Any) -> None:
+            if "inputs" not in given:
+                return inner(**given)
+            with extra(), taken_inputs(given["inputs"], given.get("from_list")) as inputs:
+                return inner(**{**given, "inputs": inputs})
+
+        return called
+
+    return decorate
 
 
 def _some_of(flags: dict[str, tuple[Any, Any]], names: Sequence[str]) -> dict[str, tuple[Any, Any]]:

@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from cluster.resources import Resources
     from pipelines.plan import CorpusOptions
 
-_INPUTS = ("text_key", "id_key", "include", "exclude", "errors")  # no limit: what lies beyond would be forgotten
+# no limit: what lies beyond would be forgotten
+_INPUTS = (
+    "text_key",
+    "id_key",
+    "include",
+    "exclude",
+    "errors",
+    "format",
+)  # no limit: what lies beyond would be forgotten
 _FLAGS = ("shards", "address", "memory_budget", "log_file")  # banks are added on the CPU
 
 

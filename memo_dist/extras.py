@@ -18,6 +18,7 @@ EXTRA_OF = {
     **dict.fromkeys(("backports", "dask", "fsspec", "psutil", "ray", "scipy", "threadpoolctl", "yaml"), "cluster"),
     **dict.fromkeys(("prometheus_client", "starlette", "uvicorn"), "serve"),
     "aiohttp": "reflect",
+    **dict.fromkeys(("fastwarc", "resiliparse"), "web"),
     "matplotlib": "plots",
     "s3fs": "s3",
     "gcsfs": "gcs",

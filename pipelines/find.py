@@ -11,6 +11,7 @@ import re
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
@@ -19,21 +20,30 @@ import numpy as np
 
 from memo_dist.errors import InputError
 from memo_dist.extras import missing_extra
-from pipelines.formats import describe_endings, format_by_name
+from pipelines.formats import describe_endings, format_by_name, named_format
+from pipelines.formats.text import TextFormat
 from pipelines.passed_over import PassedOver
+from pipelines.saved_datasets import not_rows
 from pipelines.source_list import SourceList
 from pipelines.sources import Source
+
+SPOOLED = "memo-dist-input-"
+"""What a directory's name begins with in which the standard input lies, as a file called "-"."""
+_SPOOLED_NAME = "-"
 
 
 @dataclass(frozen=True)
 class _Patterns:
     """Which names below the input `base` are wanted: globs for a path, its part below `base`, or its last part; and
-    which of these are not read."""
+    which of these are not read.
+
+    `format_name` is that of the format which all are read as, whatever their endings."""
 
     base: str
     include: str | None
     exclude: str | None
     passed_over: PassedOver
+    format_name: str | None = None
 
     def take(self, name: str) -> bool:
         included = self.include is None or self._match(name, self.include)
@@ -44,25 +54,41 @@ class _Patterns:
         return any(fnmatch.fnmatch(form, pattern) for form in forms)
 
 
-def list_sources(inputs: list[str], include: str | None = None, exclude: str | None = None) -> SourceList:
+def list_sources(
+    inputs: list[str], include: str | None = None, exclude: str | None = None, *, format_name: str | None = None
+) -> SourceList:
     """The files that inputs name, inputs in the order given, files of a directory or glob sorted.
 
     Args:
         inputs: files, directories (searched through, hidden names left out), globs, fsspec URLs.
         include, exclude: globs that paths below a directory or glob must, or must not, match.
+        format_name: of the format that every file is read as; None lets its ending tell.
 
     Raises:
         InputError: an input does not exist, has an unknown ending, or names nothing readable.
     """
     sources, hashes = SourceList(), array("q")
     for item in inputs:
-        patterns = _Patterns(item, include, exclude, sources.passed_over)
+        patterns = _Patterns(item, include, exclude, sources.passed_over, format_name=format_name)
         for source in _from_url(item, patterns) if "://" in item else _from_path(item, patterns):
             sources.append(source)
             hashes.append(hash(source.url))
     if not len(sources):
         raise InputError("no input was given; name files, directories, globs or URLs")
     return _without_repeats(sources, np.frombuffer(hashes, np.int64))
+
+
+def is_spooled(item: str) -> bool:
+    """Whether an input is what came from the standard input."""
+    path = PurePath(item)
+    return path.name == _SPOOLED_NAME and path.parent.name.startswith(SPOOLED)
+
+
+def _unread(item: str) -> InputError:
+    return InputError(
+        f"{item} has an ending that is not read; expected one of {describe_endings()}; --format text reads any file "
+        "as text"
+    )
 
 
 def _without_repeats(sources: SourceList, hashes: np.ndarray) -> SourceList:
@@ -86,11 +112,14 @@ def _without_repeats(sources: SourceList, hashes: np.ndarray) -> SourceList:
 def _from_path(item: str, patterns: _Patterns) -> Iterable[Source]:
     path = Path(item)
     if path.is_dir():
-        return _readable((name.removeprefix("./") for name in _files_below(str(path))), patterns)
+        return _readable((name.removeprefix("./") for name in _files_below(str(path), patterns)), patterns)
     if path.is_file():
-        source = _source(item)
+        spooled = is_spooled(item)
+        source = _source(item, format_name=patterns.format_name or (TextFormat.name if spooled else None))
+        if spooled and source is not None:
+            return [replace(source, name=_SPOOLED_NAME)]
         if source is None:
-            raise InputError(f"{item} has an ending that is not read; expected one of {describe_endings()}")
+            raise _unread(item)
         return [source]
     if glob.has_magic(item):
         names = sorted(name for name in glob.glob(item, recursive=True) if Path(name).is_file())
@@ -98,12 +127,12 @@ def _from_path(item: str, patterns: _Patterns) -> Iterable[Source]:
     if path.exists():
         raise InputError(
             f"{item} is no file but a pipe or a device, which can be read once, and a corpus is read several times: "
-            "put its text into a file, and name that"
+            "put its text into a file, and name that, or give - and the text as standard input"
         )
     raise InputError(f"{item} does not exist; expected a file, a directory, a glob in quotes, or a URL")
 
 
-def _files_below(folder: str) -> Iterator[str]:
+def _files_below(folder: str, patterns: _Patterns) -> Iterator[str]:
     """Files of a directory and those below it, sorted by path; no hidden names, nor what links to directories lead to.
 
     In memory are the names of one directory and of those above it.
@@ -124,9 +153,12 @@ def _files_below(folder: str) -> Iterator[str]:
             f"the directory {folder} cannot be read ({error.strerror}); let this user read it, or name the others"
         ) from error
     names.sort()
+    left_out = set() if patterns.format_name else not_rows(folder, names, lambda one: Path(folder, one).read_bytes())
     for name in names:
+        if name in left_out:
+            continue
         if name.endswith("/"):
-            yield from _files_below(os.path.join(folder, name[:-1]))
+            yield from _files_below(os.path.join(folder, name[:-1]), patterns)
         else:
             yield os.path.join(folder, name)
 
@@ -138,18 +170,19 @@ def _hidden(path: PurePath) -> bool:
 def _from_url(item: str, patterns: _Patterns) -> Iterable[Source]:
     try:
         system, path = fsspec.core.url_to_fs(item)
-        link = _link(item)
+        link = _link(item, patterns.format_name)
         if link is not None:
             _require_length(item, system.info(path))
             return [link]
         if system.isdir(path):
             names = sorted(n for n in system.find(path) if not _hidden(PurePosixPath(n).relative_to(path.rstrip("/"))))
+            names = names if patterns.format_name else _without_information(names, system)
         elif glob.has_magic(path):
             names = sorted(system.glob(path))
         elif system.exists(path):
-            source = _member(item, system.unstrip_protocol(path), name=item)
+            source = _member(item, system.unstrip_protocol(path), name=item, format_name=patterns.format_name)
             if source is None:
-                raise InputError(f"{item} has an ending that is not read; expected one of {describe_endings()}")
+                raise _unread(item)
             return [source]
         else:
             raise InputError(f"{item} does not exist")
@@ -162,7 +195,26 @@ def _from_url(item: str, patterns: _Patterns) -> Iterable[Source]:
         raise missing_extra(error) or InputError(f"{item} cannot be listed: {error}") from error
 
 
-def _member(item: str, url: str, name: str | None = None) -> Source | None:
+def _without_information(names: list[str], system: Any) -> list[str]:
+    """Files of a remote directory and those below it, but for what is no row of a saved dataset."""
+    contents: dict[str, set[str]] = {}
+    for name in names:
+        folder, _, base = name.rpartition("/")
+        contents.setdefault(folder, set()).add(base)
+        above, _, last = folder.rpartition("/")
+        contents.setdefault(above, set()).add(f"{last}/")
+    left_out = set[str]()
+    for folder, inside in contents.items():
+        read = partial(_cat, system, folder)
+        left_out |= {f"{folder}/{name}" for name in not_rows(folder, inside, read)}
+    return [name for name in names if name not in left_out]
+
+
+def _cat(system: Any, folder: str, name: str) -> bytes:
+    return bytes(system.cat_file(f"{folder}/{name}"))
+
+
+def _member(item: str, url: str, *, name: str | None = None, format_name: str | None) -> Source | None:
     """The source of a URL that the input `item` names; of a file in an archive, "zip://FILE::ARCHIVE", the URL says
     which file, and the input in which archive.
 
@@ -171,16 +223,16 @@ def _member(item: str, url: str, name: str | None = None) -> Source | None:
     """
     _, chained, archive = item.partition("::")
     whole = f"{url}{chained}{archive}"
-    found = _source(url, whole)
+    found = _source(url, whole, format_name=format_name)
     return None if found is None else replace(found, name=name or whole)
 
 
-def _link(item: str) -> Source | None:
+def _link(item: str, format_name: str | None) -> Source | None:
     """The source of a link to one file over HTTP, its query aside, which names nothing; None if it is none."""
     bare = re.split("[?#]", item, maxsplit=1)[0]
     if not item.startswith(("http://", "https://")) or glob.has_magic(bare):
         return None
-    return _source(bare, item)
+    return _source(bare, item, format_name=format_name)
 
 
 def _require_length(item: str, known: dict[str, Any]) -> None:
@@ -206,7 +258,8 @@ def _readable(names: Iterable[str], patterns: _Patterns, of: str = "") -> Iterat
         files += 1
         if not patterns.take(name):
             continue
-        source = _member(of, name) if of else _source(name)
+        as_what = patterns.format_name
+        source = _member(of, name, format_name=as_what) if of else _source(name, format_name=as_what)
         if source is None:
             patterns.passed_over.add(name)
             continue
@@ -219,13 +272,13 @@ def _readable(names: Iterable[str], patterns: _Patterns, of: str = "") -> Iterat
         )
 
 
-def _source(name: str, url: str | None = None) -> Source | None:
+def _source(name: str, url: str | None = None, *, format_name: str | None = None) -> Source | None:
     """The source of a path or URL, if it can be read; `url` where the name does not say it all."""
     try:
         name.encode()
     except UnicodeEncodeError as error:
         raise InputError(f"the file name {name!r} is not UTF-8; rename the file") from error
-    meant = format_by_name(name)
+    meant = format_by_name(name) if format_name is None else named_format(format_name, name)
     if meant is None:
         return None
     format_, compression = meant

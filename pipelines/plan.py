@@ -18,7 +18,7 @@ from dask.delayed import delayed
 
 from memo_dist.errors import InputError
 from pipelines.find import list_sources
-from pipelines.formats import TOKEN_IDS, format_of, span_bytes
+from pipelines.formats import TEXT_FORMATS, TOKEN_IDS, format_of, span_bytes
 from pipelines.formats.protocol import Measured
 from pipelines.passed_over import PassedOver
 from pipelines.reading import ERROR_POLICIES, Reading
@@ -41,6 +41,7 @@ class CorpusOptions:
 
     Attributes:
         limit: the number of documents to read, from the first on; None reads all.
+        format: what every file is read as; None lets its ending tell.
         split_bytes: text of a split; None lets it follow from the corpus's size. Changes batches, never the memory.
     """
 
@@ -51,10 +52,13 @@ class CorpusOptions:
     id_key: str = "id"
     limit: int | None = None
     split_bytes: int | None = None
+    format: str | None = None
 
     def __post_init__(self) -> None:
         if self.errors not in ERROR_POLICIES:
             raise InputError(f"--errors is {self.errors!r}; expected one of {', '.join(ERROR_POLICIES)}")
+        if self.format is not None and self.format not in TEXT_FORMATS:
+            raise InputError(f"--format is {self.format!r}; expected one of {', '.join(TEXT_FORMATS)}")
         if self.limit is not None and self.limit < 1:
             raise InputError(f"--limit is {self.limit}; expected a whole number of documents from 1")
 
@@ -120,7 +124,7 @@ def plan_corpus(inputs: list[str], options: CorpusOptions, *, streams: bool = Fa
     Raises:
         InputError: an input is missing, broken, unreadable, or there is no text at all.
     """
-    listed = list_sources(inputs, options.include, options.exclude)
+    listed = list_sources(inputs, options.include, options.exclude, format_name=options.format)
     found = _Found()
     for _, span in _measured_spans(listed, options, streams=streams):
         found.add(span)
@@ -135,7 +139,7 @@ def plan_token_ids(inputs: list[str], options: CorpusOptions) -> tuple[CorpusPla
     Raises:
         InputError: a file is missing, no parquet, has no column of token ids, or an id is out of range.
     """
-    listed = list_sources(inputs, options.include, options.exclude)
+    listed = list_sources(inputs, options.include, options.exclude, format_name=options.format)
     found, tokens, documents, vocab_size = _Found(), 0, 0, 0
     for measured, span in _measured_spans((TOKEN_IDS.taking(source) for source in listed), options):
         tokens += measured.tokens or 0

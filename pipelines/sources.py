@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 
-from memo_dist.errors import InputError
+from memo_dist.errors import InputError, MemoError
 from pipelines.compression import move_to, open_decompressed
 from pipelines.forward import ForwardBytes, resumed
 
@@ -90,11 +90,11 @@ class Source:
         """Around reading.
 
         Raises:
-            InputError: for every error, with the file's name.
+            InputError: for every error that is none of this project's, with the file's name.
         """
         try:
             yield
-        except InputError:
+        except MemoError:
             raise
         except Exception as error:  # each codec and file system has its own class of error
             what = self.compression or self.format

@@ -205,6 +205,16 @@ def test_a_url_without_its_file_system_gives_the_install_line(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("name", ["page.html", "pages.wet"])
+def test_a_format_without_its_library_gives_the_install_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"<p>a text</p>")
+    refused = ["fastwarc", "resiliparse"]
+    done = python(COMMAND, "build", str(tmp_path / name), "--out", str(tmp_path / "new.memo"), refused=refused)
+    assert done.returncode == 2
+    assert "pip install 'memo-dist[web]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("code", ["import memo_dist", "from memo_dist import Memory, MemoryConfig, Tokenizer"])
 def test_importing_loads_nothing_heavy(code: str) -> None:
     done = python(f"{code}\nimport sys\nprint(*sys.modules)")

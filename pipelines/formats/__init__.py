@@ -17,11 +17,16 @@ To add a format, say .csv:
 from collections.abc import Iterator
 
 from pipelines.compression import COMPRESSIONS
+from pipelines.formats.arrow import ArrowFormat
+from pipelines.formats.csv import TableFormat
+from pipelines.formats.html import HtmlFormat
 from pipelines.formats.jsonl import JsonlFormat
 from pipelines.formats.parquet import ParquetFormat
 from pipelines.formats.protocol import Format
 from pipelines.formats.text import TextFormat
 from pipelines.formats.token_ids import TokenIdsFormat
+from pipelines.formats.warc import WarcFormat
+from pipelines.formats.webdataset import WebDatasetFormat
 from pipelines.reading import Passage, Reading
 from pipelines.sources import Source
 from pipelines.splits import Span
@@ -31,6 +36,12 @@ FORMATS: tuple[Format, ...] = (
     TextFormat(),
     JsonlFormat(),
     ParquetFormat(),
+    ArrowFormat(),
+    TableFormat("csv", ","),
+    TableFormat("tsv", "\t"),
+    WebDatasetFormat(),
+    HtmlFormat(),
+    WarcFormat(),
     TOKEN_IDS,
 )
 
@@ -40,6 +51,10 @@ _ENDINGS = (*_BY_SUFFIX, *COMPRESSIONS)
 
 ENDINGS = " ".join(_BY_SUFFIX)
 """The endings of files that can be read, for help."""
+
+
+TEXT_FORMATS = tuple(format_.name for format_ in FORMATS if format_.content == "text")
+"""The names of formats of text, for --format."""
 
 
 def format_of(source: Source) -> Format:
@@ -58,6 +73,12 @@ def format_by_name(name: str) -> tuple[Format, str | None] | None:
     if format_ is None or (compression and not format_.compressible):
         return None
     return format_, compression
+
+
+def named_format(format_name: str, name: str) -> tuple[Format, str | None]:
+    """A format of this name, and the compression that the ending of a file's name means."""
+    format_ = _BY_NAME[format_name]
+    return format_, COMPRESSIONS.get(_parted(name.rstrip("/").lower())[1]) if format_.compressible else None
 
 
 def _parted(name: str) -> tuple[str, str]:

@@ -249,6 +249,9 @@ def _parsed(text: str, place: str, *, reading: Reading) -> tuple[str, bytes]:
             f"{place}: expected an object with the text in {reading.text_key!r}, found {got}. "
             f"{remedy if isinstance(row, dict) else _REMEDY}"
         )
-    # a surrogate that JSON spells alone becomes a byte that is not UTF-8, so the policy decides on it
-    data = b"\xff".join(part.encode() for part in _SURROGATE.split(row[reading.text_key]))
-    return row_id(row.get(reading.id_key), place), data
+    return row_id(row.get(reading.id_key), place), text_bytes(row[reading.text_key])
+
+
+def text_bytes(text: str) -> bytes:
+    """A surrogate that JSON spells alone becomes a byte that is not UTF-8, so the policy decides on it."""
+    return b"\xff".join(part.encode() for part in _SURROGATE.split(text))

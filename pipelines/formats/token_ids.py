@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 
 from memo_dist.errors import InputError
 from memo_dist.segments import NO_TOKENS, Origin
+from pipelines.formats.batch_rows import Runs
 from pipelines.formats.parquet import ParquetFormat
-from pipelines.formats.parquet_rows import Runs, opened, rows_between
+from pipelines.formats.parquet_rows import opened, rows_between
 from pipelines.formats.protocol import ByRows, Measured
 from pipelines.long_text import LongText
 from pipelines.reading import Passage, Reading, row_id

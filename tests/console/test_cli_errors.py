@@ -77,7 +77,7 @@ BAD_FILES = {
     "cut.parquet": (b"PAR1" + NOISE, r"cut\.parquet cannot be read"),
     "keys.jsonl": (b'{"body": "x"}\n', r"keys\.jsonl@0.*'text'.*'body'.*--text-key"),
     "broken.jsonl": (b'{"text": "x"}\n{"text": \n', r"broken\.jsonl@14.*not JSON"),
-    "table.csv": (b"a,b\n", r"table\.csv .*\.txt .*\.parquet"),
+    "table.xls": (b"a,b\n", r"table\.xls .*\.txt .*\.parquet"),
 }
 
 

@@ -28,7 +28,7 @@ from memo_dist.planning.processes import WORKER_BYTES
 from pipelines import forward
 from pipelines.batching import split_batch
 from pipelines.formats import jsonl
-from pipelines.formats.parquet_rows import Runs
+from pipelines.formats.batch_rows import Runs
 from pipelines.plan import CorpusOptions, CorpusPlan, plan_corpus, plan_token_ids
 
 ROOT = Path(__file__).parents[2]
@@ -84,6 +84,20 @@ def one_group(folder: Path) -> Path:
     return folder / "rows.parquet"
 
 
+def one_batch(folder: Path) -> Path:
+    """200 MB of text in one batch of an Arrow stream."""
+    table = pa.table({"text": pa.array([f"{i} " + "some words " * 90 for i in range(200_000)], pa.large_string())})
+    with pa.OSFile(str(folder / "rows.arrow"), "wb") as handle, pa.ipc.new_stream(handle, table.schema) as writer:
+        writer.write_table(table)
+    return folder / "rows.arrow"
+
+
+def large_table_row(folder: Path) -> Path:
+    """A field of 12 MB with line ends in it."""
+    (folder / "rows.csv").write_text("text\na small one\n" + '"' + "some words, 日本\n" * 600_000 + '"\n')
+    return folder / "rows.csv"
+
+
 def one_group_of_ids(folder: Path) -> Path:
     ids = pa.array([np.full(4000, i % 256, np.int32) for i in range(20_000)], pa.list_(pa.int32()))
     pq.write_table(pa.table({"tokens": ids}), folder / "rows.parquet", compression="zstd")
@@ -103,7 +117,9 @@ def uneven_rows(folder: Path) -> Path:
         (tiny_rows, "batch"),
         (tiny_rows, "records"),
         (large_row, "batch"),
+        (large_table_row, "batch"),
         (one_group, "batch"),
+        (one_batch, "batch"),
         (one_group_of_ids, "ids"),
         (uneven_rows, "batch"),
     ],
