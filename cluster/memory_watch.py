@@ -42,20 +42,25 @@ class MemoryWatch:
         self._thread.join()
 
     def _run(self) -> None:
-        me = psutil.Process()
-        pause = _PERIOD_SECONDS
-        while not self._stop.wait(pause):
-            ours = rays = 0
+        pause = 0.0  # a build that is over at once is measured, too
+        while True:
+            ended = self._stop.wait(pause)
             began = time.thread_time()
-            for process in [me, *me.children(recursive=True)]:
-                try:
-                    size = process.memory_full_info().pss
-                    if process.pid != me.pid and is_rays_own(process):
-                        rays += size
-                    else:
-                        ours += size
-                except psutil.Error:
-                    continue
-            self.peak_bytes = max(self.peak_bytes, ours)
-            self.ray_bytes = max(self.ray_bytes, rays)
+            self._sample()
+            if ended:
+                return
             pause = max(_PERIOD_SECONDS, (time.thread_time() - began) / _SHARE)
+
+    def _sample(self) -> None:
+        me, ours, rays = psutil.Process(), 0, 0
+        for process in [me, *me.children(recursive=True)]:
+            try:
+                size = process.memory_full_info().pss
+                if process.pid != me.pid and is_rays_own(process):
+                    rays += size
+                else:
+                    ours += size
+            except psutil.Error:
+                continue
+        self.peak_bytes = max(self.peak_bytes, ours)
+        self.ray_bytes = max(self.ray_bytes, rays)

@@ -6,6 +6,8 @@ Each case runs in a process of its own, where nothing but the case takes or free
 import subprocess
 import sys
 
+from cluster.memory_watch import MemoryWatch
+
 TAKEN = 200 * 10**6
 SCENE = f"""
 import subprocess, sys, time
@@ -74,3 +76,9 @@ block = bytearray(b"1") * TAKEN
 time.sleep(0.2)
 assert watch.peak_bytes == peak
 """)
+
+
+def test_what_is_over_at_once_is_measured() -> None:
+    with MemoryWatch() as watch:
+        pass
+    assert watch.peak_bytes > 10**6
