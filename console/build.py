@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pipelines.plan import CorpusOptions, CorpusPlan
 
 _SOLVED_BYTES = 3  # a token, about, with the anchors
+_TAKEN_IN = "; --format text reads them as text, too"
 
 
 @resource_flags()
@@ -220,7 +221,7 @@ def _summary_rows(summary: "BuildSummary", options: "BuildOptions") -> dict[str,
     if summary.answered:
         rows["prompts"] = lengths_told(summary.answered)
     if summary.passed_over:
-        rows["left out"] = f"{sum(summary.passed_over.values()):,} files with endings that are not read"
+        rows["left out"] = f"{sum(summary.passed_over.values()):,} files with endings that are not read{_TAKEN_IN}"
     for name in ("skipped", "replaced", "empty"):
         if count := getattr(summary, name):
             rows[f"{name} documents"] = f"{count:,}"
@@ -246,7 +247,7 @@ def _plan_rows(corpus: "CorpusPlan", plan: MemoryPlan) -> dict[str, str]:
     return {
         "corpus": f"{corpus.files:,} files, {show_bytes(corpus.text_bytes)} of {corpus.content}, "
         f"{len(corpus.splits):,} splits",
-        **({"left out": corpus.passed_over.told()} if corpus.passed_over else {}),
+        **({"left out": corpus.passed_over.told() + _TAKEN_IN} if corpus.passed_over else {}),
         "tokens": f"about {plan.tokens:,} of a vocabulary of {config.vocab_size:,}",
         "memory": model.shape_told(config),
         "parameters": f"{config.num_parameters:,}, {plan.parameters_per_token:.0f} a token",

@@ -91,3 +91,14 @@ def test_the_standard_input_is_a_document_or_rows(
     give(monkeypatch, TEXT.encode())
     assert main(["plan-build", "-", "--out", "none.memo", "--json"]) == 2
     assert "plan-build cannot read the standard input" in capsys.readouterr().err
+
+
+def test_what_is_left_out_says_how_it_is_taken_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the plan, and after the build."""
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_text("the keeper of the light wrote down every ship that passed\n")
+    (tmp_path / "texts" / "a.odd").write_text("and every storm\n")
+    words = [str(tmp_path / "texts"), "--out", str(tmp_path / "m.memo"), "--tokenizer", "bytes", "--address", "none"]
+    assert main(["build", *words]) == 0
+    said = " ".join("".join(capsys.readouterr()).replace("│", " ").split())
+    assert said.count("--format text reads them as text, too") == 2
