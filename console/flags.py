@@ -120,7 +120,9 @@ ReadAs = Annotated[
 FromList = Annotated[
     str | None, typer.Option(metavar="FILE", help="Read also what the lines of this file name, an input in each.")
 ]
-TextKey = Annotated[str, typer.Option(help="The field of a row that holds the text.")]
+TextKey = Annotated[
+    str, typer.Option(help="The field of a row that holds the text; text.content names one inside another.")
+]
 IdKey = Annotated[str, typer.Option(help="The field of a row that holds the document's id.")]
 Limit = Annotated[int | None, typer.Option(help="Read only this many documents, the first ones.")]
 Shards = Annotated[int | None, typer.Option(help="How many files the memory has; one for each processor unless given.")]

@@ -70,7 +70,7 @@ class Reading:
 
     Attributes:
         errors: strict (an invalid document is an error), replace (by U+FFFD) or skip (the document).
-        text_key, id_key: the fields of a row. Without the id key in a row, its place is its id.
+        text_key, id_key: the fields of a row, by dots inside others. Without the id key in a row, its place is its id.
         skipped, replaced, empty: numbers of documents.
         rejects: of those skipped, where the first MOST_NAMED stand, and why they were.
         consumed: bytes of source read so far, in the splits of CorpusPlan.text_bytes.

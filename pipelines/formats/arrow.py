@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from memo_dist.errors import InputError
 from pipelines.formats.batch_rows import BatchRows, Runs
+from pipelines.formats.fields import column_of, path_of
 from pipelines.formats.protocol import ByRows, Measured
 from pipelines.formats.text_columns import columns_read, documents, holds_text, plain
 from pipelines.forward import resumed
@@ -41,10 +42,11 @@ class ArrowFormat(ByRows):
         with source.named(), _opened(source) as (file, release):
             schema = _schema(file)
             holds = holds_text(schema, text_key)  # `passages` says what is wrong if it does not
-            for batch in _batches(file, source, [text_key] if holds else schema.names[:1], release=release):
+            path = path_of(schema, text_key)
+            for batch in _batches(file, source, [path[0]] if path else schema.names[:1], release=release):
                 rows += batch.num_rows
                 if holds:
-                    runs.add(pc.binary_length(plain(batch.column(0))))
+                    runs.add(pc.binary_length(plain(column_of(batch, text_key))))
         return Measured(replace(source, size=max(runs.size, rows), rows=rows), marks=runs.marks() if holds else None)
 
     def passages(self, span: Span, reading: Reading) -> Iterator[Passage]:

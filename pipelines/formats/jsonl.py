@@ -16,6 +16,7 @@ import numpy as np
 from memo_dist.errors import InputError
 from memo_dist.json_text import parse_json
 from pipelines.compression import estimated_bytes
+from pipelines.formats.fields import field_of
 from pipelines.formats.protocol import ByBytes, Forward, Measured
 from pipelines.reading import Passage, Reading, row_id
 from pipelines.sources import Source, source_stamp
@@ -24,6 +25,7 @@ from pipelines.splits import OPEN, Marks, Span
 MAX_LINE = 1 << 26  # bytes; longer documents belong in files of their own
 _STEP = 1 << 16  # bytes of a line at a time, and of a run of lines at most
 _LEAST_STEP = 1 << 10
+_MISSING = object()  # a field
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _REMEDY = (
     "Each line is to be one object; `jq -c` makes lines of JSON that is spread over lines, `jq -c '.[]'` of an array. "
@@ -240,16 +242,17 @@ def _parsed(text: str, place: str, *, reading: Reading) -> tuple[str, bytes]:
         row = parse_json(text)
     except ValueError as error:
         raise InputError(f"{place}: the line that begins there is not JSON ({error}). {_REMEDY}") from error
-    if isinstance(row, dict) and row.get(reading.text_key, "") is None:
-        return row_id(row.get(reading.id_key), place), b""
-    if not isinstance(row, dict) or not isinstance(row.get(reading.text_key), str):
+    found = field_of(row, reading.text_key, _MISSING) if isinstance(row, dict) else _MISSING
+    if isinstance(row, dict) and found is None:
+        return row_id(field_of(row, reading.id_key), place), b""
+    if not isinstance(row, dict) or not isinstance(found, str):
         got = f"the fields {sorted(row)}" if isinstance(row, dict) else f"a {type(row).__name__}"
         remedy = "Name the field with --text-key, or leave the file out by --exclude"
         raise InputError(
             f"{place}: expected an object with the text in {reading.text_key!r}, found {got}. "
             f"{remedy if isinstance(row, dict) else _REMEDY}"
         )
-    return row_id(row.get(reading.id_key), place), text_bytes(row[reading.text_key])
+    return row_id(field_of(row, reading.id_key), place), text_bytes(found)
 
 
 def text_bytes(text: str) -> bytes:

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pyarrow.compute as pc
 
 from pipelines.formats.batch_rows import Runs
+from pipelines.formats.fields import column_of, path_of
 from pipelines.formats.parquet_rows import opened, rows_between
 from pipelines.formats.protocol import ByRows, Measured
 from pipelines.formats.text_columns import columns_read, documents, holds_text, plain
@@ -30,11 +31,12 @@ class ParquetFormat(ByRows):
         del limit
         with opened(source) as file:
             rows, schema = file.metadata.num_rows, file.schema_arrow
-        if not holds_text(schema, text_key):  # `passages` says so
+        path = path_of(schema, text_key)
+        if path is None or not holds_text(schema, text_key):  # `passages` says so
             return Measured(replace(source, size=rows, rows=rows))
         runs = Runs()
-        for batch in rows_between(source, [text_key], start=0, stop=rows):
-            runs.add(pc.binary_length(plain(batch.column(0))))
+        for batch in rows_between(source, [path[0]], start=0, stop=rows):
+            runs.add(pc.binary_length(plain(column_of(batch, text_key))))
         # a column of empty texts is still read
         return Measured(replace(source, size=max(runs.size, rows), rows=rows), marks=runs.marks())
 

@@ -70,7 +70,7 @@ def _batches(file: pq.ParquetFile, columns: list[str], groups: list[int]) -> Ite
 def _batch_rows(group: pq.RowGroupMetaData, columns: list[str]) -> int:
     """How many rows of a group have about _BATCH_BYTES, as far as the footer says."""
     of_group = (group.column(index) for index in range(group.num_columns))
-    ours = [column for column in of_group if column.path_in_schema.split(".")[0] in columns]
+    ours = [column for column in of_group if {column.path_in_schema, column.path_in_schema.split(".")[0]} & {*columns}]
     size = sum(int(column.total_uncompressed_size) for column in ours)
     most = _FEW_ROWS if any(column.has_dictionary_page for column in ours) else _MOST_ROWS
     return max(1, min(most, _BATCH_BYTES * int(group.num_rows) // max(size, 1)))

@@ -9,16 +9,17 @@ from collections.abc import Iterable, Iterator
 import pyarrow as pa
 
 from memo_dist.errors import InputError
+from pipelines.formats.fields import column_of, path_of, type_of
 from pipelines.reading import Reading, row_id
 from pipelines.sources import Source
 
 
 def holds_text(schema: pa.Schema, name: str) -> bool:
-    """Whether a column is there and of strings, in whatever dress: numbered (pandas' categories), views, or of bytes
-    that nobody has marked as UTF-8 (Impala, Hive, older Spark)."""
-    if name not in schema.names:
+    """Whether a column, or a field inside one (fields.py), is there and of strings, in whatever dress: numbered
+    (pandas' categories), views, or of bytes that nobody has marked as UTF-8 (Impala, Hive, older Spark)."""
+    kind = type_of(schema, name)
+    if kind is None:
         return False
-    kind = schema.field(name).type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     text = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
@@ -40,14 +41,22 @@ def columns_read(schema: pa.Schema, source: Source, reading: Reading) -> list[st
         InputError: there is none of texts, or it is of something else.
     """
     text_key, id_key = reading.text_key, reading.id_key
-    if text_key not in schema.names:
+    text, ids = path_of(schema, text_key), path_of(schema, id_key)
+    if text is None:
         raise InputError(
             f"{source.name}: expected a column {text_key!r}, found {schema.names}; name it with --text-key"
         )
     if not holds_text(schema, text_key):
-        kind = schema.field(text_key).type
-        raise InputError(f"{source.name}: column {text_key!r} is {kind}; expected strings")
-    return [text_key, *([id_key] if id_key in schema.names else [])]
+        kind = type_of(schema, text_key)
+        raise InputError(f"{source.name}: column {text_key!r} is {kind}; expected strings{_inside(kind, text_key)}")
+    return list(dict.fromkeys([text[0], *([ids[0]] if ids else [])]))
+
+
+def _inside(kind: pa.DataType | None, key: str) -> str:
+    """How a field of a column of structs is named."""
+    if kind is None or not pa.types.is_struct(kind) or not kind.num_fields:
+        return ""
+    return f"; a field inside it is named by a dot, as in --text-key {key}.{kind.field(0).name}"
 
 
 def documents(
@@ -56,8 +65,8 @@ def documents(
     """Id, text and place of each row, of which `first` is the first."""
     row = first
     for batch in batches:
-        texts = plain(batch.column(reading.text_key))
-        ids = batch.column(reading.id_key) if reading.id_key in batch.schema.names else pa.nulls(len(texts))
+        texts, ids = plain(column_of(batch, reading.text_key)), column_of(batch, reading.id_key)
+        ids = pa.nulls(len(texts)) if ids is None else ids
         for text, value in zip(texts, ids, strict=True):
             data = text.as_py() or b""
             reading.content.update(data)

@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from memo_dist.errors import InputError
 from memo_dist.json_text import parse_json
+from pipelines.formats.fields import field_of
 from pipelines.formats.forward_rows import MAX_ROW, BrokenRowError, ForwardRows, Row
 from pipelines.formats.jsonl import text_bytes
 from pipelines.reading import Reading
@@ -61,7 +62,7 @@ class WebDatasetFormat(ForwardRows):
             found = parse_json(data.decode(errors="surrogateescape"))
         except ValueError as error:
             raise BrokenRowError(f"the member {member} is not JSON ({error})") from error
-        text = found.get(reading.text_key, found) if isinstance(found, dict) else found
+        text = field_of(found, reading.text_key, found) if isinstance(found, dict) else found
         if text is None:
             return key, b""
         if not isinstance(text, str) or text is found:
