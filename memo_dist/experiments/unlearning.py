@@ -15,7 +15,7 @@ import numpy as np
 
 from memo_dist.errors import InputError, NotMemorizedError
 from memo_dist.experiments.evaluation_run import Run
-from memo_dist.experiments.unlearning_scores import auc, cells_scores, ks_p, ledger_scores, verbatim
+from memo_dist.experiments.unlearning_scores import auc, cells_scores, ks_p, ledger_scores, privacy_leak, verbatim
 from memo_dist.memory import Memory
 from memo_dist.models.text.config import TextConfig
 from memo_dist.tokenizer import Tokenizer
@@ -59,7 +59,7 @@ class UnlearningRow:
             with these taken out, and in a memory that never held them. retain_before, retain_after: of documents kept.
         ledger_before, ledger_after, ledger_never: membership inference: AUC of forgotten against never-held documents,
             scored by the ledger. cells_before, cells_after, cells_never: scored by the matrices alone.
-        leak_before, leak_after: PrivLeak of the latter, (AUC - AUC_never) / AUC_never, in percent.
+        leak_before, leak_after: PrivLeak of the latter, in percent; -100 where all are told apart.
         ks_before, ks_after: p of a Kolmogorov-Smirnov test of the forgotten documents' scores by the matrices against
             those by the memory that never held them.
         requests_equal: share of requests in a row after each of which the digest is that of a memory built without.
@@ -95,7 +95,6 @@ class UnlearningRow:
     near: float
     cells_near: float
     refused: float
-    seconds_a_request: float
     seconds: float
 
 
@@ -157,17 +156,15 @@ def run_unlearning(run: UnlearningRun, corpus: Corpus) -> UnlearningRow:
     found |= {"forget_before": verbatim(memory, asked[0]), "retain_before": verbatim(memory, asked[1])}
     scores["before"] = cells_scores(memory, asked[0])
     found |= _inference(memory, asked[0], asked[2], "before") | {"refused": _refused(memory, forget, never_held)}
-    equal, spent = [], 0.0
+    equal = []
     for text, digest in zip(forget, expected, strict=True):
-        start = time.perf_counter()
         memory.forget(text, text)
-        spent += time.perf_counter() - start
         equal.append(memory.digest() == digest)
     found |= {"forget_after": verbatim(memory, asked[0]), "retain_after": verbatim(memory, asked[1])}
     scores["after"] = cells_scores(memory, asked[0])
     found |= _inference(memory, asked[0], asked[2], "after")
     for when in ("before", "after"):
-        found[f"leak_{when}"] = 100 * (found[f"cells_{when}"] / found["cells_never"] - 1)
+        found[f"leak_{when}"] = privacy_leak(found[f"cells_{when}"], found["cells_never"])
         found[f"ks_{when}"] = ks_p(scores[when], scores["never"])
     return UnlearningRow(
         percent=run.percent,
@@ -178,7 +175,6 @@ def run_unlearning(run: UnlearningRun, corpus: Corpus) -> UnlearningRow:
         tokens=sum(len(ids) for ids in corpus.ids(held)),
         associations=size,
         requests_equal=float(np.mean(equal)),
-        seconds_a_request=spent / count,
         **found,
         **_left_in(memory, forget, asked),
         seconds=round(time.perf_counter() - began, 3),

@@ -4,6 +4,7 @@ Covers: ROUGE-L F of continuations, Min-40% scores by the ledger and by the matr
 cover: what is forgotten (unlearning.py).
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -54,6 +55,12 @@ def auc(inside: np.ndarray, outside: np.ndarray) -> float:
     """The chance that one of `inside` scores higher than one of `outside`; equal ones count half."""
     higher = (inside[:, None] > outside[None, :]).mean()
     return float(higher + (inside[:, None] == outside[None, :]).mean() / 2)
+
+
+def privacy_leak(after: float, never: float) -> float:
+    """PrivLeak in percent: (b - a) / a of the chances a, b that a document never held scores higher than a forgotten
+    one, in a memory that never held these and after unlearning; the sign is MUSE's. nan where a is 0."""
+    return 100 * ((1 - after) / (1 - never) - 1) if never < 1 else math.nan
 
 
 def ks_p(ours: np.ndarray, theirs: np.ndarray) -> float:

@@ -25,7 +25,7 @@ from memo_dist.experiments.unlearning import (
     run_unlearning,
 )
 from memo_dist.experiments.unlearning_report import unlearning_table
-from memo_dist.experiments.unlearning_scores import auc, cells_scores, ledger_scores, rouge_l, verbatim
+from memo_dist.experiments.unlearning_scores import auc, cells_scores, ledger_scores, privacy_leak, rouge_l, verbatim
 
 
 def invented(count: int) -> list[str]:
@@ -73,6 +73,13 @@ def test_auc_counts_pairs() -> None:
     assert auc(a, b) == pytest.approx(np.mean(pairs))
 
 
+def test_privacy_leak_has_the_sign_and_scale_of_muse() -> None:
+    assert privacy_leak(1.0, 0.5) == -100  # all told apart, as the published target is: -99.8
+    assert privacy_leak(0.523, 0.523) == 0
+    assert privacy_leak(0.0, 0.5) == 100
+    assert np.isnan(privacy_leak(0.5, 1.0))
+
+
 def test_scores_tell_what_is_held(corpus: Corpus) -> None:
     memory = corpus.memory(corpus.texts[:10], 0)
     inside, outside = corpus.ids(corpus.texts[:10]), corpus.ids(corpus.texts[10:])
@@ -95,7 +102,7 @@ def test_a_run_is_equal_to_a_memory_that_never_held_it(corpus: Corpus) -> None:
     assert (row.ledger_after, row.cells_after) == (row.ledger_never, row.cells_never)
     assert (row.ledger_before, row.cells_before) == (1, 1)
     assert (row.leak_after, row.ks_after, row.requests_equal, row.refused) == (0, 1, 1, 1)
-    assert row.leak_before > 0
+    assert row.leak_before == -100
     assert row.copied == 1
     assert row.forget_after < row.near <= 1
     assert row.cells_near > row.cells_after
@@ -116,7 +123,7 @@ def test_what_stays_by_mistake_is_seen(corpus: Corpus, monkeypatch: pytest.Monke
     monkeypatch.setattr("memo_dist.experiments.unlearning._left_in", lambda *_: dict.fromkeys(LEFT_IN, 0.0))
     row = run_unlearning(UnlearningRun(30, 10, "invented", 0), corpus)
     assert (row.requests_equal, row.refused, row.forget_after) == (0, 0, 1)
-    assert row.leak_after == row.leak_before > 0
+    assert row.leak_after == row.leak_before == -100
 
 
 LEFT_IN = ("copied", "near", "cells_near")
