@@ -148,21 +148,21 @@ def run_unlearning(run: UnlearningRun, corpus: Corpus) -> UnlearningRow:
     asked = [corpus.ids(some) for some in (forget, retain[:_RETAINED], never_held)]
     never = corpus.memory(retain, run.seed)
     found, scores = {"forget_never": verbatim(never, asked[0])}, {"never": cells_scores(never, asked[0])}
-    found |= _inference(never, asked[0], asked[2], "never")
+    found |= _inference(never, asked[0], asked[2], when="never")
     expected = _digests(never, forget)
 
     memory = corpus.memory(held, run.seed)
     size = memory.num_associations
     found |= {"forget_before": verbatim(memory, asked[0]), "retain_before": verbatim(memory, asked[1])}
     scores["before"] = cells_scores(memory, asked[0])
-    found |= _inference(memory, asked[0], asked[2], "before") | {"refused": _refused(memory, forget, never_held)}
+    found |= _inference(memory, asked[0], asked[2], when="before") | {"refused": _refused(memory, forget, never_held)}
     equal = []
     for text, digest in zip(forget, expected, strict=True):
         memory.forget(text, text)
         equal.append(memory.digest() == digest)
     found |= {"forget_after": verbatim(memory, asked[0]), "retain_after": verbatim(memory, asked[1])}
     scores["after"] = cells_scores(memory, asked[0])
-    found |= _inference(memory, asked[0], asked[2], "after")
+    found |= _inference(memory, asked[0], asked[2], when="after")
     for when in ("before", "after"):
         found[f"leak_{when}"] = privacy_leak(found[f"cells_{when}"], found["cells_never"])
         found[f"ks_{when}"] = ks_p(scores[when], scores["never"])
@@ -190,7 +190,7 @@ def _digests(never: Memory, forget: Texts) -> list[str]:
     return found[::-1]
 
 
-def _inference(memory: Memory, inside: list[np.ndarray], outside: list[np.ndarray], when: str) -> dict[str, float]:
+def _inference(memory: Memory, inside: list[np.ndarray], outside: list[np.ndarray], *, when: str) -> dict[str, float]:
     return {
         f"ledger_{when}": auc(ledger_scores(memory, inside), ledger_scores(memory, outside)),
         f"cells_{when}": auc(cells_scores(memory, inside), cells_scores(memory, outside)),
