@@ -38,6 +38,7 @@ from console import (
     reproduce_mqar,
     reproduce_needle,
     reproduce_sort,
+    reproduce_unlearning,
     serve,
     status,
     sync,
@@ -110,6 +111,7 @@ def make_app() -> typer.Typer:
     again.command("episodes")(reproduce_episodes.episodes_command)
     again.command("needle")(reproduce_needle.needle_command)
     again.command("sort")(reproduce_sort.sort_command)
+    again.command("unlearning")(reproduce_unlearning.unlearning_command)
     app.add_typer(again, name="reproduce")
     return app
 

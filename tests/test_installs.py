@@ -160,6 +160,7 @@ NEEDS = {
     "reproduce edits --out new": "cluster,plots",
     "reproduce needle --out new": "cluster,plots",
     "reproduce sort --out new": "cluster,plots",
+    "reproduce unlearning --out new": "cluster,plots",
     "reproduce episodes --out new": "cluster,plots",
 }
 QUICK = ("build asked.txt --out new.memo", "serve working.memo", "reproduce layers --out new")

@@ -47,6 +47,11 @@ def published_sort() -> list[dict[str, Any]]:
     return _rows("sort.csv")
 
 
+def published_unlearning() -> list[dict[str, Any]]:
+    """Ways to unlearn a text, on MUSE: ROUGE-L F and knowledge of what was forgotten and kept, shares; PrivLeak, %."""
+    return _rows("unlearning.csv")
+
+
 def _table(name: str, keys: tuple[str, ...]) -> dict[tuple[int, ...], dict[str, float]]:
     return {tuple(int(row[key]) for key in keys): row for row in _rows(name)}
 
