@@ -7,11 +7,11 @@ Beside data-00000-of-00002.arrow lie dataset_info.json and state.json, which nam
 there are what `map` and `filter` have cached. A directory of several splits has dataset_dict.json and a directory each.
 """
 
-import json
 from collections.abc import Callable, Collection
 from typing import Any
 
 from memo_dist.errors import InputError
+from memo_dist.json_text import parse_json
 
 _STATE, _SPLITS = "state.json", "dataset_dict.json"
 _INFORMATION = (_STATE, "dataset_info.json")
@@ -37,7 +37,8 @@ def not_rows(folder: str, names: Collection[str], read: Callable[[str], bytes]) 
     if not tables and _STATE not in names:
         return left_out
     listed = _read(read, _STATE).get("_data_files") if _STATE in names else None
-    files = {one["filename"] for one in listed or [] if isinstance(one, dict) and "filename" in one}
+    told = [one.get("filename") for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    files = {name for name in told if isinstance(name, str)}
     if not tables and not files:
         return left_out  # a state.json of something else
     if missing := sorted(files - tables):
@@ -52,7 +53,7 @@ def not_rows(folder: str, names: Collection[str], read: Callable[[str], bytes]) 
 def _read(read: Callable[[str], bytes], name: str) -> dict[str, Any]:
     """A file of facts about a dataset; {} of one that is something else, which is read as any other."""
     try:
-        found = json.loads(read(name))
+        found = parse_json(read(name))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -12,6 +12,7 @@ import pytest
 
 from memo_dist.errors import InputError
 from pipelines.find import list_sources
+from pipelines.saved_datasets import not_rows
 
 FILES = ["train/data-00000-of-00001.arrow", "test/data-00000-of-00001.arrow"]
 
@@ -62,3 +63,9 @@ def test_files_of_these_names_elsewhere_are_rows_like_others(tmp_path: Path) -> 
     for name in ("state.json", "dataset_info.json", "dataset_dict.json"):
         (tmp_path / name).write_text('{"text": "a line"}\n{"text": "another"}\n')
     assert len(list_sources([str(tmp_path)])) == 3
+
+
+@pytest.mark.parametrize("listed", [3, "x", [{"filename": ["a"]}], [{"filename": None}], [["filename"]]])
+def test_a_state_of_something_else_names_no_files(tmp_path: Path, listed: object) -> None:
+    (tmp_path / "state.json").write_text(json.dumps({"_data_files": listed}))
+    assert not_rows(str(tmp_path), ["state.json"], lambda name: (tmp_path / name).read_bytes()) == set()
