@@ -125,8 +125,8 @@ class SortBook:
         with open_memory(self._folder / name) as memory:
             finder = Finder(memory)
             for pair in pairs:
-                places = [_place(finder, segment) for segment in pair.shown]
-                told.append(None if None in places else places[0] < places[1])  # type: ignore[operator]
+                first, second = (_place(finder, segment) for segment in pair.shown)
+                told.append(None if first is None or second is None else first < second)
         return told
 
 
